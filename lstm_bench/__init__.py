@@ -1,0 +1,43 @@
+"""Do the frameworks' recurrent networks agree, and which is fastest on this machine at these shapes?
+
+Importing this package imports no framework, no NumPy and no pandas.
+"""
+
+from lstm_bench.backend import Backend, BackendInfo, Model, Option, State, Unsupported
+from lstm_bench.errors import InvalidSpec, LSTMBenchError
+from lstm_bench.hookspecs import hookimpl
+from lstm_bench.parameters import Parameters, parameter_count, parameter_shapes
+from lstm_bench.reporter import ReporterInfo
+from lstm_bench.result import Attempt
+from lstm_bench.spec import ModelSpec, Precision, Recipe, TrainSpec
+from lstm_bench.task import Dataset, Evaluation, Metric, Predict, Split, Task, TaskInfo
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Attempt",
+    "Backend",
+    "BackendInfo",
+    "Dataset",
+    "Evaluation",
+    "InvalidSpec",
+    "LSTMBenchError",
+    "Metric",
+    "Model",
+    "ModelSpec",
+    "Option",
+    "Parameters",
+    "Precision",
+    "Predict",
+    "Recipe",
+    "ReporterInfo",
+    "Split",
+    "State",
+    "Task",
+    "TaskInfo",
+    "TrainSpec",
+    "Unsupported",
+    "hookimpl",
+    "parameter_count",
+    "parameter_shapes",
+]

@@ -1,0 +1,46 @@
+"""What can be wrong with a request, each as one clear line: what, where, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LSTMBenchError(Exception):
+    """The request cannot be carried out as it stands. The message is one line, fit to print as it is."""
+
+
+class InvalidSpec(LSTMBenchError, ValueError):
+    """A specification that makes no sense, whichever framework were to run it."""
+
+
+class PluginError(LSTMBenchError):
+    """A plugin that cannot be used; the message names it."""
+
+
+class NotInstalled(LSTMBenchError):
+    """A backend whose framework is missing; the message holds the pip line that mends it."""
+
+
+class StoreError(LSTMBenchError):
+    """A results folder or result file that cannot be read or written."""
+
+
+class UnknownName(LSTMBenchError, LookupError):
+    """A name that nothing answers to; the message offers the nearest one and lists what there is.
+
+    Args:
+        kind: what was looked for, in the singular, such as ``"backend"``.
+        name: the name as it was given.
+        known: every name that would have been right.
+        where: what the name was looked up in, such as ``"task 'flights'"``; empty if that goes without saying.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        known = sorted(known)
+        place = f" of {where}" if where else ""
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        there_is = ", ".join(known) if known else "none"
+        super().__init__(f"unknown {kind} {name!r}{place}.{hint} There is: {there_is}.")
+        self.kind, self.name, self.known = kind, name, tuple(known)

@@ -1,0 +1,305 @@
+"""What was asked of one worker process and what came of it: immutable, validated, schema-versioned."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics as stats
+from typing import Literal, get_args
+
+import msgspec
+
+from lstm_bench.parameters import parameter_count
+from lstm_bench.spec import Precision, Recipe
+
+SCHEMA_VERSION = 1
+# 1: first.
+
+Status = Literal["ok", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+Phase = Literal["start", "import", "data", "build", "put", "first step", "check", "train", "evaluate", "time", "inspect"]
+
+Scope = Literal["train", "infer"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A frozen, keyword-only record that is checked when it is read from JSON."""
+
+
+class Effort(Record, frozen=True):
+    """How long to measure.
+
+    Attributes:
+        name: ``quick``, ``default`` or ``rigorous``.
+        blocks: timed blocks for each scope.
+        block_seconds: the least that one block lasts.
+        warmup_blocks: blocks before the timed ones, at least this many ...
+        warmup_seconds: ... and lasting at least this long together.
+        epoch_fraction: share of the recipe's epochs that are trained.
+    """
+
+    name: str
+    blocks: int
+    block_seconds: float
+    warmup_blocks: int
+    warmup_seconds: float
+    epoch_fraction: float
+
+
+EFFORTS = {
+    effort.name: effort
+    for effort in (
+        Effort(name="quick", blocks=3, block_seconds=0.1, warmup_blocks=2, warmup_seconds=0.2, epoch_fraction=0.1),
+        Effort(name="default", blocks=10, block_seconds=0.1, warmup_blocks=10, warmup_seconds=2.0, epoch_fraction=1.0),
+        Effort(name="rigorous", blocks=30, block_seconds=0.2, warmup_blocks=10, warmup_seconds=2.0, epoch_fraction=1.0),
+    )
+}
+
+
+class Cell(Record, frozen=True):
+    """One cell of the table: everything that decides what a worker computes and how it measures.
+
+    Attributes:
+        task: the task's name.
+        task_options: every option of the task, resolved.
+        recipe: what is trained.
+        epochs: passes over the data in this run; the recipe's, unless the user or the effort shortened it.
+        backend: the backend's name.
+        backend_options: every option of the backend, resolved.
+        device: such as ``cpu`` or ``cuda:0``.
+        precision: what is computed in.
+        threads: processor threads that the worker may use.
+        seed: of weights, order and data.
+        effort: how long to measure.
+    """
+
+    task: str
+    task_options: dict[str, str]
+    recipe: Recipe
+    epochs: int
+    backend: str
+    backend_options: dict[str, str]
+    device: str
+    precision: Precision
+    threads: int
+    seed: int
+    effort: Effort
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that are the same exactly for cells that are equal."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+    @property
+    def task_selector(self) -> str:
+        """The task as a user would write it: ``flights:tutorial``, ``copy:default[delay=50]``."""
+        return f"{self.task}:{self.recipe.name}" + write_options(self.task_options)
+
+    @property
+    def backend_selector(self) -> str:
+        """The backend as a user would write it: ``torch``, ``keras[engine=jax]``."""
+        return self.backend + write_options(self.backend_options)
+
+    @property
+    def parameter_count(self) -> int:
+        """Trained numbers in the canonical model."""
+        return parameter_count(self.recipe.model)
+
+
+def write_options(options: dict[str, str]) -> str:
+    """``[delay=50,symbols=5]``, or nothing for no options."""
+    return "[" + ",".join(f"{name}={value}" for name, value in options.items()) + "]" if options else ""
+
+
+class Machine(Record, frozen=True):
+    """Where it ran. Absolute times from two machines are never pooled.
+
+    Attributes:
+        system: operating system and its version.
+        processor: the processor's own name.
+        cores: logical processors that the worker could use.
+        memory_bytes: physical memory.
+        python: version of the interpreter.
+    """
+
+    system: str
+    processor: str
+    cores: int
+    memory_bytes: int
+    python: str
+
+
+class Threads(Record, frozen=True):
+    """Thread counts as read back in the worker after its framework was imported.
+
+    Attributes:
+        affinity: processors that the worker may run on.
+        libraries: threads of each native library, by its name.
+    """
+
+    affinity: int
+    libraries: dict[str, int]
+
+
+class Agreement(Record, frozen=True):
+    """How far a backend lies from the float64 reference on the recipe's first batches.
+
+    Attributes:
+        errors: norm-wise relative error ``||ours - reference|| / ||reference||`` by quantity; for gradients and
+            parameters the worst parameter's. ``null`` where it is not a finite number.
+        tolerances: the largest error allowed, by quantity.
+        worst: the parameter with the largest error, by quantity, where there is one.
+    """
+
+    errors: dict[str, float | None]
+    tolerances: dict[str, float]
+    worst: dict[str, str]
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """The quantities whose error is over its tolerance; one that is not finite always is."""
+        return tuple(
+            name
+            for name, tolerance in self.tolerances.items()
+            if (error := self.errors[name]) is None or not error <= tolerance
+        )
+
+
+class Training(Record, frozen=True):
+    """The recipe's training run.
+
+    Attributes:
+        steps: optimizer steps taken.
+        seconds: wall time, compilation included.
+        first_losses: loss of each of the first steps, at most ``KEPT_LOSSES``; ``null`` where not finite.
+        epoch_losses: mean loss of each epoch; ``null`` where not finite.
+    """
+
+    steps: int
+    seconds: float
+    first_losses: tuple[float | None, ...]
+    epoch_losses: tuple[float | None, ...]
+
+
+KEPT_LOSSES = 200
+
+
+class Timing(Record, frozen=True):
+    """Every block that was timed for one scope, in order.
+
+    Attributes:
+        scope: ``train``, a whole optimizer step, or ``infer``, a forward pass in evaluation mode.
+        batch_size: sequences per step.
+        steps_per_block: steps in each block.
+        warmup_ns: duration of each warm-up block in nanoseconds.
+        block_ns: duration of each measured block in nanoseconds.
+    """
+
+    scope: Scope
+    batch_size: int
+    steps_per_block: int
+    warmup_ns: tuple[int, ...]
+    block_ns: tuple[int, ...]
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Median over the measured blocks."""
+        return stats.median(self.block_ns) / self.steps_per_block / 1e9
+
+    @property
+    def sequences_per_second(self) -> float:
+        """Throughput at the median step."""
+        return self.batch_size / self.seconds_per_step
+
+
+class Memory(Record, frozen=True):
+    """Memory of the worker in bytes.
+
+    Attributes:
+        after_import: resident size once the framework was imported, before anything was built.
+        peak: largest resident size after the check, while training, evaluating and timing; ``null`` if the system does
+            not tell.
+        device_peak: most that the device's allocator held; ``null`` for a device without one.
+    """
+
+    after_import: int
+    peak: int | None
+    device_peak: int | None
+
+
+class Judgement(Record, frozen=True):
+    """What the task said of the trained model.
+
+    Attributes:
+        metric: name of the metric that the table shows.
+        unit: its unit.
+        better: ``lower`` or ``higher``.
+        metrics: every metric; ``null`` where not finite.
+        series: named sequences worth drawing.
+        baselines: the metrics that need no model, by the baseline's name.
+    """
+
+    metric: str
+    unit: str
+    better: Literal["lower", "higher"]
+    metrics: dict[str, float | None]
+    series: dict[str, tuple[float | None, ...]]
+    baselines: dict[str, dict[str, float | None]]
+
+
+class Findings(Record, frozen=True):
+    """What a worker found out, phase by phase; a worker that fails leaves the later fields empty.
+
+    Attributes:
+        machine: where it ran.
+        versions: the framework's version first, then those of the libraries under it.
+        device_name: the device's own name, or ``""``.
+        threads: as read back.
+        native_parameter_count: parameters as the framework counts them, where that differs.
+        seconds: wall time of each phase by name.
+        agreement: with the reference.
+        training: the recipe's training run.
+        judgement: the task's verdict on the trained model.
+        timings: by scope.
+        memory: of the worker.
+        kernel_path: what really computed the inference, where the backend can tell.
+    """
+
+    machine: Machine | None = None
+    versions: dict[str, str] = {}
+    device_name: str = ""
+    threads: Threads | None = None
+    native_parameter_count: int | None = None
+    seconds: dict[str, float] = {}
+    agreement: Agreement | None = None
+    training: Training | None = None
+    judgement: Judgement | None = None
+    timings: dict[Scope, Timing] = {}
+    memory: Memory | None = None
+    kernel_path: str = ""
+
+
+class Attempt(Record, frozen=True):
+    """One worker process from start to end.
+
+    Attributes:
+        id: unique, and sorts by the time of its start.
+        created: start in UTC, ISO 8601.
+        lstm_bench: version of the harness.
+        cell: what was asked.
+        status: how it ended.
+        reason: why, in one line, for every status but ``ok``.
+        phase: the phase in which it ended.
+        output_tail: the last of what the worker wrote to stdout and stderr, where it did not end ``ok``.
+        findings: what was found out until then.
+    """
+
+    id: str
+    created: str
+    lstm_bench: str
+    cell: Cell
+    status: Status
+    reason: str
+    phase: Phase
+    output_tail: str
+    findings: Findings

@@ -1,0 +1,134 @@
+"""What a task promises: its recipes, its data, and how its predictions are judged."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+
+from lstm_bench.backend import Option
+from lstm_bench.errors import UnknownName
+from lstm_bench.spec import Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Predict: TypeAlias = "Callable[[NDArray[Any]], NDArray[Any]]"
+"""Sequences `(B, T, I)` in, logits `(B, O)` or `(B, T, O)` out as float64; any number of sequences at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """The number by which a task is judged first.
+
+    Attributes:
+        name: its key in ``Evaluation.metrics``.
+        unit: in the task's own terms, such as ``"passengers"``; empty for a bare number.
+        better: which way is better.
+    """
+
+    name: str
+    unit: str
+    better: Literal["lower", "higher"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sequences and their targets.
+
+    Attributes:
+        x: sequences `(N, T, I)`, floating.
+        y: targets: floating `(N, O)` or `(N, T, O)`, or integer labels `(N,)` or `(N, T)`.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """What a model learns from and is judged on; a task may derive a class that carries more.
+
+    Attributes:
+        train: seen in training.
+        test: held out; ``None`` if the task judges in another way.
+    """
+
+    train: Split
+    test: Split | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a trained model did, in the task's own units.
+
+    Attributes:
+        metrics: numbers by name.
+        series: named sequences of numbers worth drawing, such as a forecast.
+    """
+
+    metrics: Mapping[str, float]
+    series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+DatasetT = TypeVar("DatasetT", bound=Dataset)
+
+
+class Task(ABC, Generic[DatasetT]):
+    """One problem with its data; it knows no framework."""
+
+    @abstractmethod
+    def load(self, recipe: Recipe, options: Mapping[str, str], *, data_dir: Path | None, seed: int) -> DatasetT:
+        """The data, the same bytes for every backend.
+
+        Args:
+            recipe: what is to be trained.
+            options: every option of the task's info, resolved.
+            data_dir: folder of the user's data files, if any was named.
+            seed: for tasks that draw their data.
+        """
+
+    @abstractmethod
+    def evaluate(self, predict: Predict, dataset: DatasetT) -> Evaluation:
+        """Judge a trained model by its predictions."""
+
+    def baselines(self, dataset: DatasetT) -> Mapping[str, Mapping[str, float]]:
+        """What needs no model reaches, by the baseline's name and the metric's, so that a reader can judge the rest."""
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskInfo:
+    """All that may be known about a task without importing its dependencies. Given by ``lstm_bench_tasks``.
+
+    Attributes:
+        name: what users type after ``--task``.
+        summary: one line for people.
+        metric: what the table shows.
+        recipes: the default first, each with a name of its own.
+        load: returns the task; called only in a worker process.
+        options: options by name.
+        configure: the recipe with the resolved options applied; by default options change the data alone.
+    """
+
+    name: str
+    summary: str
+    metric: Metric
+    recipes: tuple[Recipe, ...]
+    load: Callable[[], Task[Any]]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    configure: Callable[[Recipe, Mapping[str, str]], Recipe] = lambda recipe, options: recipe
+
+    def recipe(self, name: str | None, options: Mapping[str, str]) -> Recipe:
+        """The recipe of this name, or the default one for ``None``, with the resolved options applied.
+
+        Raises:
+            UnknownName: if the task has no such recipe.
+        """
+        by_name = {recipe.name: recipe for recipe in self.recipes}
+        chosen = self.recipes[0].name if name is None else name
+        if chosen not in by_name:
+            raise UnknownName("recipe", chosen, by_name, f"task {self.name!r}")
+        return self.configure(by_name[chosen], options)
