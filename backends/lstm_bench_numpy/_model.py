@@ -1,0 +1,181 @@
+"""The whole model in NumPy: layers, readout, head, loss, gradients and optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, parameter_shapes
+from lstm_bench_numpy._lstm import LSTM, Array
+from lstm_bench_numpy._training import LOSSES, Optimizer
+
+_DTYPES = {"float64": np.dtype(np.float64), "float32": np.dtype(np.float32)}
+
+
+class NumpyBackend(Backend):
+    """NumPy on the CPU; matrix products by the BLAS that NumPy was built with."""
+
+    def versions(self) -> Mapping[str, str]:
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]
+        return {"numpy": np.__version__, str(blas["name"]): str(blas["version"])}
+
+    def devices(self) -> Mapping[str, str]:
+        return {"cpu": ""}
+
+    def refuses(self, spec: ModelSpec, train: TrainSpec, precision: Precision, device: str) -> str | None:
+        if precision not in _DTYPES:
+            return f"NumPy has no {precision}"
+        if spec.cell != "lstm":
+            return f"the numpy backend has no {spec.cell} cell yet"
+        if spec.dropout:
+            return "the numpy backend has no dropout yet"
+        if spec.batch_norm:
+            return "the numpy backend has no batch normalisation yet"
+        return None
+
+    def build(
+        self,
+        spec: ModelSpec,
+        train: TrainSpec,
+        parameters: Parameters,
+        *,
+        precision: Precision,
+        device: str,
+        seed: int,
+        options: Mapping[str, str],
+    ) -> Model[NDArray[Any]]:
+        return NumpyModel(spec, train, parameters, _DTYPES[precision])
+
+
+class NumpyModel(Model[NDArray[Any]]):
+    """The canonical model. Every parameter is a view of one flat vector, every gradient of another.
+
+    Args:
+        spec: the model.
+        train: loss and optimizer.
+        parameters: initial values by canonical name.
+        dtype: what to compute in.
+    """
+
+    def __init__(self, spec: ModelSpec, train: TrainSpec, parameters: Parameters, dtype: np.dtype[Any]) -> None:
+        self._spec, self._dtype = spec, dtype
+        shapes = parameter_shapes(spec)
+        size = sum(prod(shape) for shape in shapes.values())
+        self._flat, self._flat_gradient = np.empty(size, dtype), np.zeros(size, dtype)
+        self._named, self._gradient = _views(self._flat, shapes), _views(self._flat_gradient, shapes)
+        for name, view in self._named.items():
+            view[...] = parameters[name]
+        self._layers = [
+            [self._direction(f"layers.{layer}.{name}", reverse=name == "backward") for name in spec.directions]
+            for layer in range(len(spec.hidden_sizes))
+        ]
+        self._loss = LOSSES[train.loss]
+        self._optimizer = Optimizer(train, size, dtype)
+
+    def _direction(self, prefix: str, *, reverse: bool) -> LSTM:
+        named = self._named
+        return LSTM(
+            named[f"{prefix}.weight_ih"], named[f"{prefix}.weight_hh"], named.get(f"{prefix}.bias"), reverse=reverse
+        )
+
+    def put(self, array: NDArray[Any]) -> NDArray[Any]:
+        kind = self._dtype if np.issubdtype(array.dtype, np.floating) else np.int64
+        return np.array(array, dtype=kind)
+
+    def get(self, native: NDArray[Any]) -> NDArray[Any]:
+        return native.copy()
+
+    def infer(self, x: NDArray[Any]) -> NDArray[Any]:
+        return self._head(self._readout(self._recur(x)))
+
+    def train(self, x: NDArray[Any], y: NDArray[Any], order: NDArray[Any]) -> NDArray[Any]:
+        losses = np.empty(len(order), self._dtype)
+        for step, rows in enumerate(order):
+            losses[step] = self._backpropagate(x[rows], y[rows])
+            self._optimizer.step(self._flat, self._flat_gradient)
+        return losses
+
+    def gradients(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, Parameters]:
+        loss = self._backpropagate(x, y)
+        return loss, {name: view.copy() for name, view in self._gradient.items()}
+
+    def states(self, x: NDArray[Any], initial: State | None = None) -> tuple[NDArray[Any], State]:
+        outputs = self._recur(x, initial)
+        finals = [[direction.final() for direction in layer] for layer in self._layers]
+        hidden = tuple(np.stack([h for h, _ in layer]) for layer in finals)
+        cell = tuple(np.stack([c for _, c in layer]) for layer in finals)
+        return outputs.swapaxes(0, 1).copy(), State(hidden, cell)
+
+    def parameters(self) -> Parameters:
+        return {name: view.copy() for name, view in self._named.items()}
+
+    def kernel_path(self, x: NDArray[Any]) -> str:
+        from threadpoolctl import threadpool_info
+
+        loaded = [info for info in threadpool_info() if info["user_api"] == "blas" and "numpy" in info["filepath"]]
+        names = {f"{info['internal_api']} {info.get('architecture', '')}".strip() for info in loaded}
+        return "numpy loop over time, matmul by " + (", ".join(sorted(names)) or "an unknown BLAS")
+
+    def _recur(self, x: NDArray[Any], initial: State | None = None) -> Array:
+        """The top layer's outputs `(T, B, D*H)` from ``x`` `(B, T, I)`."""
+        outputs = np.ascontiguousarray(x.swapaxes(0, 1))
+        for index, layer in enumerate(self._layers):
+            halves = []
+            for d, direction in enumerate(layer):
+                begin = (initial.hidden[index][d], initial.cell[index][d]) if initial is not None else None
+                halves.append(direction.forward(outputs, begin))
+            outputs = halves[0] if len(halves) == 1 else np.concatenate(halves, axis=-1)
+        return outputs
+
+    def _readout(self, outputs: Array) -> Array:
+        if self._spec.readout == "all":
+            return outputs.swapaxes(0, 1)
+        finals = [direction.final()[0] for direction in self._layers[-1]]
+        return finals[0] if len(finals) == 1 else np.concatenate(finals, axis=-1)
+
+    def _head(self, readout: Array) -> Array:
+        logits: Array = readout @ self._named["head.weight"].T
+        if self._spec.bias:
+            logits += self._named["head.bias"]
+        return logits
+
+    def _backpropagate(self, x: NDArray[Any], y: NDArray[Any]) -> float:
+        """The loss of one batch; leaves its gradient in the gradient vector."""
+        readout = self._readout(self._recur(x))
+        loss, d_logits = self._loss(self._head(readout), y)
+
+        rows, features = d_logits.reshape(-1, self._spec.output_size), self._spec.readout_size
+        np.matmul(rows.T, readout.reshape(-1, features), out=self._gradient["head.weight"])
+        if self._spec.bias:
+            self._gradient["head.bias"][...] = rows.sum(axis=0)
+        d_readout = d_logits @ self._named["head.weight"]
+
+        d_outputs = d_readout.swapaxes(0, 1) if self._spec.readout == "all" else None  # (T, B, D*H)
+        d_final = d_readout if self._spec.readout == "last" else None  # (B, D*H)
+        for index in reversed(range(len(self._layers))):
+            hidden, d_below = self._spec.hidden_sizes[index], None
+            for d, direction in enumerate(self._layers[index]):
+                half = slice(d * hidden, (d + 1) * hidden)
+                gradients, d_x = direction.backward(
+                    None if d_outputs is None else d_outputs[..., half],
+                    None if d_final is None else d_final[..., half],
+                    wants_dx=index > 0,
+                )
+                for name, gradient in gradients.items():
+                    self._gradient[f"layers.{index}.{self._spec.directions[d]}.{name}"][...] = gradient
+                d_below = d_x if d_below is None or d_x is None else d_below + d_x
+            d_outputs, d_final = d_below, None
+        return loss
+
+
+def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Consecutive slices of ``flat`` in these shapes."""
+    views, begin = {}, 0
+    for name, shape in shapes.items():
+        views[name] = flat[begin : begin + prod(shape)].reshape(shape)
+        begin += prod(shape)
+    return views
