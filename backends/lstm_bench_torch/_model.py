@@ -1,0 +1,237 @@
+"""The model as a PyTorch user would write it, on nn.LSTM's fast path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, parameter_shapes
+from lstm_bench_torch._optimizers import optimizer_step
+
+_DTYPES = {"float64": torch.float64, "float32": torch.float32, "tf32": torch.float32}
+
+
+class TorchBackend(Backend):
+    """PyTorch on the CPU or CUDA."""
+
+    def versions(self) -> Mapping[str, str]:
+        versions = {"torch": torch.__version__}
+        if torch.backends.mkldnn.is_available():
+            versions["oneDNN"] = _onednn_version()
+        if torch.version.cuda is not None:
+            versions["CUDA"] = torch.version.cuda
+        if (cudnn := torch.backends.cudnn.version()) is not None:
+            versions["cuDNN"] = str(cudnn)
+        return versions
+
+    def devices(self) -> Mapping[str, str]:
+        return {"cpu": ""} | {f"cuda:{n}": torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())}
+
+    def refuses(self, spec: ModelSpec, train: TrainSpec, precision: Precision, device: str) -> str | None:
+        if precision not in _DTYPES:
+            return f"the torch backend has no {precision} yet"
+        if precision == "tf32" and not (
+            device.startswith("cuda") and torch.cuda.get_device_capability(device) >= (8, 0)
+        ):
+            return "tf32 needs an NVIDIA GPU of the Ampere generation or later"
+        if spec.cell != "lstm":
+            return f"the torch backend has no {spec.cell} cell yet"
+        if spec.dropout:
+            return "the torch backend has no dropout yet"
+        if spec.batch_norm:
+            return "the torch backend has no batch normalisation yet"
+        return None
+
+    def build(
+        self,
+        spec: ModelSpec,
+        train: TrainSpec,
+        parameters: Parameters,
+        *,
+        precision: Precision,
+        device: str,
+        seed: int,
+        options: Mapping[str, str],
+    ) -> Model[Tensor]:
+        # Both products and cuDNN's RNNs; the latter use TF32 unless told otherwise. Set on every build, since it is
+        # global to the process.
+        product = "tf32" if precision == "tf32" else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = product
+        torch.backends.cudnn.rnn.fp32_precision = product
+        torch.manual_seed(seed)
+        return TorchModel(spec, train, parameters, _DTYPES[precision], torch.device(device))
+
+    def peak_device_memory(self, device: str) -> int | None:
+        return torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
+
+
+class Network(nn.Module):
+    """nn.LSTM and nn.Linear. Neighbouring layers of one size share an nn.LSTM, which cuDNN runs as one kernel.
+
+    torch adds two biases where the canonical model has one. The second (``bias_hh``) is held at zero and takes no part
+    in training: trained, both would move, and the bias they sum to would move twice as far.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        runs = [(size, len(list(run))) for size, run in groupby(spec.hidden_sizes)]
+        firsts = [sum(length for _, length in runs[:n]) for n in range(len(runs))]
+        self.stacks = nn.ModuleList(
+            nn.LSTM(
+                spec.layer_input_size(first), size, length,
+                bias=spec.bias, bidirectional=spec.bidirectional, batch_first=True,
+            )
+            for (size, length), first in zip(runs, firsts, strict=True)
+        )  # fmt: skip
+        self.head = nn.Linear(spec.readout_size, spec.output_size, bias=spec.bias)
+        self._canonical = dict(self._named(firsts))
+        for name, parameter in self.named_parameters():
+            if "bias_hh" in name:
+                nn.init.zeros_(parameter).requires_grad_(False)
+
+    def canonical(self) -> dict[str, nn.Parameter]:
+        """The trained parameters by canonical name, in canonical order; torch's gates are in canonical order, too."""
+        return {name: self._canonical[name] for name in parameter_shapes(self.spec)}
+
+    def _named(self, firsts: list[int]) -> Iterator[tuple[str, nn.Parameter]]:
+        for stack, first in zip(self.stacks, firsts, strict=True):
+            for n in range(stack.num_layers):
+                for direction, suffix in zip(self.spec.directions, ("", "_reverse"), strict=False):
+                    prefix = f"layers.{first + n}.{direction}"
+                    yield f"{prefix}.weight_ih", getattr(stack, f"weight_ih_l{n}{suffix}")
+                    yield f"{prefix}.weight_hh", getattr(stack, f"weight_hh_l{n}{suffix}")
+                    if self.spec.bias:
+                        yield f"{prefix}.bias", getattr(stack, f"bias_ih_l{n}{suffix}")
+        for name, parameter in self.head.named_parameters():
+            yield f"head.{name}", parameter
+
+    def recur(self, x: Tensor, initial: State | None = None) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """The top layer's outputs `(B, T, D*H)`, and for each stack the final h and c `(layers * D, B, H)`."""
+        hidden, cell, first = [], [], 0
+        for stack in self.stacks:
+            begin = None
+            if initial is not None:
+                layers = slice(first, first + stack.num_layers)
+                begin = tuple(
+                    torch.from_numpy(np.concatenate(part[layers])).to(x) for part in (initial.hidden, initial.cell)
+                )
+            x, (h, c) = stack(x, begin)
+            hidden.append(h)
+            cell.append(c)
+            first += stack.num_layers
+        return x, hidden, cell
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(B, O)` or `(B, T, O)`."""
+        outputs, hidden, _ = self.recur(x)
+        if self.spec.readout == "all":
+            return self.head(outputs)
+        top = hidden[-1]
+        return self.head(torch.cat((top[-2], top[-1]), dim=-1) if self.spec.bidirectional else top[-1])
+
+
+class TorchModel(Model[Tensor]):
+    """A ``Network`` with its optimizer on one device."""
+
+    def __init__(
+        self, spec: ModelSpec, train: TrainSpec, parameters: Parameters, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self._dtype, self._device = dtype, device
+        self._network = Network(spec).to(device, dtype)
+        self._trained = self._network.canonical()
+        with torch.no_grad():
+            for name, parameter in self._trained.items():
+                parameter.copy_(torch.from_numpy(np.ascontiguousarray(parameters[name])))
+        for stack in self._network.stacks:
+            stack.flatten_parameters()
+        self._weights = list(self._trained.values())
+        self._loss = functional.mse_loss if train.loss == "mse" else self._cross_entropy
+        self._step = optimizer_step(train, self._weights)
+
+    @staticmethod
+    def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+        return functional.cross_entropy(logits.flatten(0, -2), y.flatten())
+
+    def put(self, array: NDArray[Any]) -> Tensor:
+        dtype = self._dtype if np.issubdtype(array.dtype, np.floating) else torch.int64
+        return torch.tensor(array, dtype=dtype, device=self._device)
+
+    def get(self, native: Tensor) -> NDArray[Any]:
+        return native.detach().cpu().numpy().copy()
+
+    def infer(self, x: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return self._network(x)
+
+    def train(self, x: Tensor, y: Tensor, order: Tensor) -> Tensor:
+        losses = []
+        for x_batch, y_batch in _batches(x, y, order):
+            loss = self._loss(self._network(x_batch), y_batch)
+            self._step(list(torch.autograd.grad(loss, self._weights)))
+            losses.append(loss.detach())
+        return torch.stack(losses)
+
+    def gradients(self, x: Tensor, y: Tensor) -> tuple[float, Parameters]:
+        loss = self._loss(self._network(x), y)
+        gradients = torch.autograd.grad(loss, self._weights)
+        return loss.item(), {name: self.get(g) for name, g in zip(self._trained, gradients, strict=True)}
+
+    def states(self, x: Tensor, initial: State | None = None) -> tuple[NDArray[Any], State]:
+        with torch.inference_mode():
+            outputs, hidden, cell = self._network.recur(x, initial)
+        directions = len(self._network.spec.directions)
+
+        def by_layer(stacks: list[Tensor]) -> tuple[NDArray[Any], ...]:
+            return tuple(self.get(layer) for stack in stacks for layer in stack.split(directions))
+
+        return self.get(outputs), State(by_layer(hidden), by_layer(cell))
+
+    def parameters(self) -> Parameters:
+        return {name: self.get(parameter) for name, parameter in self._trained.items()}
+
+    def native_parameter_count(self) -> int | None:
+        return sum(parameter.numel() for parameter in self._network.parameters())
+
+    def synchronize(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def kernel_path(self, x: Tensor) -> str:
+        with torch.profiler.profile() as profile:
+            self.infer(x)
+        ran = {event.key for event in profile.key_averages()}
+        if any("_cudnn_rnn" in name for name in ran):
+            return "cuDNN RNN"
+        if "aten::mkldnn_rnn_layer" in ran:
+            return "oneDNN RNN"
+        return "ATen loop over time"
+
+
+def _batches(x: Tensor, y: Tensor, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The sequences and targets of each row of ``order``.
+
+    Rows that count upwards are cut out as views, which saves a copy. Only on the CPU: on a GPU the question itself
+    would make the processor wait.
+    """
+    if order.device.type == "cpu":
+        begins = order[:, :1]
+        if torch.equal(order, begins + torch.arange(order.shape[1])):
+            for begin in begins.flatten().tolist():
+                rows = slice(begin, begin + order.shape[1])
+                yield x[rows], y[rows]
+            return
+    for rows in order.unbind():
+        yield x[rows], y[rows]
+
+
+def _onednn_version() -> str:
+    lines = [line.strip() for line in torch.__config__.show().splitlines() if "MKL-DNN" in line or "oneDNN" in line]
+    return lines[0].split(" v")[1].split()[0] if lines and " v" in lines[0] else "unknown"
