@@ -1,0 +1,191 @@
+"""Holding a model against the float64 reference before anything about it is believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench.errors import LSTMBenchError
+from lstm_bench.parameters import Parameters, parameter_shapes
+from lstm_bench.result import Agreement
+from lstm_bench.spec import ModelSpec, Precision
+
+if TYPE_CHECKING:
+    from lstm_bench.backend import Model
+
+STEPS = 10
+"""Optimizer steps that are compared. A wrong update shows in training alone."""
+
+# Norm-wise relative errors. Observed on the tasks here, float32: logits 3e-7, gradients 3e-6, parameters 2e-5; float64:
+# 1e-15, 1e-14, 1e-13.
+TOLERANCES: dict[Precision, dict[str, float]] = {
+    "float64": {"forward": 1e-12, "backward": 1e-11, "update": 1e-9},
+    "float32": {"forward": 1e-5, "backward": 1e-4, "update": 1e-4},
+    "tf32": {"forward": 1e-2, "backward": 1e-1, "update": 1e-1},
+    "bfloat16": {"forward": 1e-2, "backward": 1e-1, "update": 1e-1},
+}
+
+
+class InvalidOutput(LSTMBenchError):
+    """A backend returned something that cannot be compared at all: a wrong shape, a missing name, NaN."""
+
+
+def relative_error(ours: NDArray[Any], reference: NDArray[Any]) -> float:
+    """``||ours - reference|| / ||reference||`` in the Frobenius norm, in float64; the plain norm if the reference is 0."""
+    reference = reference.astype(np.float64)
+    scale = float(np.linalg.norm(reference))
+    return float(np.linalg.norm(ours.astype(np.float64) - reference)) / (scale or 1.0)
+
+
+def expect(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array itself, if it has this shape and is finite.
+
+    Raises:
+        InvalidOutput: saying what was wrong with it.
+    """
+    if np.shape(array) != shape:
+        raise InvalidOutput(f"{what} must have shape {shape}; the backend returned {np.shape(array)}")
+    if not np.all(np.isfinite(array)):
+        raise InvalidOutput(f"{what} must be finite; the backend returned {int(np.sum(~np.isfinite(array)))} that are not")
+    return array
+
+
+def expect_parameters(what: str, parameters: Parameters, spec: ModelSpec) -> Parameters:
+    """The parameters themselves, if they have the canonical names and shapes and are finite.
+
+    Raises:
+        InvalidOutput: naming the parameter and what was wrong with it.
+    """
+    shapes = parameter_shapes(spec)
+    if set(parameters) != set(shapes):
+        odd = sorted(set(parameters) ^ set(shapes))
+        raise InvalidOutput(f"{what} must come under the canonical names; missing or superfluous: {', '.join(odd)}")
+    for name, shape in shapes.items():
+        expect(f"{what} {name}", parameters[name], shape)
+    return parameters
+
+
+def logits_shape(spec: ModelSpec, x: NDArray[Any]) -> tuple[int, ...]:
+    """Shape of the logits for sequences ``x`` `(B, T, I)`."""
+    return (len(x), spec.output_size) if spec.readout == "last" else (*x.shape[:2], spec.output_size)
+
+
+def compare_fresh(
+    build: Callable[[], Model[Any]],
+    build_reference: Callable[[], Model[Any]],
+    spec: ModelSpec,
+    precision: Precision,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    order: NDArray[np.intp],
+) -> Agreement:
+    """Compare two freshly built models: logits, loss, gradients, and what some training steps do.
+
+    The logits are asked for twice, since a state that is kept between calls shows only then.
+
+    Args:
+        build: builds the model in question.
+        build_reference: builds the reference, with the same parameters, in float64.
+        spec: of both.
+        precision: of the model in question; decides the tolerances.
+        x: sequences `(N, T, I)`.
+        y: their targets.
+        order: rows of batches for training; the first is the batch for everything else.
+
+    Raises:
+        InvalidOutput: if the model returns something that cannot be compared.
+    """
+    model, reference = build(), build_reference()
+    first = order[0]
+    ours, theirs = (_Bound(m, x, y, first) for m in (model, reference))
+
+    shape = logits_shape(spec, x[first])
+    expected = theirs.logits()
+    errors = {"logits": relative_error(expect("logits", ours.logits(), shape), expected)}
+    errors["logits repeated"] = relative_error(expect("logits", ours.logits(), shape), expected)
+
+    loss, gradients = model.gradients(ours.x_batch, ours.y_batch)
+    true_loss, true_gradients = reference.gradients(theirs.x_batch, theirs.y_batch)
+    errors["loss"] = relative_error(expect("loss", np.asarray(loss), ()), np.asarray(true_loss))
+    worst = {}
+    errors["gradients"], worst["gradients"] = _worst(expect_parameters("gradients", gradients, spec), true_gradients)
+
+    losses = model.get(model.train(ours.x, ours.y, model.put(order)))
+    true_losses = reference.get(reference.train(theirs.x, theirs.y, reference.put(order)))
+    errors["training losses"] = relative_error(expect("training losses", losses, (len(order),)), true_losses)
+    trained = expect_parameters("parameters", model.parameters(), spec)
+    errors["trained parameters"], worst["trained parameters"] = _worst(trained, reference.parameters())
+
+    bands = TOLERANCES[precision]
+    return _agreement(
+        errors,
+        {
+            "logits": bands["forward"],
+            "logits repeated": bands["forward"],
+            "loss": bands["forward"],
+            "gradients": bands["backward"],
+            "training losses": bands["update"],
+            "trained parameters": bands["update"],
+        },
+        worst,
+    )
+
+
+def compare_trained(
+    model: Model[Any],
+    build_reference: Callable[[Parameters], Model[Any]],
+    spec: ModelSpec,
+    precision: Precision,
+    x: NDArray[Any],
+    before: Agreement,
+) -> Agreement:
+    """Add to ``before`` whether a trained model infers what its own parameters say.
+
+    Args:
+        model: the trained model.
+        build_reference: builds the reference with given parameters.
+        spec: of both.
+        precision: of ``model``.
+        x: sequences `(B, T, I)`.
+        before: what is known of the model so far.
+    """
+    parameters = expect_parameters("parameters", model.parameters(), spec)
+    reference = build_reference(parameters)
+    ours = expect("logits", model.get(model.infer(model.put(x))), logits_shape(spec, x))
+    theirs = reference.get(reference.infer(reference.put(x)))
+    # Trained weights are larger than fresh ones and their logits can cancel, so rounding weighs ten times as much.
+    return _agreement(
+        before.errors | {"logits after training": relative_error(ours, theirs)},
+        before.tolerances | {"logits after training": 10 * TOLERANCES[precision]["forward"]},
+        before.worst,
+    )
+
+
+class _Bound:
+    """A model with the data put where it wants them."""
+
+    def __init__(self, model: Model[Any], x: NDArray[Any], y: NDArray[Any], first: NDArray[np.intp]) -> None:
+        self.model = model
+        self.x, self.y = model.put(x), model.put(y)
+        self.x_batch, self.y_batch = model.put(x[first]), model.put(y[first])
+
+    def logits(self) -> NDArray[Any]:
+        return self.model.get(self.model.infer(self.x_batch))
+
+
+def _worst(ours: Parameters, reference: Parameters) -> tuple[float, str]:
+    errors = {name: relative_error(ours[name], reference[name]) for name in reference}
+    name = max(errors, key=lambda name: errors[name])
+    return errors[name], name
+
+
+def _agreement(errors: Mapping[str, float | None], tolerances: Mapping[str, float], worst: dict[str, str]) -> Agreement:
+    return Agreement(
+        errors={n: e if e is not None and math.isfinite(e) else None for n, e in errors.items()},
+        tolerances=dict(tolerances),
+        worst=worst,
+    )

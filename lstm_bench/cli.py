@@ -1,0 +1,197 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from lstm_bench import __version__
+from lstm_bench.errors import LSTMBenchError
+from lstm_bench.plugins import Plugins, load_plugins
+from lstm_bench.result import EFFORTS
+from lstm_bench.spec import PRECISIONS
+
+if TYPE_CHECKING:
+    from lstm_bench.result import Attempt
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Commands(click.Group):
+    """Turns our errors into one line and the right exit code, wherever in a command they come from."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        debug = "--debug" in (kwargs.get("args") or (args[0] if args else None) or sys.argv)
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            _say("interrupted")
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:  # as in `lstm-bench report | head`
+            sys.stderr.close()
+            sys.exit(1)
+        except LSTMBenchError as error:
+            if debug:
+                raise
+            _say(f"error: {error}")
+            sys.exit(2)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(line: str) -> None:
+    click.echo(f"lstm-bench: {line}", err=True)
+
+
+def _plugins(files: Sequence[Path]) -> Plugins:
+    plugins = load_plugins(files)
+    for failure in plugins.failures:
+        _say(f"warning: {failure}")
+    return plugins
+
+
+def _plugin_option(command: F) -> F:
+    return click.option(
+        "--plugin", "plugin_files", multiple=True, metavar="FILE.py", type=click.Path(path_type=Path),
+        help="Use a Python file as a plugin, beside the installed ones. Repeatable.",
+    )(command)  # fmt: skip
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lstm-bench")
+@click.option("--debug", is_flag=True, help="Show a traceback where something goes wrong.")
+def main(debug: bool) -> None:
+    """Do the frameworks' recurrent networks agree, and which is fastest here?
+
+    Every backend trains the same model from the same initial weights on the same batches, in a process of its own, and
+    is held against a float64 reference before anything is timed.
+    """
+
+
+@main.command()
+@click.option("-b", "--backend", "backends", multiple=True, metavar="NAME[option=value,...]",
+              help="Backend to run; repeatable.  [default: every installed one]")
+@click.option("-t", "--task", "tasks", multiple=True, metavar="NAME[:RECIPE][option=value,...]", default=("flights",),
+              show_default=True, help="Task to run; repeatable.")
+@click.option("--device", "devices", multiple=True, default=("cpu",), show_default=True,
+              help="cpu, cuda or cuda:N; repeatable.")
+@click.option("--precision", "precisions", multiple=True, type=click.Choice(PRECISIONS), default=("float32",),
+              show_default=True, help="What to compute in; float32 is IEEE float32. Repeatable.")
+@click.option("--quick", "effort", flag_value="quick", help="A glance: 3 blocks, a tenth of the epochs.")
+@click.option("--rigorous", "effort", flag_value="rigorous", help="For publishing: 30 longer blocks.")
+@click.option("--epochs", type=click.IntRange(1, 10**6), help="Train this many epochs, not the recipe's; the table says so.")
+@click.option("--threads", type=click.IntRange(1, 4096), help="Processor threads for each worker.  [default: all cores]")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
+              help="Of weights, batch order and generated data.")
+@click.option("--timeout", type=click.FloatRange(0, 10**7, min_open=True), default=900.0, show_default=True,
+              help="Seconds after which a worker is stopped.")
+@click.option("--results", type=click.Path(path_type=Path), default=Path("results/local"), show_default=True,
+              help="Folder for the results, one file for each attempt.")
+@_plugin_option
+def run(
+    backends: tuple[str, ...], tasks: tuple[str, ...], devices: tuple[str, ...], precisions: tuple[Any, ...],
+    effort: str | None, epochs: int | None, threads: int | None, seed: int, timeout: float, results: Path,
+    plugin_files: tuple[Path, ...],
+) -> int:  # fmt: skip
+    """Run tasks on backends, each cell in a process of its own, and print the table.
+
+    Exit code 0 if all went well, 1 if something was measured and failed, 2 if the command was wrong.
+    """
+    from lstm_bench import store
+    from lstm_bench.machine import usable_cores
+    from lstm_bench.plan import plan_cells
+    from lstm_bench.progress import display
+    from lstm_bench.protocol import Job
+    from lstm_bench.runner import run_attempt
+
+    plugins = _plugins(plugin_files)
+    cores = usable_cores()
+    if threads is not None and threads > cores:
+        raise LSTMBenchError(f"--threads {threads} is more than the {cores} cores that this process may use")
+    chosen = EFFORTS[effort or "default"]
+    cells = plan_cells(
+        plugins, backends=backends, tasks=tasks, devices=devices, precisions=precisions, effort=chosen,
+        epochs=epochs, threads=threads or cores, seed=seed,
+    )  # fmt: skip
+    store.prepare_folder(results)
+    if not backends:
+        for info in plugins.backends.values():
+            if info.missing():
+                _say(f"{info.name} is left out, since {', '.join(info.missing())} is not installed: {info.install}")
+    _say(f"{len(cells)} to run, effort {chosen.name}, results in {results}")
+
+    attempts: list[Attempt] = []
+    try:
+        with display() as watching:
+            for number, cell in enumerate(cells, 1):
+                watching.begin(number, len(cells), cell)
+                job = Job(cell=cell, plugin_files=tuple(str(file.resolve()) for file in plugin_files))
+                attempt = run_attempt(
+                    job, plugins.backends[cell.backend], timeout=timeout, on_message=watching.hear
+                )
+                store.write_attempt(attempt, results)
+                attempts.append(attempt)
+                watching.end(attempt)
+    except KeyboardInterrupt:
+        _say(f"interrupted; {len(attempts)} of {len(cells)} attempts are kept in {results}")
+        return INTERRUPTED
+    click.echo(plugins.reporter("table").render(attempts), nl=False)
+    return exit_code(attempts)
+
+
+def exit_code(attempts: Sequence[Attempt]) -> int:
+    """0 if nothing failed. A refusal is an answer, not a failure, unless nothing else came of the run."""
+    statuses = [attempt.status for attempt in attempts]
+    failed = any(status not in ("ok", "unsupported") for status in statuses)
+    return 1 if failed or "ok" not in statuses else 0
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("results/local"))
+@click.option("--format", "format_name", default="table", show_default=True, help="table, md, csv, json or a plugin's.")
+@click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each cell.")
+@_plugin_option
+def report(folder: Path, format_name: str, everything: bool, plugin_files: tuple[Path, ...]) -> int:
+    """Print the attempts in FOLDER (default: results/local), or in one file."""
+    from lstm_bench import store
+
+    reporter = _plugins(plugin_files).reporter(format_name)
+    attempts, problems = store.read_folder(folder)
+    for problem in problems:
+        _say(f"warning: left out: {problem}")
+    if not attempts:
+        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
+    shown = attempts if everything else store.latest(attempts)
+    click.echo(reporter.render(shown), nl=False)
+    if len(shown) < len(attempts):
+        _say(f"{len(attempts) - len(shown)} older attempts of the same cells are not shown; --all shows them")
+    return 1 if problems else 0
+
+
+@main.command("list")
+@click.argument("what", type=click.Choice(["backends", "tasks", "recipes", "formats"]), required=False)
+@_plugin_option
+def list_(what: str | None, plugin_files: tuple[Path, ...]) -> None:
+    """List what there is: backends, tasks, recipes, formats (default: all)."""
+    from lstm_bench.listing import SECTIONS
+
+    plugins = _plugins(plugin_files)
+    click.echo("\n".join(SECTIONS[name](plugins) for name in ([what] if what else SECTIONS)), nl=False)
+
+
+@main.command()
+@_plugin_option
+def env(plugin_files: tuple[Path, ...]) -> None:
+    """Print what a bug report needs: this machine, and the versions of everything that takes part."""
+    from lstm_bench.listing import environment
+
+    click.echo(environment(_plugins(plugin_files)), nl=False)

@@ -1,0 +1,108 @@
+"""What ``list`` and ``env`` print; found out without importing any framework."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from lstm_bench import __version__
+from lstm_bench.backend import Option
+from lstm_bench.parameters import parameter_count
+from lstm_bench.plugins import Plugins
+
+
+def backends(plugins: Plugins) -> str:
+    """Backends: installed or not, and the pip line that mends it."""
+    rows = []
+    for info in plugins.backends.values():
+        missing = info.missing()
+        state = f"needs {', '.join(missing)}: {info.install}" if missing else "installed"
+        rows.append((info.name, state, info.summary))
+        rows += _options(info.options)
+    return _section("backends", rows)
+
+
+def tasks(plugins: Plugins) -> str:
+    """Tasks, and their recipes' names."""
+    rows = []
+    for info in plugins.tasks.values():
+        rows.append((info.name, ", ".join(recipe.name for recipe in info.recipes), info.summary))
+        rows += _options(info.options)
+    return _section("tasks", rows)
+
+
+def recipes(plugins: Plugins) -> str:
+    """Recipes with their sizes."""
+    return _section(
+        "recipes",
+        [
+            (f"{info.name}:{recipe.name}", f"{parameter_count(recipe.model):,} parameters", recipe.summary)
+            for info in plugins.tasks.values()
+            for recipe in info.recipes
+        ],
+    )
+
+
+def formats(plugins: Plugins) -> str:
+    """Output formats of ``report``."""
+    return _section("formats", [(info.name, "", info.summary) for info in plugins.reporters.values()])
+
+
+SECTIONS: Mapping[str, Callable[[Plugins], str]] = {
+    "backends": backends,
+    "tasks": tasks,
+    "recipes": recipes,
+    "formats": formats,
+}
+
+
+def environment(plugins: Plugins) -> str:
+    """This machine, the versions of everything that takes part, and the variables that change results."""
+    from lstm_bench.machine import THREAD_VARIABLES, describe_machine
+
+    machine = describe_machine()
+    rows = [
+        ("lstm-bench", __version__),
+        ("python", machine.python),
+        ("system", machine.system),
+        ("processor", f"{machine.processor}, {machine.cores} usable cores"),
+        ("memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),
+    ]
+    for name in ("numpy", "pandas", "pluggy", "rich", "click", "msgspec", "psutil", "threadpoolctl"):
+        rows.append((name, _version(name)))
+    for info in plugins.backends.values():
+        rows += [(f"{info.name} backend", f"{name} {_version(name)}") for name in info.requires]
+    watched = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES", "LSTM_BENCH_DATA")
+    rows += [(name, os.environ[name]) for name in watched if name in os.environ]
+    rows += [("plugin failure", failure) for failure in plugins.failures]
+    return _columns(rows)
+
+
+def _version(package: str) -> str:
+    """Version of the distribution that holds an import package, or that it is not installed."""
+    owners = importlib.metadata.packages_distributions().get(package, [package])
+    try:
+        return importlib.metadata.version(owners[0])
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _options(options: Mapping[str, Option]) -> list[tuple[str, str, str]]:
+    return [
+        (f"  [{name}=...]", "|".join(option.choices) or "any", f"{option.meaning} (default {option.default})")
+        for name, option in options.items()
+    ]
+
+
+def _section(title: str, rows: Sequence[tuple[str, ...]]) -> str:
+    return f"{title}\n" + _columns(rows, indent="  ")
+
+
+def _columns(rows: Iterable[tuple[str, ...]], indent: str = "") -> str:
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "".join(
+        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+        for row in rows
+    )

@@ -1,0 +1,84 @@
+"""What this machine is, and what this process uses of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from lstm_bench.result import Machine, Threads
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+def usable_cores() -> int:
+    """Logical processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe_machine() -> Machine:
+    """This machine, without anything that names its owner."""
+    return Machine(
+        system=f"{platform.system()} {platform.release()}",
+        processor=_processor_name(),
+        cores=usable_cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        python=platform.python_version(),
+    )
+
+
+def restrict_to(threads: int) -> None:
+    """Keep this process, and all that it starts, on the first ``threads`` processors that it may use."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def read_back_threads() -> Threads:
+    """Thread counts as the native libraries that are loaded by now report them."""
+    from threadpoolctl import threadpool_info
+
+    libraries = {f"{info['user_api']} {Path(info['filepath']).name}": info["num_threads"] for info in threadpool_info()}
+    return Threads(affinity=usable_cores(), libraries=dict(sorted(libraries.items())))
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def forget_peak() -> None:
+    """Begin anew to record the largest resident size, where the system allows it (Linux)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass  # then ``peak_resident_bytes`` covers the whole life of the process, an upper bound
+
+
+def peak_resident_bytes() -> int | None:
+    """Largest resident size since ``forget_peak``; ``None`` where the system does not tell."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def _processor_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,91 @@
+"""From what was asked for to the cells that are to be run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+from lstm_bench.backend import BackendInfo, resolve_options
+from lstm_bench.errors import LSTMBenchError, NotInstalled
+from lstm_bench.plugins import Plugins
+from lstm_bench.result import Cell, Effort
+from lstm_bench.selection import parse_device, parse_selector
+from lstm_bench.spec import Precision
+
+
+def plan_cells(
+    plugins: Plugins,
+    *,
+    backends: Sequence[str],
+    tasks: Sequence[str],
+    devices: Sequence[str],
+    precisions: Sequence[Precision],
+    effort: Effort,
+    epochs: int | None,
+    threads: int,
+    seed: int,
+) -> list[Cell]:
+    """The product of everything asked for, in the order of asking.
+
+    Args:
+        plugins: what there is.
+        backends: selectors; none for every installed backend.
+        tasks: selectors.
+        devices: device names.
+        precisions: what to compute in.
+        effort: how long to measure.
+        epochs: passes over the data; ``None`` for what recipe and effort say.
+        threads: processor threads for each worker.
+        seed: of weights, order and data.
+
+    Raises:
+        UnknownName: for whatever does not exist, with the nearest that does.
+        NotInstalled: for a backend that was asked for and whose framework is missing.
+    """
+    chosen = []
+    for text in backends or [name for name, info in plugins.backends.items() if not info.missing()]:
+        selector = parse_selector(text)
+        if selector.recipe is not None:
+            raise LSTMBenchError(f"cannot read {text!r}: a backend has no recipes; write {selector.name}[option=value]")
+        info = plugins.backend(selector.name)
+        require_installed(info)
+        chosen.append((info, resolve_options(info.options, selector.options, f"backend {info.name!r}")))
+    recipes = []
+    for text in tasks:
+        selector = parse_selector(text)
+        task = plugins.task(selector.name)
+        options = resolve_options(task.options, selector.options, f"task {task.name!r}")
+        recipes.append((task, options, task.recipe(selector.recipe, options)))
+    full_devices = [parse_device(device) for device in devices]
+
+    cells = [
+        Cell(
+            task=task.name,
+            task_options=task_options,
+            recipe=recipe,
+            epochs=epochs or max(1, round(recipe.epochs * effort.epoch_fraction)),
+            backend=info.name,
+            backend_options=backend_options,
+            device=device,
+            precision=precision,
+            threads=threads,
+            seed=seed,
+            effort=effort,
+        )
+        for (task, task_options, recipe), device, precision, (info, backend_options) in product(
+            recipes, full_devices, precisions, chosen
+        )
+    ]
+    return list({cell.fingerprint: cell for cell in cells}.values())  # what is asked for twice is run once
+
+
+def require_installed(info: BackendInfo) -> None:
+    """Make sure that a backend's framework is there, without importing it.
+
+    Raises:
+        NotInstalled: with the pip line that mends it.
+    """
+    missing = info.missing()
+    if missing:
+        mend = f": {info.install}" if info.install else ""
+        raise NotInstalled(f"backend {info.name!r} needs {', '.join(missing)}, which is not installed{mend}")

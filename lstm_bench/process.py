@@ -1,0 +1,181 @@
+"""Running one child process so that nothing it does can hurt: deadlines, floods, crashes, grandchildren."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Literal
+
+GRACE_SECONDS = 2.0
+"""Between SIGTERM and SIGKILL."""
+
+KEPT_OUTPUT = 8192
+"""Bytes of stdout and stderr that are kept, from the end."""
+
+MOST_OUTPUT = 64 * 2**20
+"""Bytes of stdout and stderr after which a child is stopped."""
+
+Cause = Literal["ended", "deadline", "flood", "told"]
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a child ended.
+
+    Attributes:
+        cause: ``ended`` by itself, or stopped at its ``deadline``, for a ``flood`` of output, or because ``on_line``
+            said so (``told``).
+        returncode: as in ``subprocess``, negative for a signal; of the signal that stopped it, if it was stopped.
+        output_tail: the last of its stdout and stderr.
+    """
+
+    cause: Cause
+    returncode: int
+    output_tail: str
+
+
+def supervise(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    first_line: bytes,
+    on_line: Callable[[bytes], bool],
+    *,
+    timeout: float,
+    longest_line: int,
+) -> Exit:
+    """Run a child to its end, and leave no process of its group behind, whatever happens, KeyboardInterrupt included.
+
+    The caller sleeps until the child says something, ends or is late; it never polls, so it does not disturb what the
+    child measures.
+
+    Args:
+        command: to which the number of a file descriptor is appended, on which the child is to write lines.
+        environment: of the child.
+        first_line: what the child reads from its standard input, which then stays open until the end.
+        on_line: called with each line that the child writes; says whether to go on.
+        timeout: seconds that the child may take.
+        longest_line: bytes that a line may have; a longer one counts as a flood.
+    """
+    deadline = monotonic() + timeout
+    lines_in, lines_out = os.pipe()
+    ended_in, ended_out = os.pipe()
+    try:
+        child = subprocess.Popen(
+            [*command, str(lines_out)],
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lines_out],
+            start_new_session=True,
+        )
+    except BaseException:
+        for descriptor in (lines_in, lines_out, ended_in, ended_out):
+            os.close(descriptor)
+        raise
+    os.close(lines_out)
+
+    def await_end() -> None:
+        child.wait()
+        os.write(ended_out, b"!")
+
+    # A thread that sleeps in waitpid: the end of the pipes tells nothing, since grandchildren may hold them open.
+    waiter = threading.Thread(target=await_end, daemon=True)
+    waiter.start()
+    try:
+        with suppress(BrokenPipeError):
+            assert child.stdin is not None
+            child.stdin.write(first_line + b"\n")
+            child.stdin.flush()
+        cause, tail = _listen(child, lines_in, ended_in, on_line, deadline, longest_line)
+    finally:
+        _stop(child, waiter)
+        for stream in (child.stdin, child.stdout):
+            with suppress(BrokenPipeError):
+                assert stream is not None
+                stream.close()
+        for descriptor in (lines_in, ended_in, ended_out):
+            os.close(descriptor)
+    return Exit(cause, child.returncode, tail.decode(errors="replace"))
+
+
+def _listen(
+    child: subprocess.Popen[bytes],
+    lines: int,
+    ended: int,
+    on_line: Callable[[bytes], bool],
+    deadline: float,
+    longest_line: int,
+) -> tuple[Cause, bytes]:
+    """Why listening stopped, and the tail of the output."""
+    assert child.stdout is not None
+    output = _Output(child.stdout.fileno())
+    pending = b""
+    with selectors.DefaultSelector() as selector:
+        for descriptor in (lines, output.descriptor):
+            os.set_blocking(descriptor, False)
+        for descriptor in (lines, output.descriptor, ended):
+            selector.register(descriptor, selectors.EVENT_READ)
+        over = False
+        while True:
+            # Once the child is gone, what it had written is read to the end, but nothing is waited for.
+            ready = {key.fd for key, _ in selector.select(0 if over else max(0.0, deadline - monotonic()))}
+            if not ready:
+                return "deadline", output.tail
+            if over and ready == {ended}:
+                return "ended", output.tail
+            over = ended in ready
+            if output.descriptor in ready:
+                if not output.read():
+                    selector.unregister(output.descriptor)
+                if output.heard > MOST_OUTPUT:
+                    return "flood", output.tail
+            if lines in ready:
+                data = os.read(lines, 65536)
+                if not data:
+                    selector.unregister(lines)
+                *whole, pending = (pending + data).split(b"\n")
+                for line in whole:
+                    if not on_line(line):
+                        output.drain()
+                        return "told", output.tail
+                if len(pending) > longest_line:
+                    return "flood", output.tail
+
+
+class _Output:
+    """A child's stdout and stderr, of which only the tail is kept."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor, self.tail, self.heard = descriptor, b"", 0
+
+    def read(self) -> bool:
+        """Read what is there; false at the end."""
+        data = os.read(self.descriptor, 65536)
+        self.tail = (self.tail + data)[-KEPT_OUTPUT:]
+        self.heard += len(data)
+        return bool(data)
+
+    def drain(self) -> None:
+        """Read what the child wrote before its last line: the two pipes are not in step."""
+        with suppress(BlockingIOError):
+            while self.read() and self.heard <= MOST_OUTPUT:
+                pass
+
+
+def _stop(child: subprocess.Popen[bytes], waiter: threading.Thread) -> None:
+    """End the child politely if it still runs, then whatever is left of its process group."""
+    with suppress(ProcessLookupError, PermissionError):
+        if waiter.is_alive():
+            os.killpg(child.pid, signal.SIGTERM)
+            waiter.join(GRACE_SECONDS)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    waiter.join()

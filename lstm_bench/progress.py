@@ -1,0 +1,98 @@
+"""Showing how far a run is: a live display on a terminal, plain lines elsewhere; both on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lstm_bench import protocol
+from lstm_bench.result import Attempt, Cell
+
+
+class Display(Protocol):
+    """What is told to whoever watches."""
+
+    def begin(self, number: int, total: int, cell: Cell) -> None:
+        """The worker of this cell is being started."""
+
+    def hear(self, message: protocol.Message) -> None:
+        """The worker said something."""
+
+    def end(self, attempt: Attempt) -> None:
+        """The worker is gone, and its attempt is stored."""
+
+
+@contextmanager
+def display() -> Iterator[Display]:
+    """The display that suits where stderr goes."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    # No refreshing by itself: the parent is to sleep while a worker is timed.
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[what]}"), TimeElapsedColumn(),
+        console=console, auto_refresh=False, transient=True,
+    ) as progress:  # fmt: skip
+        yield _Live(console, progress)
+
+
+def name_of(number: int, total: int, cell: Cell) -> str:
+    """``[1/2] torch on flights:tutorial (cpu, float32)``."""
+    return f"[{number}/{total}] {cell.backend_selector} on {cell.task_selector} ({cell.device}, {cell.precision})"
+
+
+def outcome_of(attempt: Attempt) -> str:
+    """``ok``, or the status and its reason."""
+    return attempt.status + (f": {attempt.reason}" if attempt.reason else "")
+
+
+class _Lines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._name = ""
+
+    def begin(self, number: int, total: int, cell: Cell) -> None:
+        self._name = name_of(number, total, cell)
+        self._print(self._name)
+
+    def hear(self, message: protocol.Message) -> None:
+        if isinstance(message, protocol.Entered) and message.phase in ("check", "train", "time"):
+            self._print(f"{self._name}: {message.phase}")
+
+    def end(self, attempt: Attempt) -> None:
+        self._print(f"{self._name}: {outcome_of(attempt)}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Live:
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console, self._progress = console, progress
+        self._task = progress.add_task("", total=None, what="")
+        self._name = ""
+
+    def begin(self, number: int, total: int, cell: Cell) -> None:
+        self._name = name_of(number, total, cell)
+        self._progress.reset(self._task, total=None, description=escape(self._name), what="starting")
+        self._progress.refresh()
+
+    def hear(self, message: protocol.Message) -> None:
+        match message:
+            case protocol.Entered():
+                self._progress.reset(self._task, start=False, total=None, what=message.phase)
+                self._progress.start_task(self._task)
+            case protocol.Progress():
+                self._progress.update(self._task, completed=message.done, total=message.total)
+            case _:
+                return
+        self._progress.refresh()
+
+    def end(self, attempt: Attempt) -> None:
+        self._console.print(f"{self._name}: {outcome_of(attempt)}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,114 @@
+"""The parent's side of one attempt: start a worker, listen, and turn whatever happened into an ``Attempt``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+import lstm_bench
+from lstm_bench import process, protocol
+from lstm_bench.backend import BackendInfo
+from lstm_bench.machine import THREAD_VARIABLES
+from lstm_bench.result import Attempt, Cell, Findings, Phase, Status
+
+Listener = Callable[[protocol.Message], None]
+"""Told what a worker says, as it says it."""
+
+
+def run_attempt(
+    job: protocol.Job, backend: BackendInfo, *, timeout: float, on_message: Listener = lambda message: None
+) -> Attempt:
+    """Run one cell in a fresh worker process.
+
+    Args:
+        job: what the worker is to do.
+        backend: the job's backend.
+        timeout: seconds after which the worker is stopped.
+        on_message: told what the worker says.
+
+    Returns:
+        The attempt, however it ended. Only ``KeyboardInterrupt`` gets out, and then no worker is left behind.
+    """
+    begun = datetime.now(UTC)
+    hearing = _Hearing(on_message)
+    ended = process.supervise(
+        [sys.executable, "-P", "-X", "faulthandler", "-m", "lstm_bench.worker"],
+        worker_environment(job.cell, backend),
+        protocol.encode(job),
+        hearing.line,
+        timeout=timeout,
+        longest_line=protocol.LONGEST_LINE,
+    )
+    status, reason = hearing.outcome(ended, timeout)
+    return Attempt(
+        id=f"{begun:%Y%m%dT%H%M%S}-{begun.microsecond:06d}-{secrets.token_hex(4)}",
+        created=begun.isoformat(timespec="seconds"),
+        lstm_bench=lstm_bench.__version__,
+        cell=job.cell,
+        status=status,
+        reason=reason,
+        phase=hearing.phase,
+        output_tail="" if status == "ok" else ended.output_tail,
+        findings=hearing.findings,
+    )
+
+
+def worker_environment(cell: Cell, backend: BackendInfo) -> dict[str, str]:
+    """The environment that a worker starts in: ours, but for what decides threads and devices."""
+    ours: dict[str, str] = dict.fromkeys(THREAD_VARIABLES, str(cell.threads))
+    ours["PYTHONUNBUFFERED"] = "1"  # so that the last words of a worker that dies are not lost
+    if cell.device == "cpu":
+        ours["CUDA_VISIBLE_DEVICES"] = "-1"  # some frameworks prepare the GPU even when told to use the CPU
+    asked: Mapping[str, str] = backend.environ(cell.backend_options, cell.threads, cell.device)
+    return {**os.environ, **ours, **asked}
+
+
+class _Hearing:
+    """What a worker has said until now."""
+
+    def __init__(self, on_message: Listener) -> None:
+        self.phase: Phase = "start"
+        self.findings = Findings()
+        self._on_message = on_message
+        self._ended: protocol.Ended | None = None
+        self._gibberish = ""
+
+    def line(self, line: bytes) -> bool:
+        """Take one line; whether to go on listening."""
+        try:
+            message = protocol.decode_message(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._gibberish = f"the worker's answer cannot be read: {error}"
+            return False
+        match message:
+            case protocol.Entered():
+                self.phase = message.phase
+            case protocol.Found():
+                self.findings = message.findings
+            case protocol.Ended():
+                self._ended = message
+        self._on_message(message)
+        return self._ended is None
+
+    def outcome(self, ended: process.Exit, timeout: float) -> tuple[Status, str]:
+        """The attempt's status and its reason."""
+        if self._ended is not None:
+            return self._ended.status, self._ended.reason
+        where = f"in phase {self.phase!r}"
+        if ended.cause == "told":
+            return "invalid-output", self._gibberish
+        if ended.cause == "deadline":
+            return "timeout", f"not done after {timeout:g} s, stopped {where}"
+        if ended.cause == "flood":
+            return "crashed", f"stopped {where}: it wrote more output than the {process.MOST_OUTPUT >> 20} MiB allowed"
+        if ended.returncode == -signal.SIGKILL:
+            return "crashed", f"killed {where} by SIGKILL, which the system also sends when memory runs out"
+        if ended.returncode < 0:
+            return "crashed", f"killed {where} by {signal.Signals(-ended.returncode).name}"
+        return "crashed", f"left {where} with exit code {ended.returncode} and without an answer"

@@ -1,0 +1,191 @@
+"""The results folder: one immutable JSON file for each attempt, and a DataFrame of many."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lstm_bench.errors import StoreError
+from lstm_bench.result import SCHEMA_VERSION, Attempt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class _File(msgspec.Struct, frozen=True):
+    """What a file holds. The checksum is that of the attempt's compact JSON, so that reformatting does no harm."""
+
+    schema_version: int
+    sha256: str
+    attempt: msgspec.Raw
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make sure, before anything is measured, that results can be written here.
+
+    Raises:
+        StoreError: naming the folder and what is in the way.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(f"cannot write results to {folder}: {error.strerror}. Choose another with --results") from error
+
+
+def write_attempt(attempt: Attempt, folder: Path) -> Path:
+    """Write an attempt to a file of its own, whole or not at all.
+
+    Returns:
+        The file, named by the cell's fingerprint and the attempt's id.
+
+    Raises:
+        StoreError: if it cannot be written, or there is such a file already.
+    """
+    body = msgspec.json.encode(attempt)
+    content = msgspec.json.encode(
+        _File(schema_version=SCHEMA_VERSION, sha256=hashlib.sha256(body).hexdigest(), attempt=msgspec.Raw(body))
+    )
+    path = folder / f"{attempt.cell.fingerprint[:12]}-{attempt.id}.json"
+    temporary = folder / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            file.write(content + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)  # unlike a rename, fails if the name is taken
+        _sync(folder)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    return path
+
+
+def read_attempt(path: Path) -> Attempt:
+    """Read one file.
+
+    Raises:
+        StoreError: naming the file and what is wrong with it.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        file = msgspec.json.decode(content, type=_File)
+        if file.schema_version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} has schema version {file.schema_version}, newer than this lstm-bench reads "
+                f"({SCHEMA_VERSION}): upgrade lstm-bench"
+            )
+        if hashlib.sha256(msgspec.json.format(file.attempt, indent=-1)).hexdigest() != file.sha256:
+            raise StoreError(f"{path} is damaged: its content does not match its checksum")
+        return msgspec.json.decode(file.attempt, type=Attempt)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} is not a result file: {error}") from error
+
+
+def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
+    """Read every attempt in a folder and below it.
+
+    Args:
+        folder: or a single file.
+
+    Returns:
+        The attempts, oldest first, and one line for each file that could not be read.
+
+    Raises:
+        StoreError: if there is no such folder.
+    """
+    if folder.is_file():
+        return [read_attempt(folder)], []
+    if not folder.is_dir():
+        raise StoreError(f"there is no folder {folder}: name one that `lstm-bench run` has written to")
+    attempts, problems = [], []
+    for path in sorted(folder.rglob("*.json")):
+        try:
+            attempts.append(read_attempt(path))
+        except StoreError as error:
+            problems.append(str(error))
+    return sorted(attempts, key=lambda attempt: attempt.id), problems
+
+
+def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The latest attempt of each cell and machine, in order of task, backend, device and precision."""
+    by_cell = {(a.cell.fingerprint, a.findings.machine): a for a in sorted(attempts, key=lambda a: a.id)}
+
+    def place(attempt: Attempt) -> tuple[str, ...]:
+        cell = attempt.cell
+        return (cell.task_selector, cell.backend_selector, cell.device, cell.precision, attempt.id)
+
+    return sorted(by_cell.values(), key=place)
+
+
+def to_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
+    """One row for each attempt; columns in the units that their names end in, missing values where nothing is known."""
+    import pandas as pd
+
+    return pd.DataFrame([_row(attempt) for attempt in attempts])
+
+
+def _row(attempt: Attempt) -> dict[str, Any]:
+    cell, found = attempt.cell, attempt.findings
+    timings, judgement, memory, agreement = found.timings, found.judgement, found.memory, found.agreement
+    row: dict[str, Any] = {
+        "task": cell.task_selector,
+        "backend": cell.backend_selector,
+        "version": next(iter(found.versions.values()), None),
+        "device": cell.device,
+        "device_name": found.device_name,
+        "precision": cell.precision,
+        "threads": cell.threads,
+        "seed": cell.seed,
+        "effort": cell.effort.name,
+        "epochs": cell.epochs,
+        "recipe_epochs": cell.recipe.epochs,
+        "parameters": cell.parameter_count,
+        "native_parameters": found.native_parameter_count,
+        "metric": judgement.metric if judgement else None,
+        "unit": judgement.unit if judgement else None,
+        "value": judgement.metrics.get(judgement.metric) if judgement else None,
+        "train_sequences_per_s": timings["train"].sequences_per_second if "train" in timings else None,
+        "infer_sequences_per_s": timings["infer"].sequences_per_second if "infer" in timings else None,
+        "train_step_s": timings["train"].seconds_per_step if "train" in timings else None,
+        "infer_step_s": timings["infer"].seconds_per_step if "infer" in timings else None,
+        "import_s": found.seconds.get("import"),
+        "first_step_s": found.seconds.get("first step"),
+        "training_s": found.training.seconds if found.training else None,
+        "peak_memory_bytes": memory.peak - memory.after_import if memory and memory.peak else None,
+        "device_peak_memory_bytes": memory.device_peak if memory else None,
+        "kernel_path": found.kernel_path,
+        "status": attempt.status,
+        "reason": attempt.reason,
+        "created": attempt.created,
+        "id": attempt.id,
+        "processor": found.machine.processor if found.machine else None,
+    }
+    if agreement is not None:
+        row |= {f"error_{name.replace(' ', '_')}": error for name, error in agreement.errors.items()}
+    if judgement is not None:
+        row |= {f"metric_{name}": value for name, value in judgement.metrics.items()}
+        for baseline, metrics in judgement.baselines.items():
+            row |= {f"baseline_{baseline.replace(' ', '_')}_{name}": value for name, value in metrics.items()}
+    return row
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,103 @@
+"""Timing in blocks: many steps, one wait, one reading of the clock, the same for every framework."""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench.result import Effort, Scope, Timing
+
+if TYPE_CHECKING:
+    from lstm_bench.backend import Model
+
+Block = Callable[[], None]
+"""Does a fixed number of steps and waits for the device."""
+
+
+def time_training(model: Model[Any], x: Any, y: Any, epoch: NDArray[np.intp], effort: Effort) -> Timing:
+    """Time whole optimizer steps that go round and round one epoch's batches.
+
+    Args:
+        model: is trained on; what it learns is of no interest.
+        x: native sequences.
+        y: native targets.
+        epoch: indices `(steps, B)`.
+        effort: how long.
+    """
+
+    def prepare(steps: int) -> Block:
+        order = model.put(np.resize(epoch, (steps, epoch.shape[1])))
+
+        def block() -> None:
+            model.train(x, y, order)
+            model.synchronize()
+
+        return block
+
+    return _time("train", epoch.shape[1], prepare, effort)
+
+
+def time_inference(model: Model[Any], batches: list[Any], batch_size: int, effort: Effort) -> Timing:
+    """Time forward passes in evaluation mode that go round and round some batches.
+
+    Args:
+        model: infers.
+        batches: native sequences, each `(B, T, I)`.
+        batch_size: B.
+        effort: how long.
+    """
+
+    def prepare(steps: int) -> Block:
+        rounds = [batches[step % len(batches)] for step in range(steps)]
+
+        def block() -> None:
+            for x in rounds:
+                model.infer(x)
+            model.synchronize()
+
+        return block
+
+    return _time("infer", batch_size, prepare, effort)
+
+
+def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort: Effort) -> Timing:
+    steps, block = _calibrate(prepare, effort.block_seconds)
+    gc.collect()  # so that the garbage of earlier phases is not collected in a timed block
+    warmup: list[int] = []
+    while len(warmup) < effort.warmup_blocks or sum(warmup) < effort.warmup_seconds * 1e9:
+        warmup.append(elapsed_ns(block))
+    return Timing(
+        scope=scope,
+        batch_size=batch_size,
+        steps_per_block=steps,
+        warmup_ns=tuple(warmup),
+        block_ns=tuple(elapsed_ns(block) for _ in range(effort.blocks)),
+    )
+
+
+def _calibrate(prepare: Callable[[int], Block], block_seconds: float) -> tuple[int, Block]:
+    """The number of steps that fill a block, and the block. A backend may compile anew for each number it meets, so it
+    meets few, and each is run once before its duration counts."""
+    steps = 1
+    while True:
+        block = prepare(steps)
+        block()
+        seconds = elapsed_ns(block) / 1e9
+        if seconds >= block_seconds:
+            return steps, block
+        # A tenth more than should do, so that the next try seldom falls short; at most a hundredfold, since the clock
+        # of a single short step is not to be trusted.
+        steps = math.ceil(steps * min(1.1 * block_seconds / max(seconds, 1e-9), 100))
+
+
+def elapsed_ns(call: Callable[[], None]) -> int:
+    """Nanoseconds that one call takes."""
+    begin = perf_counter_ns()
+    call()
+    return perf_counter_ns() - begin
