@@ -50,7 +50,9 @@ def expect(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[An
     if np.shape(array) != shape:
         raise InvalidOutput(f"{what} must have shape {shape}; the backend returned {np.shape(array)}")
     if not np.all(np.isfinite(array)):
-        raise InvalidOutput(f"{what} must be finite; the backend returned {int(np.sum(~np.isfinite(array)))} that are not")
+        raise InvalidOutput(
+            f"{what} must be finite; the backend returned {int(np.sum(~np.isfinite(array)))} that are not"
+        )
     return array
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from lstm_bench import __version__
-from lstm_bench.errors import LSTMBenchError
+from lstm_bench.errors import LSTMBenchError, StoreError
 from lstm_bench.plugins import Plugins, load_plugins
 from lstm_bench.result import EFFORTS
 from lstm_bench.spec import PRECISIONS
@@ -78,24 +79,65 @@ def main(debug: bool) -> None:
 
 
 @main.command()
-@click.option("-b", "--backend", "backends", multiple=True, metavar="NAME[option=value,...]",
-              help="Backend to run; repeatable.  [default: every installed one]")
-@click.option("-t", "--task", "tasks", multiple=True, metavar="NAME[:RECIPE][option=value,...]", default=("flights",),
-              show_default=True, help="Task to run; repeatable.")
-@click.option("--device", "devices", multiple=True, default=("cpu",), show_default=True,
-              help="cpu, cuda or cuda:N; repeatable.")
-@click.option("--precision", "precisions", multiple=True, type=click.Choice(PRECISIONS), default=("float32",),
-              show_default=True, help="What to compute in; float32 is IEEE float32. Repeatable.")
+@click.option(
+    "-b",
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="NAME[option=value,...]",
+    help="Backend to run; repeatable.  [default: every installed one]",
+)
+@click.option(
+    "-t",
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="NAME[:RECIPE][option=value,...]",
+    default=("flights",),
+    show_default=True,
+    help="Task to run; repeatable.",
+)
+@click.option(
+    "--device", "devices", multiple=True, default=("cpu",), show_default=True, help="cpu, cuda or cuda:N; repeatable."
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(PRECISIONS),
+    default=("float32",),
+    show_default=True,
+    help="What to compute in; float32 is IEEE float32. Repeatable.",
+)
 @click.option("--quick", "effort", flag_value="quick", help="A glance: 3 blocks, a tenth of the epochs.")
 @click.option("--rigorous", "effort", flag_value="rigorous", help="For publishing: 30 longer blocks.")
-@click.option("--epochs", type=click.IntRange(1, 10**6), help="Train this many epochs, not the recipe's; the table says so.")
-@click.option("--threads", type=click.IntRange(1, 4096), help="Processor threads for each worker.  [default: all cores]")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True,
-              help="Of weights, batch order and generated data.")
-@click.option("--timeout", type=click.FloatRange(0, 10**7, min_open=True), default=900.0, show_default=True,
-              help="Seconds after which a worker is stopped.")
-@click.option("--results", type=click.Path(path_type=Path), default=Path("results/local"), show_default=True,
-              help="Folder for the results, one file for each attempt.")
+@click.option(
+    "--epochs", type=click.IntRange(1, 10**6), help="Train this many epochs, not the recipe's; the table says so."
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 4096), help="Processor threads for each worker.  [default: all cores]"
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Of weights, batch order and generated data.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 10**7, min_open=True),
+    default=900.0,
+    show_default=True,
+    help="Seconds after which a worker is stopped.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results/local"),
+    show_default=True,
+    help="Folder for the results, one file for each attempt.",
+)
 @_plugin_option
 def run(
     backends: tuple[str, ...], tasks: tuple[str, ...], devices: tuple[str, ...], precisions: tuple[Any, ...],
@@ -130,22 +172,30 @@ def run(
     _say(f"{len(cells)} to run, effort {chosen.name}, results in {results}")
 
     attempts: list[Attempt] = []
+    unstored: list[str] = []
     try:
         with display() as watching:
             for number, cell in enumerate(cells, 1):
                 watching.begin(number, len(cells), cell)
-                job = Job(cell=cell, plugin_files=tuple(str(file.resolve()) for file in plugin_files))
-                attempt = run_attempt(
-                    job, plugins.backends[cell.backend], timeout=timeout, on_message=watching.hear
+                job = Job(
+                    cell=cell,
+                    plugin_files=tuple(str(file.resolve()) for file in plugin_files),
+                    data_dir=os.environ.get("LSTM_BENCH_DATA") or None,
                 )
-                store.write_attempt(attempt, results)
+                attempt = run_attempt(job, plugins.backends[cell.backend], timeout=timeout, on_message=watching.hear)
                 attempts.append(attempt)
                 watching.end(attempt)
+                try:
+                    store.write_attempt(attempt, results)
+                except StoreError as error:  # its row is still shown, and the other cells still run
+                    unstored.append(str(error))
     except KeyboardInterrupt:
-        _say(f"interrupted; {len(attempts)} of {len(cells)} attempts are kept in {results}")
+        _say(f"interrupted; {len(attempts) - len(unstored)} of {len(cells)} attempts are kept in {results}")
         return INTERRUPTED
     click.echo(plugins.reporter("table").render(attempts), nl=False)
-    return exit_code(attempts)
+    for line in unstored:
+        _say(f"error: {line}")
+    return 1 if unstored else exit_code(attempts)
 
 
 def exit_code(attempts: Sequence[Attempt]) -> int:

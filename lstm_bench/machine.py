@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -57,10 +58,8 @@ def resident_bytes() -> int:
 
 def forget_peak() -> None:
     """Begin anew to record the largest resident size, where the system allows it (Linux)."""
-    try:
+    with suppress(OSError):  # then ``peak_resident_bytes`` covers the whole life of the process, an upper bound
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # then ``peak_resident_bytes`` covers the whole life of the process, an upper bound
 
 
 def peak_resident_bytes() -> int | None:

@@ -36,15 +36,15 @@ def display() -> Iterator[Display]:
         return
     # No refreshing by itself: the parent is to sleep while a worker is timed.
     with Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[what]}"), TimeElapsedColumn(),
-        console=console, auto_refresh=False, transient=True,
+        TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[what]}"),
+        TimeElapsedColumn(), console=console, auto_refresh=False, transient=True,
     ) as progress:  # fmt: skip
         yield _Live(console, progress)
 
 
 def name_of(number: int, total: int, cell: Cell) -> str:
     """``[1/2] torch on flights:tutorial (cpu, float32)``."""
-    return f"[{number}/{total}] {cell.backend_selector} on {cell.task_selector} ({cell.device}, {cell.precision})"
+    return f"[{number}/{total}] {cell.name}"
 
 
 def outcome_of(attempt: Attempt) -> str:

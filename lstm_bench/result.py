@@ -17,7 +17,9 @@ SCHEMA_VERSION = 1
 Status = Literal["ok", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-Phase = Literal["start", "import", "data", "build", "put", "first step", "check", "train", "evaluate", "time", "inspect"]
+Phase = Literal[
+    "start", "import", "data", "build", "put", "first step", "check", "train", "evaluate", "time", "inspect"
+]
 
 Scope = Literal["train", "infer"]
 
@@ -99,6 +101,11 @@ class Cell(Record, frozen=True):
     def backend_selector(self) -> str:
         """The backend as a user would write it: ``torch``, ``keras[engine=jax]``."""
         return self.backend + write_options(self.backend_options)
+
+    @property
+    def name(self) -> str:
+        """For people: ``torch on flights:tutorial (cpu, float32)``."""
+        return f"{self.backend_selector} on {self.task_selector} ({self.device}, {self.precision})"
 
     @property
     def parameter_count(self) -> int:

@@ -92,7 +92,9 @@ class ModelSpec(Spec, frozen=True, kw_only=True):
         self._require_choice("readout", Readout)
         for field in ("bidirectional", "bias", "batch_norm"):
             self._require_bool(field)
-        self._require(is_real(self.dropout) and 0 <= self.dropout < 1, "dropout", "a probability, at least 0 and under 1")
+        self._require(
+            is_real(self.dropout) and 0 <= self.dropout < 1, "dropout", "a probability, at least 0 and under 1"
+        )
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -136,7 +138,9 @@ class TrainSpec(Spec, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         self._require_choice("loss", Loss)
         self._require_choice("optimizer", Optimizer)
-        self._require(is_real(self.learning_rate) and self.learning_rate > 0, "learning_rate", "a finite number above 0")
+        self._require(
+            is_real(self.learning_rate) and self.learning_rate > 0, "learning_rate", "a finite number above 0"
+        )
         self._require(is_size(self.batch_size), "batch_size", f"a whole number from 1 to {LARGEST_SIZE}")
         self._require(is_real(self.momentum) and 0 <= self.momentum < 1, "momentum", "at least 0 and under 1")
         self._require(self.momentum == 0 or self.optimizer == "sgd", "momentum", f"0 with optimizer {self.optimizer!r}")

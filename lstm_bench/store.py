@@ -38,7 +38,9 @@ def prepare_folder(folder: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise StoreError(f"cannot write results to {folder}: {error.strerror}. Choose another with --results") from error
+        raise StoreError(
+            f"cannot write results to {folder}: {error.strerror}. Choose another with --results"
+        ) from error
 
 
 def write_attempt(attempt: Attempt, folder: Path) -> Path:

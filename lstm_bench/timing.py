@@ -82,8 +82,8 @@ def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort
 
 
 def _calibrate(prepare: Callable[[int], Block], block_seconds: float) -> tuple[int, Block]:
-    """The number of steps that fill a block, and the block. A backend may compile anew for each number it meets, so it
-    meets few, and each is run once before its duration counts."""
+    """The number of steps that fill a block, and the block."""
+    # A backend may compile anew for each number of steps, so it meets few, each once before its duration counts.
     steps = 1
     while True:
         block = prepare(steps)

@@ -70,7 +70,9 @@ def train_epochs(
         Diverged: at the end of the first epoch in which a loss was not finite.
     """
     begin = perf_counter()
-    steps, firsts, means = 0, [], []
+    steps = 0
+    firsts: list[float] = []
+    means: list[float] = []
 
     def so_far() -> Training:
         return Training(

@@ -23,8 +23,8 @@ from lstm_bench.backend import Unsupported
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import load_plugins
-from lstm_bench.result import Findings, Judgement, Memory, Phase, Status
-from lstm_bench.timing import elapsed_ns, time_inference, time_training
+from lstm_bench.result import Agreement, Findings, Judgement, Memory, Phase, Status
+from lstm_bench.timing import time_inference, time_training
 from lstm_bench.training import Diverged, epoch_orders, finite, train_epochs
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def work(job: protocol.Job, session: Session) -> None:
 
     def build_reference(parameters: Any = parameters) -> Model[Any]:
         reference = plugins.backend(REFERENCE).load()
+        if (refusal := reference.refuses(spec, recipe.train, "float64", "cpu")) is not None:
+            raise Unsupported(f"the reference cannot check it: {refusal}")
         return reference.build(
             spec, recipe.train, parameters, precision="float64", device="cpu", seed=cell.seed, options={}
         )
@@ -176,7 +178,9 @@ def _require_support(backend: Backend, job: protocol.Job) -> str:
     """The device's own name, if the backend can do what the job asks."""
     cell, devices = job.cell, backend.devices()
     if cell.device not in devices:
-        raise Unsupported(f"{cell.backend} sees no device {cell.device!r} on this machine; it sees: {', '.join(devices)}")
+        raise Unsupported(
+            f"{cell.backend} sees no device {cell.device!r} on this machine; it sees: {', '.join(devices)}"
+        )
     refusal = backend.refuses(cell.recipe.model, cell.recipe.train, cell.precision, cell.device)
     if refusal is not None:
         raise Unsupported(refusal)
@@ -188,7 +192,7 @@ def _orders(job: protocol.Job, count: int) -> Iterator[NDArray[np.intp]]:
     return epoch_orders(count, recipe.train.batch_size, shuffle=recipe.shuffle, seed=job.cell.seed)
 
 
-def _require_agreement(found: agreement.Agreement, session: Session) -> None:
+def _require_agreement(found: Agreement, session: Session) -> None:
     session.found(agreement=found)
     if found.disagreements:
         name = found.disagreements[0]
@@ -224,7 +228,8 @@ def _judge(metric: Metric, evaluation: Evaluation, baselines: Any) -> Judgement:
         metrics={name: finite(value) for name, value in evaluation.metrics.items()},
         series={name: tuple(finite(value) for value in values) for name, values in evaluation.series.items()},
         baselines={
-            baseline: {name: finite(value) for name, value in metrics.items()} for baseline, metrics in baselines.items()
+            baseline: {name: finite(value) for name, value in metrics.items()}
+            for baseline, metrics in baselines.items()
         },
     )
 
@@ -243,7 +248,9 @@ def _outcome(error: BaseException) -> tuple[Status, str]:
             return "unsupported", reason
     described = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
     words = described.lower()
-    if isinstance(error, MemoryError) or any(w in words for w in ("outofmemory", "out of memory", "can't allocate memory")):
+    if isinstance(error, MemoryError) or any(
+        w in words for w in ("outofmemory", "out of memory", "can't allocate memory")
+    ):
         return "out-of-memory", described
     return "crashed", described
 

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 
+CHUNK_BYTES = 2**18
+"""Gates that the backward pass prepares at once: many time steps in one call where they are small, but no more than
+stays in a processor's cache until the loop gets there."""
+
 
 class LSTM:
     """One direction of one layer. It reads its parameters and writes its gradients where the model keeps them.
@@ -66,10 +70,12 @@ class LSTM:
         return buffers.outputs
 
     def final(self) -> tuple[Array, Array]:
-        """h and c `(B, H)` after the last step of the latest ``forward``; views."""
+        """H and c `(B, H)` after the last step of the latest ``forward``; views."""
         return self._last.h[self._last.end], self._last.c[self._last.end]
 
-    def backward(self, d_outputs: Array | None, d_final: Array | None, *, wants_dx: bool) -> tuple[dict[str, Array], Array | None]:
+    def backward(
+        self, d_outputs: Array | None, d_final: Array | None, *, wants_dx: bool
+    ) -> tuple[dict[str, Array], Array | None]:
         """Gradients of the latest ``forward``.
 
         Args:
@@ -82,48 +88,52 @@ class LSTM:
         """
         buffers, H = self._last, self.hidden_size
         steps, batch, _ = buffers.gates.shape
-        # All that the incoming gradient does not touch, for every time step at once: what d_c (for i, f, g) and d_h
-        # (for o) are multiplied by to give d_z, and what d_h is multiplied by on its way into d_c.
-        d_z, gates = buffers.d_z, buffers.gates
-        i, f, g, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
-        np.subtract(1, gates, out=d_z)
-        d_z *= gates
-        d_z_g = d_z[..., 2 * H : 3 * H]
-        np.multiply(g, g, out=d_z_g)
-        np.subtract(1, d_z_g, out=d_z_g)
-        d_z[..., :H] *= g
-        d_z[..., H : 2 * H] *= buffers.c_before
-        d_z_g *= i
-        d_z[..., 3 * H :] *= buffers.tanh_c
-        into_c = buffers.into_c
-        np.multiply(buffers.tanh_c, buffers.tanh_c, out=into_c)
-        np.subtract(1, into_c, out=into_c)
-        into_c *= o
-
-        d_h, d_c, product = buffers.d_h, buffers.d_c, buffers.bh
+        d_h, d_c, product, d_z = buffers.d_h, buffers.d_c, buffers.bh, buffers.d_z
         d_h[...] = 0 if d_final is None else d_final
         d_c[...] = 0
         d_c_gates = d_c[:, None, :]
-        for t in buffers.times[::-1]:
-            if d_outputs is not None:
-                d_h += d_outputs[t]
-            np.multiply(d_h, into_c[t], out=product)
-            d_c += product
-            d_z_ifg, d_z_o, d_z_t, f_t = buffers.backward_steps[t]
-            d_z_ifg *= d_c_gates
-            d_z_o *= d_h
-            d_c *= f_t
-            np.matmul(d_z_t, self.weight_hh, out=d_h)
+        for chunk in buffers.chunks:
+            self._prepare_backward(buffers, chunk)
+            for t in chunk if self.reverse else chunk[::-1]:
+                if d_outputs is not None:
+                    d_h += d_outputs[t]
+                d_z_ifg, d_z_o, d_z_t, f, into_c = buffers.backward_steps[t]
+                np.multiply(d_h, into_c, out=product)
+                d_c += product
+                d_z_ifg *= d_c_gates
+                d_z_o *= d_h
+                d_c *= f
+                np.matmul(d_z_t, self.weight_hh, out=d_h)
 
         flat = d_z.reshape(steps * batch, 4 * H)
-        gradients = {
+        gradients: dict[str, Array] = {
             "weight_ih": flat.T @ buffers.x,
             "weight_hh": flat.T @ buffers.h_before.reshape(steps * batch, H),
         }
         if self.bias is not None:
             gradients["bias"] = flat.sum(axis=0)
-        d_x = (flat @ self.weight_ih).reshape(steps, batch, -1) if wants_dx else None
+        d_x: Array | None = (flat @ self.weight_ih).reshape(steps, batch, -1) if wants_dx else None
         return gradients, d_x
+
+    def _prepare_backward(self, buffers: _Buffers, chunk: range) -> None:
+        """All that the incoming gradient does not touch, for some time steps at once: what d_c (for i, f, g) and d_h
+        (for o) are multiplied by to give d_z, and what d_h is multiplied by on its way into d_c.
+        """
+        at, H = slice(chunk.start, chunk.stop), self.hidden_size
+        d_z, gates, tanh_c, into_c = buffers.d_z[at], buffers.gates[at], buffers.tanh_c[at], buffers.into_c[at]
+        i, f, g, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
+        d_i, d_f, d_g, d_o = (d_z[..., k * H : (k + 1) * H] for k in range(4))
+        np.subtract(1, gates, out=d_z)
+        d_z *= gates
+        np.multiply(g, g, out=d_g)
+        np.subtract(1, d_g, out=d_g)
+        d_i *= g
+        d_f *= buffers.c_before[at]
+        d_g *= i
+        d_o *= tanh_c
+        np.multiply(tanh_c, tanh_c, out=into_c)
+        np.subtract(1, into_c, out=into_c)
+        into_c *= o
 
     def _buffers_for(self, steps: int, batch: int) -> _Buffers:
         key = (steps, batch)
@@ -138,7 +148,7 @@ class LSTM:
 class _Buffers:
     """Everything that one shape needs, allocated once, with its views of each time step cut once."""
 
-    times: range  # in the order of reading
+    chunks: list[range]  # of time, in the order of the backward pass
     begin: int  # index into h and c of the state before the first step read
     end: int  # and after the last
     h: Array  # (T + 1, B, H): the initial state stands at ``begin``
@@ -174,12 +184,14 @@ class _Buffers:
              c_before[t], c_after[t], tanh_c[t], h_before[t], outputs[t])
             for t in times
         ]  # fmt: skip
-        backward_steps = [
-            (d_z[t].reshape(batch, 4, H)[:, :3], d_z[t][:, 3 * H :], d_z[t], gates[t][:, H : 2 * H])
+        backward_steps: list[tuple[Array, ...]] = [
+            (d_z[t].reshape(batch, 4, H)[:, :3], d_z[t][:, 3 * H :], d_z[t], gates[t][:, H : 2 * H], into_c[t])
             for t in range(steps)
         ]
+        length = max(1, CHUNK_BYTES // gates[0].nbytes)
+        chunks = [range(begin, min(begin + length, steps)) for begin in range(0, steps, length)]
         return cls(
-            times=times, begin=begin, end=end, h=h, c=c, gates=gates, tanh_c=tanh_c, outputs=outputs,
+            chunks=chunks if reverse else chunks[::-1], begin=begin, end=end, h=h, c=c, gates=gates, tanh_c=tanh_c, outputs=outputs,
             h_before=h_before, c_before=c_before, d_z=d_z, into_c=into_c, z=np.empty((batch, 4 * H), dtype),
             bh=bh, d_h=d_h, d_c=d_c, forward_steps=forward_steps, backward_steps=backward_steps, x=np.empty((0, 0), dtype),
         )  # fmt: skip

@@ -13,14 +13,14 @@ from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, 
 from lstm_bench_numpy._lstm import LSTM, Array
 from lstm_bench_numpy._training import LOSSES, Optimizer
 
-_DTYPES = {"float64": np.dtype(np.float64), "float32": np.dtype(np.float32)}
+_DTYPES: dict[str, np.dtype[Any]] = {"float64": np.dtype(np.float64), "float32": np.dtype(np.float32)}
 
 
 class NumpyBackend(Backend):
     """NumPy on the CPU; matrix products by the BLAS that NumPy was built with."""
 
     def versions(self) -> Mapping[str, str]:
-        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
         return {"numpy": np.__version__, str(blas["name"]): str(blas["version"])}
 
     def devices(self) -> Mapping[str, str]:
@@ -94,8 +94,12 @@ class NumpyModel(Model[NDArray[Any]]):
 
     def train(self, x: NDArray[Any], y: NDArray[Any], order: NDArray[Any]) -> NDArray[Any]:
         losses = np.empty(len(order), self._dtype)
-        for step, rows in enumerate(order):
-            losses[step] = self._backpropagate(x[rows], y[rows])
+        begins, size = order[:, 0], order.shape[1]
+        # Rows that count upwards are cut out as views, which saves a copy.
+        in_order = np.array_equal(order, begins[:, None] + np.arange(size))
+        for step, (begin, rows) in enumerate(zip(begins.tolist(), order, strict=True)):
+            batch = slice(begin, begin + size) if in_order else rows
+            losses[step] = self._backpropagate(x[batch], y[batch])
             self._optimizer.step(self._flat, self._flat_gradient)
         return losses
 
@@ -154,7 +158,7 @@ class NumpyModel(Model[NDArray[Any]]):
             self._gradient["head.bias"][...] = rows.sum(axis=0)
         d_readout = d_logits @ self._named["head.weight"]
 
-        d_outputs = d_readout.swapaxes(0, 1) if self._spec.readout == "all" else None  # (T, B, D*H)
+        d_outputs: Array | None = d_readout.swapaxes(0, 1) if self._spec.readout == "all" else None  # (T, B, D*H)
         d_final = d_readout if self._spec.readout == "last" else None  # (B, D*H)
         for index in reversed(range(len(self._layers))):
             hidden, d_below = self._spec.hidden_sizes[index], None

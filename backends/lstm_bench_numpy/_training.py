@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,9 @@ def cross_entropy(logits: Array, y: NDArray[np.integer[Any]]) -> tuple[float, Ar
     return loss, gradient
 
 
-LOSSES = {"mse": mean_squared_error, "cross_entropy": cross_entropy}
+Loss = Callable[[Array, NDArray[Any]], tuple[float, Array]]
+
+LOSSES: dict[str, Loss] = {"mse": mean_squared_error, "cross_entropy": cross_entropy}
 
 
 class Optimizer:

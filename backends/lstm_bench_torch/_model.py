@@ -22,7 +22,7 @@ class TorchBackend(Backend):
     """PyTorch on the CPU or CUDA."""
 
     def versions(self) -> Mapping[str, str]:
-        versions = {"torch": torch.__version__}
+        versions: dict[str, str] = {"torch": torch.__version__}
         if torch.backends.mkldnn.is_available():
             versions["oneDNN"] = _onednn_version()
         if torch.version.cuda is not None:
@@ -64,7 +64,7 @@ class TorchBackend(Backend):
         # global to the process.
         product = "tf32" if precision == "tf32" else "ieee"
         torch.backends.cuda.matmul.fp32_precision = product
-        torch.backends.cudnn.rnn.fp32_precision = product
+        torch.backends.cudnn.rnn.fp32_precision = product  # type: ignore[attr-defined]  # set up at run time
         torch.manual_seed(seed)
         return TorchModel(spec, train, parameters, _DTYPES[precision], torch.device(device))
 
@@ -72,36 +72,37 @@ class TorchBackend(Backend):
         return torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
 
 
-class Network(nn.Module):
+class Network:
     """nn.LSTM and nn.Linear. Neighbouring layers of one size share an nn.LSTM, which cuDNN runs as one kernel.
 
     torch adds two biases where the canonical model has one. The second (``bias_hh``) is held at zero and takes no part
     in training: trained, both would move, and the bias they sum to would move twice as far.
+
+    It is no nn.Module itself: on small models the look-ups of one more module show in the time per step.
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__()
+    def __init__(self, spec: ModelSpec, device: torch.device, dtype: torch.dtype) -> None:
         self.spec = spec
+        self._bidirectional, self._reads_all = spec.bidirectional, spec.readout == "all"
         runs = [(size, len(list(run))) for size, run in groupby(spec.hidden_sizes)]
         firsts = [sum(length for _, length in runs[:n]) for n in range(len(runs))]
-        self.stacks = nn.ModuleList(
+        self.stacks = [
             nn.LSTM(
-                spec.layer_input_size(first), size, length,
-                bias=spec.bias, bidirectional=spec.bidirectional, batch_first=True,
+                spec.layer_input_size(first), size, length, bias=spec.bias, bidirectional=spec.bidirectional,
+                batch_first=True, device=device, dtype=dtype,
             )
             for (size, length), first in zip(runs, firsts, strict=True)
-        )  # fmt: skip
-        self.head = nn.Linear(spec.readout_size, spec.output_size, bias=spec.bias)
-        self._canonical = dict(self._named(firsts))
-        for name, parameter in self.named_parameters():
-            if "bias_hh" in name:
-                nn.init.zeros_(parameter).requires_grad_(False)
-
-    def canonical(self) -> dict[str, nn.Parameter]:
-        """The trained parameters by canonical name, in canonical order; torch's gates are in canonical order, too."""
-        return {name: self._canonical[name] for name in parameter_shapes(self.spec)}
+        ]  # fmt: skip
+        self.head = nn.Linear(spec.readout_size, spec.output_size, bias=spec.bias, device=device, dtype=dtype)
+        for stack in self.stacks:
+            for name, parameter in stack.named_parameters():
+                if "bias_hh" in name:
+                    nn.init.zeros_(parameter).requires_grad_(False)
+        named = dict(self._named(firsts))
+        self.trained = {name: named[name] for name in parameter_shapes(spec)}
 
     def _named(self, firsts: list[int]) -> Iterator[tuple[str, nn.Parameter]]:
+        """The trained parameters by canonical name; torch's gates are in canonical order, too."""
         for stack, first in zip(self.stacks, firsts, strict=True):
             for n in range(stack.num_layers):
                 for direction, suffix in zip(self.spec.directions, ("", "_reverse"), strict=False):
@@ -113,29 +114,29 @@ class Network(nn.Module):
         for name, parameter in self.head.named_parameters():
             yield f"head.{name}", parameter
 
-    def recur(self, x: Tensor, initial: State | None = None) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """The top layer's outputs `(B, T, D*H)`, and for each stack the final h and c `(layers * D, B, H)`."""
-        hidden, cell, first = [], [], 0
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits `(B, O)` or `(B, T, O)` from ``x`` `(B, T, I)`."""
+        for stack in self.stacks:
+            x, (h, _) = stack(x)
+        if self._reads_all:
+            return self.head(x)
+        return self.head(torch.cat((h[-2], h[-1]), dim=-1) if self._bidirectional else h[-1])
+
+    def states(self, x: Tensor, initial: State | None) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """The top layer's outputs `(B, T, D*H)`, and for each layer the final h and c `(D, B, H)`."""
+        hidden: list[Tensor] = []
+        cell: list[Tensor] = []
         for stack in self.stacks:
             begin = None
             if initial is not None:
-                layers = slice(first, first + stack.num_layers)
+                layers = slice(len(hidden), len(hidden) + stack.num_layers)
                 begin = tuple(
                     torch.from_numpy(np.concatenate(part[layers])).to(x) for part in (initial.hidden, initial.cell)
                 )
             x, (h, c) = stack(x, begin)
-            hidden.append(h)
-            cell.append(c)
-            first += stack.num_layers
+            hidden += h.split(len(self.spec.directions))
+            cell += c.split(len(self.spec.directions))
         return x, hidden, cell
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits `(B, O)` or `(B, T, O)`."""
-        outputs, hidden, _ = self.recur(x)
-        if self.spec.readout == "all":
-            return self.head(outputs)
-        top = hidden[-1]
-        return self.head(torch.cat((top[-2], top[-1]), dim=-1) if self.spec.bidirectional else top[-1])
 
 
 class TorchModel(Model[Tensor]):
@@ -145,8 +146,8 @@ class TorchModel(Model[Tensor]):
         self, spec: ModelSpec, train: TrainSpec, parameters: Parameters, dtype: torch.dtype, device: torch.device
     ) -> None:
         self._dtype, self._device = dtype, device
-        self._network = Network(spec).to(device, dtype)
-        self._trained = self._network.canonical()
+        self._network = Network(spec, device, dtype)
+        self._trained = self._network.trained
         with torch.no_grad():
             for name, parameter in self._trained.items():
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(parameters[name])))
@@ -186,19 +187,15 @@ class TorchModel(Model[Tensor]):
 
     def states(self, x: Tensor, initial: State | None = None) -> tuple[NDArray[Any], State]:
         with torch.inference_mode():
-            outputs, hidden, cell = self._network.recur(x, initial)
-        directions = len(self._network.spec.directions)
-
-        def by_layer(stacks: list[Tensor]) -> tuple[NDArray[Any], ...]:
-            return tuple(self.get(layer) for stack in stacks for layer in stack.split(directions))
-
-        return self.get(outputs), State(by_layer(hidden), by_layer(cell))
+            outputs, hidden, cell = self._network.states(x, initial)
+        return self.get(outputs), State(tuple(map(self.get, hidden)), tuple(map(self.get, cell)))
 
     def parameters(self) -> Parameters:
         return {name: self.get(parameter) for name, parameter in self._trained.items()}
 
     def native_parameter_count(self) -> int | None:
-        return sum(parameter.numel() for parameter in self._network.parameters())
+        modules = (*self._network.stacks, self._network.head)
+        return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
     def synchronize(self) -> None:
         if self._device.type == "cuda":
@@ -225,8 +222,8 @@ def _batches(x: Tensor, y: Tensor, order: Tensor) -> Iterator[tuple[Tensor, Tens
         begins = order[:, :1]
         if torch.equal(order, begins + torch.arange(order.shape[1])):
             for begin in begins.flatten().tolist():
-                rows = slice(begin, begin + order.shape[1])
-                yield x[rows], y[rows]
+                batch = slice(begin, begin + order.shape[1])
+                yield x[batch], y[batch]
             return
     for rows in order.unbind():
         yield x[rows], y[rows]

@@ -9,7 +9,7 @@ from lstm_bench.store import to_frame
 
 
 def render_csv(attempts: Sequence[Attempt]) -> str:
-    """One row for each attempt, with a header. Text that a spreadsheet would take for a formula gets a quote before it."""
+    """One row for each attempt, with a header; what a spreadsheet would take for a formula gets a quote before it."""
     return to_frame(attempts).map(_no_formula).to_csv(index=False, lineterminator="\n")
 
 

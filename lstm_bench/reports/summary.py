@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import pandas as pd
 
@@ -63,11 +64,7 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
         rows += [_row(record) for _, record in pairs]
         rows += _baseline_rows([attempt for attempt, _ in pairs])
         notes += _verdict([attempt for attempt, _ in pairs])
-    notes += [
-        f"{a.cell.backend_selector} on {a.cell.task_selector} ({a.cell.device}, {a.cell.precision}): {a.status}: {a.reason}"
-        for a in attempts
-        if a.status != "ok"
-    ]
+    notes += [f"{a.cell.name}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
     if frame["native_parameters"].notna().any():
         notes.append("parameters: the canonical model's (as the framework counts them)")
     notes.append("seq/s: median over blocks of steps; memory: peak above the level after import")
@@ -75,32 +72,29 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
     return Summary(COLUMNS, tuple(rows), tuple(notes))
 
 
-def _row(record: dict[str, object]) -> tuple[str, ...]:
-    def known(key: str) -> bool:
-        return bool(pd.notna(record[key]))
+def _row(record: Mapping[Hashable, Any]) -> tuple[str, ...]:
+    def write(key: str, form: Callable[[Any], str] = str) -> str:
+        return form(record[key]) if pd.notna(record[key]) else ""
 
-    def number(key: str, write: object) -> str:
-        return write(record[key]) if known(key) else ""  # type: ignore[operator]
-
-    parameters = f"{record['parameters']:,}"
-    if known("native_parameters") and record["native_parameters"] != record["parameters"]:
-        parameters += f" ({record['native_parameters']:,.0f})"
-    metric = f"{record['metric']} {significant(record['value'])}" if known("value") else ""  # type: ignore[arg-type]
+    parameters = write("parameters", "{:,}".format)
+    if record["native_parameters"] != record["parameters"]:
+        parameters += write("native_parameters", " ({:,.0f})".format)
+    metric = write("value", lambda value: f"{record['metric']} {significant(value)}")
     if metric and record["epochs"] != record["recipe_epochs"]:
         metric += f" ({record['epochs']} of {record['recipe_epochs']} epochs)"
     return (
-        str(record["task"]),
-        str(record["backend"]),
-        str(record["version"]) if known("version") else "",
-        str(record["device"]),
-        str(record["precision"]),
+        write("task"),
+        write("backend"),
+        write("version"),
+        write("device"),
+        write("precision"),
         parameters,
         metric,
-        number("train_sequences_per_s", significant),
-        number("infer_sequences_per_s", significant),
-        number("first_step_s", seconds),
-        number("peak_memory_bytes", mebibytes),
-        str(record["status"]),
+        write("train_sequences_per_s", significant),
+        write("infer_sequences_per_s", significant),
+        write("first_step_s", seconds),
+        write("peak_memory_bytes", mebibytes),
+        write("status"),
     )
 
 

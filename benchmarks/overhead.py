@@ -1,0 +1,154 @@
+"""What the harness costs: our models beside plain loops written with each framework alone.
+
+    python benchmarks/overhead.py                                  every backend, every shape
+    python benchmarks/overhead.py --backend torch --shape flights
+
+Each round is a fresh process, started the way the harness starts its workers. In it, blocks of our steps and of the
+plain loop's alternate, ours first in every other pair, so that whatever disturbs the machine meets both. A round's
+ratio is the median over its pairs; shown are the median of the rounds and their range. Below 1, ours is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+
+from shapes import SHAPES, Shape
+
+PLAIN = {"numpy": ["plain_numpy"], "torch": ["plain_torch", "tutorial_torch"]}
+"""Modules with a plain loop, for each backend."""
+
+BLOCK_SECONDS = 0.1
+
+Steps = Callable[[int], object]
+
+
+def ours(backend_name: str, shape: Shape) -> tuple[Steps, Steps]:
+    """Functions that train and infer for a number of steps, through the calls that the harness times."""
+    from lstm_bench.parameters import initial_parameters
+    from lstm_bench.plugins import load_plugins
+    from lstm_bench.spec import ModelSpec, TrainSpec
+
+    spec = ModelSpec(input_size=shape.features, hidden_sizes=(shape.hidden,), output_size=shape.outputs)
+    loss = "mse" if shape.outputs == 1 else "cross_entropy"
+    train_spec = TrainSpec(loss=loss, optimizer="adam", learning_rate=1e-3, batch_size=shape.batch)
+    model = (
+        load_plugins()
+        .backend(backend_name)
+        .load()
+        .build(
+            spec, train_spec, initial_parameters(spec, "uniform", 0),
+            precision="float32", device="cpu", seed=0, options={},
+        )
+    )  # fmt: skip
+    data, targets = shape.data()
+    x, y = model.put(data), model.put(targets)
+    epoch = np.arange(len(data)).reshape(-1, shape.batch)
+    batches = [model.put(data[rows]) for rows in epoch[:8]]
+    orders: dict[int, object] = {}
+
+    def train(steps: int) -> None:
+        if steps not in orders:
+            orders[steps] = model.put(np.resize(epoch, (steps, shape.batch)))
+        model.train(x, y, orders[steps])
+        model.synchronize()
+
+    def infer(steps: int) -> None:
+        for step in range(steps):
+            model.infer(batches[step % len(batches)])
+        model.synchronize()
+
+    return train, infer
+
+
+def timed(run: Steps, steps: int) -> float:
+    """Seconds per step."""
+    begin = perf_counter()
+    run(steps)
+    return (perf_counter() - begin) / steps
+
+
+def one_round(backend: str, module: str, shape: Shape, pairs: int) -> dict[str, dict[str, float]]:
+    """Seconds per step of both, and the ratio, for each scope."""
+    our_scopes, plain_scopes = ours(backend, shape), importlib.import_module(module).build(shape)
+    answer = {}
+    for scope, our_run, plain_run in zip(("train", "infer"), our_scopes, plain_scopes, strict=True):
+        timed(our_run, 1), timed(plain_run, 1)
+        steps = max(1, round(BLOCK_SECONDS / min(timed(our_run, 3), timed(plain_run, 3))))
+        for _ in range(5):
+            timed(our_run, steps), timed(plain_run, steps)
+        times: list[tuple[float, float]] = []
+        for pair in range(pairs):
+            if pair % 2:
+                plain_time, our_time = timed(plain_run, steps), timed(our_run, steps)
+            else:
+                our_time, plain_time = timed(our_run, steps), timed(plain_run, steps)
+            times.append((our_time, plain_time))
+        answer[scope] = {
+            "ours": statistics.median(a for a, _ in times),
+            "plain": statistics.median(b for _, b in times),
+            "ratio": statistics.median(a / b for a, b in times),
+        }
+    return answer
+
+
+def in_fresh_process(arguments: list[str], backend: str, threads: int) -> dict[str, dict[str, float]]:
+    """Run one round in the environment of a worker."""
+    from lstm_bench.machine import THREAD_VARIABLES
+
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(
+        [sys.executable, __file__, "--one-round", *arguments], env=environment, stdout=subprocess.PIPE, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backend", action="append", choices=PLAIN)
+    parser.add_argument("--shape", action="append", choices=SHAPES)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=15, help="of blocks, in each round")
+    parser.add_argument("--one-round", nargs=2, metavar=("BACKEND", "MODULE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one_round:
+        backend, module = arguments.one_round
+        print(json.dumps(one_round(backend, module, SHAPES[arguments.shape[0]], arguments.pairs)))
+        return
+
+    from lstm_bench.machine import describe_machine, usable_cores
+
+    machine, threads = describe_machine(), usable_cores()
+    print(f"{machine.processor}, {threads} threads, {arguments.rounds} rounds of {arguments.pairs} pairs")
+    print(
+        f"{'backend':8} {'shape':12} {'plain loop':15} {'scope':6} {'ours ms':>9} {'plain ms':>9} {'ratio':>7}  range"
+    )
+    for backend in arguments.backend or PLAIN:
+        for name in arguments.shape or SHAPES:
+            for module in PLAIN[backend]:
+                if module == "tutorial_torch" and name != "flights":
+                    continue
+                command = [backend, module, "--shape", name, "--pairs", str(arguments.pairs)]
+                rounds = [in_fresh_process(command, backend, threads) for _ in range(arguments.rounds)]
+                for scope in ("train", "infer"):
+                    ratios = sorted(r[scope]["ratio"] for r in rounds)
+                    our_ms, plain_ms = (statistics.median(r[scope][k] for r in rounds) * 1e3 for k in ("ours", "plain"))
+                    print(
+                        f"{backend:8} {name:12} {module:15} {scope:6} {our_ms:9.3f} {plain_ms:9.3f} "
+                        f"{statistics.median(ratios):7.3f}  {ratios[0]:.3f} .. {ratios[-1]:.3f}",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()

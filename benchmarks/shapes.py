@@ -1,0 +1,43 @@
+"""The shapes on which our models are held against plain loops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One LSTM layer under a linear head, trained with Adam at 1e-3.
+
+    Attributes:
+        batch: sequences per step.
+        steps: time steps of a sequence.
+        features: of each time step.
+        hidden: hidden size.
+        outputs: 1 for a number under a squared error, more for classes under cross entropy.
+    """
+
+    batch: int
+    steps: int
+    features: int
+    hidden: int
+    outputs: int
+
+    def data(self) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
+        """Random sequences `(N, T, I)` and their targets, enough for eight batches and at least 120."""
+        generator = np.random.default_rng(0)
+        count = max(120, 8 * self.batch) // self.batch * self.batch
+        x = generator.standard_normal((count, self.steps, self.features), np.float32)
+        if self.outputs == 1:
+            return x, generator.standard_normal((count, 1), np.float32)
+        return x, generator.integers(0, self.outputs, count)
+
+
+SHAPES = {
+    "flights": Shape(batch=1, steps=12, features=1, hidden=100, outputs=1),
+    "mnist-rows": Shape(batch=50, steps=28, features=28, hidden=75, outputs=10),
+    "64x100x125": Shape(batch=64, steps=100, features=125, hidden=320, outputs=10),
+}
