@@ -1,5 +1,6 @@
-"""What a good engineer writes with NumPy alone: fused gates, one product for all of x W and one for all of dW, arrays
-allocated once, Adam on each parameter in place.
+"""What a good engineer writes with NumPy alone.
+
+Fused gates, one product for all of x W and one for all of dW, arrays allocated once, Adam on each parameter in place.
 """
 
 from __future__ import annotations

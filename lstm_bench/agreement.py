@@ -35,7 +35,7 @@ class InvalidOutput(LSTMBenchError):
 
 
 def relative_error(ours: NDArray[Any], reference: NDArray[Any]) -> float:
-    """``||ours - reference|| / ||reference||`` in the Frobenius norm, in float64; the plain norm if the reference is 0."""
+    """``||ours - reference|| / ||reference||``, Frobenius, in float64; the plain norm if the reference is 0."""
     reference = reference.astype(np.float64)
     scale = float(np.linalg.norm(reference))
     return float(np.linalg.norm(ours.astype(np.float64) - reference)) / (scale or 1.0)

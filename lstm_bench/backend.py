@@ -223,5 +223,5 @@ class Model(ABC, Generic[Native]):
         return None
 
     def kernel_path(self, x: Native) -> str:
-        """What really computes ``infer(x)``, read from a profiler or the compiled program; ``""`` if it cannot be told."""
+        """What really computes ``infer(x)``, as a profiler or the compiled program tells; ``""`` if neither does."""
         return ""

@@ -76,8 +76,8 @@ def initial_parameters(spec: ModelSpec, scheme: Initialisation, seed: int) -> di
             head; or ``"glorot"``, as Keras does: Glorot uniform (Glorot & Bengio 2010) for ``weight_ih`` and the head,
             orthogonal (Saxe, McClelland & Ganguli 2014) for ``weight_hh``, zero biases, and ones for the LSTM's forget
             gate (Jozefowicz, Zaremba & Sutskever 2015).
-        seed: the run's seed. ``uniform`` gives the same bits everywhere; an orthogonal matrix goes through LAPACK, whose
-            last bits vary between builds.
+        seed: the run's seed. ``uniform`` gives the same bits everywhere; orthogonal matrices go through LAPACK,
+            whose last bits vary between builds.
 
     Returns:
         float64 arrays by canonical name, in canonical order.

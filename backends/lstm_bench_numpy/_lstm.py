@@ -41,7 +41,7 @@ class LSTM:
         self._last: _Buffers
 
     def forward(self, x: Array, initial: tuple[Array, Array] | None = None) -> Array:
-        """Outputs `(T, B, H)` in the order of time, from ``x`` `(T, B, I)` and initial h and c `(B, H)` (zeros if none).
+        """Outputs `(T, B, H)` in the order of time, from ``x`` `(T, B, I)` and initial h and c `(B, H)`, zeros if none.
 
         The outputs are a view that the next call for the same shape overwrites.
         """
@@ -116,12 +116,14 @@ class LSTM:
         return gradients, d_x
 
     def _prepare_backward(self, buffers: _Buffers, chunk: range) -> None:
-        """All that the incoming gradient does not touch, for some time steps at once: what d_c (for i, f, g) and d_h
-        (for o) are multiplied by to give d_z, and what d_h is multiplied by on its way into d_c.
+        """All that the incoming gradient does not touch, for some time steps at once.
+
+        It is what d_c (for i, f, g) and d_h (for o) are multiplied by to give d_z, and what d_h is multiplied by on its
+        way into d_c.
         """
         at, H = slice(chunk.start, chunk.stop), self.hidden_size
         d_z, gates, tanh_c, into_c = buffers.d_z[at], buffers.gates[at], buffers.tanh_c[at], buffers.into_c[at]
-        i, f, g, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
+        i, _, g, o = (gates[..., k * H : (k + 1) * H] for k in range(4))
         d_i, d_f, d_g, d_o = (d_z[..., k * H : (k + 1) * H] for k in range(4))
         np.subtract(1, gates, out=d_z)
         d_z *= gates
@@ -191,7 +193,8 @@ class _Buffers:
         length = max(1, CHUNK_BYTES // gates[0].nbytes)
         chunks = [range(begin, min(begin + length, steps)) for begin in range(0, steps, length)]
         return cls(
-            chunks=chunks if reverse else chunks[::-1], begin=begin, end=end, h=h, c=c, gates=gates, tanh_c=tanh_c, outputs=outputs,
-            h_before=h_before, c_before=c_before, d_z=d_z, into_c=into_c, z=np.empty((batch, 4 * H), dtype),
-            bh=bh, d_h=d_h, d_c=d_c, forward_steps=forward_steps, backward_steps=backward_steps, x=np.empty((0, 0), dtype),
+            chunks=chunks if reverse else chunks[::-1], begin=begin, end=end, h=h, c=c,
+            gates=gates, tanh_c=tanh_c, outputs=outputs, h_before=h_before, c_before=c_before,
+            d_z=d_z, into_c=into_c, z=np.empty((batch, 4 * H), dtype), bh=bh, d_h=d_h, d_c=d_c,
+            forward_steps=forward_steps, backward_steps=backward_steps, x=np.empty((0, 0), dtype),
         )  # fmt: skip
