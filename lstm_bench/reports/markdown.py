@@ -1,23 +1,25 @@
-"""The table in Markdown, as GitHub reads it."""
+"""The tables in Markdown, as GitHub reads it."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lstm_bench.reports.summary import summarise
 from lstm_bench.result import Attempt
 
 
 def render(attempts: Sequence[Attempt]) -> str:
-    """A table, and the notes as a list."""
+    """A heading and a table for each task, and the notes as a list."""
     summary = summarise(attempts)
     lines = []
-    if summary.rows:
-        lines.append(_line(column.title for column in summary.columns))
-        lines.append(_line("---:" if column.numeric else "---" for column in summary.columns))
-        lines += [_line(escape(cell) for cell in row) for row in summary.rows]
+    for section in summary.sections:
+        lines += [f"### {escape(section.task)}", ""]
+        lines += [escape(section.metric), ""] if section.metric else []
+        lines.append(_line(escape(column.title) for column in section.columns))
+        lines.append(_line("---:" if column.numeric else "---" for column in section.columns))
+        lines += [_line(map(escape, row.cells)) for row in section.rows]
         lines.append("")
     lines += [f"- {escape(note)}" for note in summary.notes]
     return "\n".join(lines) + "\n"
@@ -28,5 +30,5 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
-def _line(cells: object) -> str:
-    return "| " + " | ".join(cells) + " |"  # type: ignore[arg-type]
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

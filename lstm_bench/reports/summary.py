@@ -1,4 +1,4 @@
-"""What the table for people says, whatever it is written in: columns, cells as text, and the lines beneath."""
+"""What the tables for people say, whatever they are written in: a section for each task, and the lines beneath."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_bench.result import Attempt
+from lstm_bench.result import Attempt, Judgement
 from lstm_bench.store import to_frame
+
+NO_BREAK = "\u00a0"
+"""Between a number and its unit."""
 
 
 @dataclass(frozen=True)
@@ -22,74 +25,107 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """A table for people.
+class Row:
+    """Texts under each column.
 
     Attributes:
-        columns: in order.
-        rows: their texts; baselines are rows, too.
-        notes: lines beneath the table: what the columns mean, what failed and why, where it was measured.
+        cells: in order of the columns.
+        baseline: whether this is no attempt, but what needs no model.
     """
 
+    cells: tuple[str, ...]
+    baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """One task.
+
+    Attributes:
+        task: its selector.
+        metric: what the model is judged by, such as ``rmse in passengers, lower is better``.
+        columns: in order; the metric's title is the metric's name.
+        rows: attempts, then baselines.
+    """
+
+    task: str
+    metric: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Tables for people.
+
+    Attributes:
+        sections: one for each task.
+        notes: what failed and why, what the columns mean, and where it was measured.
+    """
+
+    sections: tuple[Section, ...]
     notes: tuple[str, ...]
 
 
-COLUMNS = (
-    Column("task"),
-    Column("backend"),
-    Column("version"),
-    Column("device"),
-    Column("precision"),
-    Column("parameters", numeric=True),
-    Column("metric", numeric=True),
-    Column("train seq/s", numeric=True),
-    Column("infer seq/s", numeric=True),
-    Column("first step", numeric=True),
-    Column("memory", numeric=True),
-    Column("status"),
-)
-
-
 def summarise(attempts: Sequence[Attempt]) -> Summary:
-    """The table of these attempts, in their order; each task's baselines follow its last row."""
+    """The tables of these attempts, in their order."""
     if not attempts:
-        return Summary(COLUMNS, (), ("no attempts",))
+        return Summary((), ("no attempts",))
     frame = to_frame(attempts)
-    rows: list[tuple[str, ...]] = []
-    notes: list[str] = []
-    for _, task in groupby(zip(attempts, frame.to_dict("records"), strict=True), lambda pair: pair[1]["task"]):
-        pairs = list(task)
-        rows += [_row(record) for _, record in pairs]
-        rows += _baseline_rows([attempt for attempt, _ in pairs])
-        notes += _verdict([attempt for attempt, _ in pairs])
+    pairs = zip(attempts, frame.to_dict("records"), strict=True)
+    sections, notes = [], []
+    for task, group in groupby(pairs, lambda pair: pair[0].cell.task_selector):
+        of_task = list(group)
+        sections.append(_section(task, of_task))
+        notes += _verdict([attempt for attempt, _ in of_task])
     notes += [f"{a.cell.name}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
+    shortened = {(a.cell.epochs, a.cell.recipe.epochs) for a in attempts if a.cell.epochs != a.cell.recipe.epochs}
+    notes += [f"* trained for {epochs} of the recipe's {full} epochs" for epochs, full in sorted(shortened)]
     if frame["native_parameters"].notna().any():
-        notes.append("parameters: the canonical model's (as the framework counts them)")
-    notes.append("seq/s: median over blocks of steps; memory: peak above the level after import")
+        notes.append("params: trained numbers of the canonical model (as the framework counts them)")
+    notes.append("seq/s: sequences per second, median over blocks of steps; memory: peak above the level after import")
     notes += _measured(attempts)
-    return Summary(COLUMNS, tuple(rows), tuple(notes))
+    return Summary(tuple(sections), tuple(notes))
 
 
-def _row(record: Mapping[Hashable, Any]) -> tuple[str, ...]:
+def _section(task: str, pairs: Sequence[tuple[Attempt, Mapping[Hashable, Any]]]) -> Section:
+    judgement = next((a.findings.judgement for a, _ in pairs if a.findings.judgement), None)
+    columns = (
+        Column("backend"),
+        Column("device"),
+        Column("precision"),
+        Column("params", numeric=True),
+        Column(judgement.metric if judgement else "metric", numeric=True),
+        Column("train seq/s", numeric=True),
+        Column("infer seq/s", numeric=True),
+        Column("first step", numeric=True),
+        Column("memory", numeric=True),
+        Column("status"),
+    )
+    rows = [Row(_cells(record)) for _, record in pairs]
+    if judgement is not None:
+        rows += [_baseline(name, judgement, len(columns)) for name in judgement.baselines]
+    metric = ""
+    if judgement is not None:
+        unit = f" in {judgement.unit}" if judgement.unit else ""
+        metric = f"{judgement.metric}{unit}, {judgement.better} is better"
+    return Section(task, metric, columns, tuple(rows))
+
+
+def _cells(record: Mapping[Hashable, Any]) -> tuple[str, ...]:
     def write(key: str, form: Callable[[Any], str] = str) -> str:
         return form(record[key]) if pd.notna(record[key]) else ""
 
     parameters = write("parameters", "{:,}".format)
     if record["native_parameters"] != record["parameters"]:
         parameters += write("native_parameters", " ({:,.0f})".format)
-    metric = write("value", lambda value: f"{record['metric']} {significant(value)}")
-    if metric and record["epochs"] != record["recipe_epochs"]:
-        metric += f" ({record['epochs']} of {record['recipe_epochs']} epochs)"
+    shortened = "*" if record["epochs"] != record["recipe_epochs"] else ""
     return (
-        write("task"),
-        write("backend"),
-        write("version"),
+        f"{write('backend')} {write('version')}".strip(),
         write("device"),
         write("precision"),
         parameters,
-        metric,
+        write("value", lambda value: significant(value) + shortened),
         write("train_sequences_per_s", significant),
         write("infer_sequences_per_s", significant),
         write("first_step_s", seconds),
@@ -98,38 +134,30 @@ def _row(record: Mapping[Hashable, Any]) -> tuple[str, ...]:
     )
 
 
-def _baseline_rows(attempts: Sequence[Attempt]) -> list[tuple[str, ...]]:
-    judgement = next((a.findings.judgement for a in attempts if a.findings.judgement), None)
-    if judgement is None:
-        return []
-    blank = [""] * (len(COLUMNS) - 2)
-    rows = []
-    for name, metrics in judgement.baselines.items():
-        value = metrics.get(judgement.metric)
-        cells = [attempts[0].cell.task_selector, f"baseline: {name}", *blank]
-        cells[6] = f"{judgement.metric} {significant(value)}" if value is not None else ""
-        rows.append(tuple(cells))
-    return rows
+def _baseline(name: str, judgement: Judgement, width: int) -> Row:
+    value = judgement.baselines[name].get(judgement.metric)
+    cells = [f"baseline: {name}", *[""] * (width - 1)]
+    cells[4] = significant(value) if value is not None else ""
+    return Row(tuple(cells), baseline=True)
 
 
 def _verdict(attempts: Sequence[Attempt]) -> list[str]:
     """Whether the models are any good: how many of them beat the best baseline."""
-    judged = [a for a in attempts if a.status == "ok" and a.findings.judgement]
-    if not judged or judged[0].findings.judgement is None:
+    judged = [a.findings.judgement for a in attempts if a.status == "ok" and a.findings.judgement]
+    if not judged:
         return []
-    first = judged[0].findings.judgement
-    lower = first.better == "lower"
-    named = {n: v for n, m in first.baselines.items() if (v := m.get(first.metric)) is not None}
-    if not named:
+    metric, lower = judged[0].metric, judged[0].better == "lower"
+    unit = f" {judged[0].unit}" if judged[0].unit else ""
+    baselines = {n: v for n, m in judged[0].baselines.items() if (v := m.get(metric)) is not None}
+    if not baselines:
         return []
-    best = (min if lower else max)(named, key=lambda name: named[name])
-    values = [a.findings.judgement.metrics.get(first.metric) for a in judged if a.findings.judgement]
-    beaten = sum(v is not None and (v < named[best] if lower else v > named[best]) for v in values)
-    unit = f" {first.unit}" if first.unit else ""
-    says = "no model beats" if beaten == 0 else f"{beaten} of {len(values)} models beat"
+    best = (min if lower else max)(baselines, key=lambda name: baselines[name])
+    values = [judgement.metrics.get(metric) for judgement in judged]
+    beating = sum(v is not None and (v < baselines[best] if lower else v > baselines[best]) for v in values)
+    says = "no model beats" if beating == 0 else f"{beating} of {len(values)} models beat"
     return [
         f"{attempts[0].cell.task_selector}: {says} the best baseline, {best} "
-        f"({first.metric} {significant(named[best])}{unit}; {first.better} is better)"
+        f"({metric} {significant(baselines[best])}{unit})"
     ]
 
 
@@ -151,12 +179,10 @@ def significant(value: float) -> str:
 
 def seconds(value: float) -> str:
     """Seconds in the unit that suits them."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if value >= scale:
-            return f"{value / scale:.3g} {unit}"
-    return f"{value / 1e-9:.3g} ns"
+    unit, scale = next(((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if value >= s), ("ns", 1e-9))
+    return f"{value / scale:.3g}{NO_BREAK}{unit}"
 
 
 def mebibytes(value: float) -> str:
     """Bytes as MiB."""
-    return f"{value / 2**20:.0f} MiB"
+    return f"{value / 2**20:.0f}{NO_BREAK}MiB"

@@ -1,4 +1,4 @@
-"""The table for a terminal."""
+"""The tables for a terminal."""
 
 from __future__ import annotations
 
@@ -7,36 +7,69 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from lstm_bench.reports.summary import summarise
+from lstm_bench.reports.summary import Section, summarise
 from lstm_bench.result import Attempt
 
-WIDTH_ELSEWHERE = 200
-"""Columns, where the output is no terminal: nothing is to be cut off in a file."""
+WIDTH_ELSEWHERE = 160
+"""Columns, where the output is no terminal: nothing is to be folded in a file."""
 
 STYLES = {"ok": "green", "unsupported": "yellow"}
 
 
 def render(attempts: Sequence[Attempt]) -> str:
-    """The table as text, with colours if stdout is a terminal that has them."""
+    """A table for each task as text, with colours if stdout is a terminal that has them."""
     summary = summarise(attempts)
     on_terminal = sys.stdout.isatty()
-    # Every text is a Text: nothing in it is read as markup.
-    table = Table(header_style="bold")
-    for column in summary.columns:
-        table.add_column(column.title, justify="right" if column.numeric else "left", overflow="fold")
-    for row in summary.rows:
-        *cells, status = row
-        style = "dim" if cells[1].startswith("baseline: ") else None
-        table.add_row(*(Text(cell) for cell in cells), Text(status, style=STYLES.get(status, "red")), style=style)
     width = shutil.get_terminal_size().columns if on_terminal else WIDTH_ELSEWHERE
-    console = Console(file=io.StringIO(), width=width, force_terminal=on_terminal)
-    if summary.rows:
-        console.print(table)
+    output = io.StringIO()
+    console = Console(file=output, width=width, force_terminal=on_terminal)
+    for section in summary.sections:
+        console.print(Text.assemble((section.task, "bold"), f"  {section.metric}"))
+        console.print(_table(section, width), Text())
     for note in summary.notes:
-        console.print(Text(note), soft_wrap=not on_terminal)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+        console.print(Text(note, style="dim"), soft_wrap=not on_terminal)
+    return output.getvalue()
+
+
+def _table(section: Section, width: int) -> Table:
+    widths, roomy = _widths(section, width)
+    table = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, padding=(0, int(roomy), 0, 0), pad_edge=False, header_style="bold"
+    )
+    # Every text is a Text, so that nothing in it is read as markup.
+    for column, chosen in zip(section.columns, widths, strict=True):
+        justify: JustifyMethod = "right" if column.numeric else "left"
+        table.add_column(Text(column.title), justify=justify, overflow="fold", width=chosen)
+    for row in section.rows:
+        *cells, status = row.cells
+        table.add_row(
+            *(Text(cell) for cell in cells),
+            Text(status, style=STYLES.get(status, "red")),
+            style="dim" if row.baseline else None,
+        )
+    return table
+
+
+def _widths(section: Section, width: int) -> tuple[list[int | None], bool]:
+    """Each column's width so that no word is cut, and whether there is room for gaps of two; no widths if it cannot be.
+
+    rich would make the widest columns narrower first, whatever stands in them.
+    """
+    texts = [[column.title, *(row.cells[at] for row in section.rows)] for at, column in enumerate(section.columns)]
+    least = [max(len(word) for text in column for word in text.split(" ")) for column in texts]
+    most = [max(map(len, column)) for column in texts]
+    for gap in (2, 1):
+        spare = width - sum(least) - gap * (len(least) - 1)
+        if spare >= 0:
+            widths: list[int | None] = []
+            for low, high in zip(least, most, strict=True):
+                more = min(high - low, spare)
+                spare -= more
+                widths.append(low + more)
+            return widths, gap == 2
+    return [None] * len(least), False
