@@ -1,0 +1,101 @@
+"""Holding any backend's model against the reference, quantity by quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from hypothesis import strategies as st
+
+from lstm_bench import Backend, ModelSpec, State, TrainSpec
+from lstm_bench.agreement import TOLERANCES, relative_error
+from lstm_bench.parameters import initial_parameters
+from lstm_bench_numpy._model import NumpyBackend
+
+COUNT, STEPS, BATCH, TIME = 12, 20, 4, 7
+
+sizes = st.integers(1, 6)
+
+model_specs = st.builds(
+    ModelSpec,
+    input_size=sizes,
+    hidden_sizes=st.lists(sizes, min_size=1, max_size=3).map(tuple),
+    output_size=sizes,
+    bidirectional=st.booleans(),
+    bias=st.booleans(),
+    readout=st.sampled_from(["last", "all"]),
+)
+
+train_specs = st.builds(
+    lambda optimizer, momentum, **rest: TrainSpec(
+        optimizer=optimizer, momentum=momentum if optimizer == "sgd" else 0.0, batch_size=BATCH, **rest
+    ),
+    optimizer=st.sampled_from(["sgd", "rmsprop", "adam"]),
+    momentum=st.sampled_from([0.0, 0.9]),
+    loss=st.sampled_from(["mse", "cross_entropy"]),
+    learning_rate=st.sampled_from([1e-3, 1e-2]),
+    clip_norm=st.sampled_from([None, 0.05, 1e3]),
+)
+
+
+def data_for(spec: ModelSpec, train: TrainSpec, seed: int = 0):
+    """Random sequences, their targets, and rows of batches."""
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((COUNT, TIME, spec.input_size))
+    shape = (COUNT,) if spec.readout == "last" else (COUNT, TIME)
+    if train.loss == "mse":
+        y = generator.standard_normal((*shape, spec.output_size))
+    else:
+        y = generator.integers(0, spec.output_size, shape)
+    order = np.stack([generator.permutation(COUNT)[:BATCH] for _ in range(STEPS)])
+    return x, y, order
+
+
+def build(backend: Backend, spec: ModelSpec, train: TrainSpec, precision: str, scheme: str = "uniform"):
+    parameters = initial_parameters(spec, scheme, 1)
+    return backend.build(spec, train, parameters, precision=precision, device="cpu", seed=0, options={})
+
+
+def quantities(model, spec: ModelSpec, train: TrainSpec) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Everything that a model computes: tolerance band, name, value."""
+    x, y, order = data_for(spec, train)
+    native_x, native_y = model.put(x), model.put(y)
+    batch = model.put(x[:BATCH])
+    yield "forward", "logits", model.get(model.infer(batch))
+    outputs, final = model.states(batch)
+    yield "forward", "outputs", outputs
+    yield from _state("final", final)
+    outputs, final = model.states(batch, final)
+    yield "forward", "outputs from given states", outputs
+    yield from _state("final from given states", final)
+    loss, gradients = model.gradients(batch, model.put(y[:BATCH]))
+    yield "forward", "loss", np.asarray(loss)
+    for name, gradient in gradients.items():
+        yield "backward", f"gradient of {name}", gradient
+    yield "forward", "logits after gradients", model.get(model.infer(batch))
+    yield "update", "losses", model.get(model.train(native_x, native_y, model.put(order)))
+    for name, parameter in model.parameters().items():
+        yield "update", f"trained {name}", parameter
+    yield "update", "logits after training", model.get(model.infer(batch))
+
+
+def disagreements(backend: Backend, spec: ModelSpec, train: TrainSpec, precision: str) -> list[str]:
+    """One line for each quantity in which a backend differs from the reference by more than its band."""
+    lines = []
+    ours = quantities(build(backend, spec, train, precision), spec, train)
+    reference = quantities(build(NumpyBackend(), spec, train, "float64"), spec, train)
+    for (band, name, value), (_, reference_name, expected) in zip(ours, reference, strict=True):
+        assert name == reference_name
+        assert value.shape == expected.shape, f"{name}: shape {value.shape}, expected {expected.shape}"
+        error, tolerance = relative_error(value, expected), TOLERANCES[precision][band]
+        if band == "backward" and np.linalg.norm(expected) < 1e-6:
+            continue  # a gradient that cancels to nothing has no relative error worth the name
+        if not error <= tolerance:
+            lines.append(f"{name}: {error:.1e} > {tolerance:.0e}")
+    return lines
+
+
+def _state(name: str, state: State) -> Iterator[tuple[str, str, np.ndarray]]:
+    for layer, (h, c) in enumerate(zip(state.hidden, state.cell, strict=True)):
+        yield "forward", f"{name} h of layer {layer}", h
+        yield "forward", f"{name} c of layer {layer}", c

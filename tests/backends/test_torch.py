@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from lstm_bench import ModelSpec, TrainSpec
+from lstm_bench.agreement import relative_error
+from lstm_bench.parameters import initial_parameters
+from lstm_bench_numpy._model import NumpyBackend
+from tests.backends.conformance import build, data_for, disagreements, model_specs, train_specs
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from lstm_bench_torch._model import TorchBackend  # noqa: E402
+
+SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
+ADAM = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=1)
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device on this machine")
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@settings(max_examples=40)
+@given(spec=model_specs, train=train_specs)
+def test_it_agrees_with_the_reference(precision, spec, train):
+    assert disagreements(TorchBackend(), spec, train, precision) == []
+
+
+@pytest.mark.parametrize(("precision", "forward", "backward"), [("float32", 1e-5, 1e-4), ("float64", 1e-12, 1e-10)])
+def test_it_agrees_with_numpy_on_the_flights_recipe(precision, forward, backward):
+    generator = np.random.default_rng(0)
+    x, y = generator.uniform(-1, 1, (120, 12, 1)), generator.uniform(-1, 1, (120, 1))
+    ours, numpy = (build(backend, SPEC, ADAM, precision) for backend in (TorchBackend(), NumpyBackend()))
+    batch, target = x[:1], y[:1]
+    logits = [model.get(model.infer(model.put(batch))) for model in (ours, numpy)]
+    assert relative_error(*logits) < forward
+    gradients = [model.gradients(model.put(batch), model.put(target))[1] for model in (ours, numpy)]
+    for name in gradients[0]:
+        assert relative_error(gradients[0][name], gradients[1][name]) < backward, name
+    order = np.arange(100)[:, None]
+    losses = [model.get(model.train(model.put(x), model.put(y), model.put(order))) for model in (ours, numpy)]
+    np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-4 * losses[1].mean())
+
+
+def test_the_second_bias_is_counted_by_torch_but_never_moves():
+    model = build(TorchBackend(), SPEC, ADAM, "float32")
+    assert model.native_parameter_count() == 41_301
+    assert sum(array.size for array in model.parameters().values()) == 40_901
+    x, y = model.put(np.ones((1, 12, 1))), model.put(np.ones((1, 1)))
+    before = model.parameters()
+    model.train(x, y, model.put(np.zeros((5, 1), int)))
+    second = model._network.stacks[0].bias_hh_l0
+    assert not second.requires_grad
+    assert torch.count_nonzero(second) == 0
+    assert not np.array_equal(model.parameters()["layers.0.forward.bias"], before["layers.0.forward.bias"])
+
+
+def test_neighbouring_layers_of_one_size_share_one_module():
+    spec = ModelSpec(input_size=2, hidden_sizes=(4, 4, 3), output_size=1)
+    network = build(TorchBackend(), spec, ADAM, "float32")._network
+    assert [(stack.hidden_size, stack.num_layers) for stack in network.stacks] == [(4, 2), (3, 1)]
+
+
+def test_it_runs_on_onednn_in_float32_and_says_when_it_does_not(monkeypatch):
+    x = np.zeros((1, 12, 1))
+    fast, slow = (build(TorchBackend(), SPEC, ADAM, precision) for precision in ("float32", "float64"))
+    if torch.backends.mkldnn.is_available():
+        assert fast.kernel_path(fast.put(x)) == "oneDNN RNN"
+    assert slow.kernel_path(slow.put(x)) == "ATen loop over time"
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    assert fast.kernel_path(fast.put(x)) == "ATen loop over time"
+
+
+def test_what_it_returns_does_not_change_afterwards():
+    model = build(TorchBackend(), SPEC, ADAM, "float32")
+    x, y = model.put(np.ones((1, 12, 1))), model.put(np.ones((1, 1)))
+    parameters, logits = model.parameters(), model.get(model.infer(x))
+    kept = {name: array.copy() for name, array in parameters.items()}
+    model.train(x, y, model.put(np.zeros((3, 1), int)))
+    for name in kept:
+        np.testing.assert_array_equal(parameters[name], kept[name], err_msg=name)
+    assert not np.array_equal(model.get(model.infer(x)), logits)
+
+
+def test_the_initial_parameters_are_copied():
+    parameters = initial_parameters(SPEC, "uniform", 0)
+    model = TorchBackend().build(SPEC, ADAM, parameters, precision="float64", device="cpu", seed=0, options={})
+    x, y = model.put(np.ones((1, 12, 1))), model.put(np.ones((1, 1)))
+    model.train(x, y, model.put(np.zeros((3, 1), int)))
+    fresh = initial_parameters(SPEC, "uniform", 0)
+    for name in fresh:
+        np.testing.assert_array_equal(parameters[name], fresh[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "precision", "reason"),
+    [
+        ({"cell": "rnn"}, "float32", "rnn"),
+        ({"dropout": 0.5}, "float32", "dropout"),
+        ({"batch_norm": True}, "float32", "batch normalisation"),
+        ({}, "bfloat16", "bfloat16"),
+        ({}, "tf32", "NVIDIA"),
+    ],
+)
+def test_what_it_cannot_do_it_refuses_with_the_reason(changes, precision, reason):
+    spec = ModelSpec(**{"input_size": 1, "hidden_sizes": (4,), "output_size": 1} | changes)
+    assert reason in (TorchBackend().refuses(spec, ADAM, precision, "cpu") or "")
+
+
+def test_it_names_its_libraries_and_devices():
+    versions = TorchBackend().versions()
+    assert next(iter(versions)) == "torch"
+    assert "cpu" in TorchBackend().devices()
+
+
+@needs_cuda
+@pytest.mark.parametrize("readout", ["last", "all"])
+def test_cudnn_agrees_with_the_reference_in_ieee_float32(readout):
+    spec = ModelSpec(input_size=3, hidden_sizes=(8, 8, 5), output_size=2, bidirectional=True, readout=readout)
+    x, y, order = data_for(spec, ADAM)
+    parameters = initial_parameters(spec, "uniform", 1)
+    model = TorchBackend().build(spec, ADAM, parameters, precision="float32", device="cuda:0", seed=0, options={})
+    reference = NumpyBackend().build(spec, ADAM, parameters, precision="float64", device="cpu", seed=0, options={})
+    assert relative_error(model.get(model.infer(model.put(x))), reference.infer(x)) < 1e-5
+    losses = model.get(model.train(model.put(x), model.put(y), model.put(order)))
+    assert relative_error(losses, reference.train(x, y, order)) < 1e-4
+    assert model.kernel_path(model.put(x)) == "cuDNN RNN"
+
+
+@needs_cuda
+def test_tf32_is_off_for_float32_and_on_when_asked_for():
+    wide = ModelSpec(input_size=512, hidden_sizes=(512,), output_size=1)
+    parameters = initial_parameters(wide, "uniform", 1)
+    x = np.random.default_rng(0).standard_normal((64, 4, 512))
+    reference = NumpyBackend().build(wide, ADAM, parameters, precision="float64", device="cpu", seed=0, options={})
+    errors = {}
+    for precision in ("float32", "tf32"):
+        model = TorchBackend().build(wide, ADAM, parameters, precision=precision, device="cuda:0", seed=0, options={})
+        errors[precision] = relative_error(model.get(model.infer(model.put(x))), reference.infer(x))
+    assert errors["float32"] < 1e-5 < errors["tf32"] < 1e-2
+
+
+@needs_cuda
+def test_device_memory_is_read_from_the_allocator():
+    build_on = {"precision": "float32", "device": "cuda:0", "seed": 0, "options": {}}
+    TorchBackend().build(SPEC, ADAM, initial_parameters(SPEC, "uniform", 0), **build_on)
+    assert (TorchBackend().peak_device_memory("cuda:0") or 0) >= 41_301 * 4
+    assert TorchBackend().peak_device_memory("cpu") is None

@@ -1,0 +1,89 @@
+"""The backend that CONTRIBUTING.md shows is a stranger's: it must get its row, by file and by entry point."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstm_bench.store import read_folder
+
+ROOT = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).with_name("lstm-bench")
+
+
+@pytest.fixture
+def source() -> str:
+    """The first Python block of CONTRIBUTING.md."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert "def lstm_bench_backends" in blocks[0]
+    return blocks[0]
+
+
+def run(arguments, cwd, **environment):
+    return subprocess.run(
+        [COMMAND, *arguments], cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def row_of(folder):
+    (attempt,), problems = read_folder(folder)
+    assert problems == []
+    return attempt
+
+
+def test_it_gets_its_row_through_a_file(source, tmp_path):
+    (tmp_path / "pergate.py").write_text(source)
+    done = run(["run", "--backend", "pergate", "--plugin", "pergate.py", "--quick", "--epochs", "2"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "pergate" in done.stdout
+    attempt = row_of(tmp_path / "results" / "local")
+    assert (attempt.status, attempt.cell.backend) == ("ok", "pergate")
+    assert set(attempt.findings.timings) == {"train", "infer"}
+
+
+def test_it_gets_its_row_through_an_entry_point(source, tmp_path):
+    site, work = tmp_path / "site", tmp_path / "work"
+    metadata = site / "pergate-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    work.mkdir()
+    (site / "pergate.py").write_text(source)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: pergate\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[lstm_bench]\npergate = pergate\n")
+    listed = run(["list", "backends"], work, PYTHONPATH=str(site))
+    assert re.search(r"pergate +installed +one LSTM layer, gate by gate", listed.stdout), listed.stderr
+    done = run(["run", "--backend", "pergate", "--quick", "--epochs", "2"], work, PYTHONPATH=str(site))
+    assert done.returncode == 0, done.stderr
+    assert row_of(work / "results" / "local").status == "ok"
+
+
+def test_it_keeps_the_whole_contract_that_it_does_not_refuse(source):
+    from lstm_bench import ModelSpec, TrainSpec
+    from tests.backends.conformance import disagreements
+
+    module: dict[str, object] = {"__name__": "pergate"}
+    exec(source, module)
+    backend = module["PerGateBackend"]()
+    spec = ModelSpec(input_size=3, hidden_sizes=(5,), output_size=2)
+    train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-2, batch_size=4)
+    assert disagreements(backend, spec, train, "float64") == []
+    assert disagreements(backend, spec, train, "float32") == []
+    refused = ModelSpec(input_size=3, hidden_sizes=(5, 5), output_size=2)
+    assert "one LSTM layer" in backend.refuses(refused, train, "float32", "cpu")
+    assert (
+        np.dtype("float32")
+        == backend.build(spec, train, _parameters(spec), precision="float32", device="cpu", seed=0, options={})
+        .infer(np.zeros((1, 2, 3), np.float32))
+        .dtype
+    )
+
+
+def _parameters(spec):
+    from lstm_bench.parameters import initial_parameters
+
+    return initial_parameters(spec, "uniform", 0)
