@@ -15,6 +15,7 @@ from lstm_bench.errors import LSTMBenchError, StoreError
 from lstm_bench.plugins import Plugins, load_plugins
 from lstm_bench.result import EFFORTS
 from lstm_bench.spec import PRECISIONS
+from lstm_bench.text import one_line
 
 if TYPE_CHECKING:
     from lstm_bench.result import Attempt
@@ -50,7 +51,7 @@ class _Commands(click.Group):
 
 
 def _say(line: str) -> None:
-    click.echo(f"lstm-bench: {line}", err=True)
+    click.echo(f"lstm-bench: {one_line(line)}", err=True)
 
 
 def _plugins(files: Sequence[Path]) -> Plugins:

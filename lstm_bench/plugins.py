@@ -16,10 +16,15 @@ from lstm_bench import hookspecs
 from lstm_bench.backend import BackendInfo
 from lstm_bench.errors import LSTMBenchError, PluginError, UnknownName
 from lstm_bench.reporter import ReporterInfo
+from lstm_bench.spec import is_name
 from lstm_bench.task import TaskInfo
+from lstm_bench.text import describe, one_line
 
 GROUP = "lstm_bench"
 """The entry point group."""
+
+ANYTHING = (Exception, SystemExit)
+"""What a stranger's module may raise; a script that was never meant as a plugin may also try to exit."""
 
 Info = TypeVar("Info", BackendInfo, TaskInfo, ReporterInfo)
 
@@ -80,20 +85,26 @@ def load_plugins(files: Iterable[Path] = ()) -> Plugins:
     manager = pluggy.PluginManager("lstm_bench")
     manager.add_hookspecs(hookspecs)
     failures: list[str] = []
+    values: dict[str, str] = {}
     for entry_point in importlib.metadata.entry_points(group=GROUP):
-        if manager.has_plugin(entry_point.name):
-            continue  # the same distribution can stand on the path twice, as an editable install does in its checkout
+        who = f"plugin {entry_point.name!r} ({entry_point.value})"
+        if entry_point.name in values:
+            # The same distribution can stand on the path twice, as an editable install does in its checkout.
+            if values[entry_point.name] != entry_point.value:
+                failures.append(f"{who} is left out: {values[entry_point.name]} has that name already")
+            continue
+        values[entry_point.name] = entry_point.value
         try:
             _register(manager, entry_point.load(), entry_point.name)
-        except Exception as error:  # whatever a stranger's module raises on import
-            failures.append(f"plugin {entry_point.name!r} ({entry_point.value}) is left out: {_oneline(error)}")
+        except ANYTHING as error:
+            failures.append(f"{who} is left out: {_reason(error)}")
     asked_for = set()
     for file in files:
         name = str(file)
         try:
             _register(manager, _import_file(file), name)
-        except Exception as error:
-            raise PluginError(f"plugin {name}: {_oneline(error)}") from error
+        except ANYTHING as error:
+            raise PluginError(f"plugin {name}: {_reason(error)}") from error
         asked_for.add(name)
 
     collected: dict[str, dict[str, Any]] = {}
@@ -107,11 +118,10 @@ def load_plugins(files: Iterable[Path] = ()) -> Plugins:
             name = implementation.plugin_name
             try:
                 collected[hook].update(_offers(implementation.function(), kind, collected[hook]))
-            except Exception as error:
-                line = f"{_oneline(error)} (in {hook})"
+            except ANYTHING as error:
                 if name in asked_for:
-                    raise PluginError(f"plugin {name}: {line}") from error
-                failures.append(f"plugin {name!r} is left out: {line}")
+                    raise PluginError(f"plugin {name}: {_reason(error)} (in {hook})") from error
+                failures.append(f"plugin {name!r} is left out: {_reason(error)} (in {hook})")
     return Plugins(
         backends=_sorted(collected["lstm_bench_backends"]),
         tasks=_sorted(collected["lstm_bench_tasks"]),
@@ -166,12 +176,11 @@ def _offers(infos: Iterable[Info], kind: type[Info], taken: Mapping[str, Info]) 
             raise PluginError(f"gave {type(info).__name__} where {kind.__name__} belongs")
         if info.name in taken or info.name in offers:
             raise PluginError(f"the name {info.name!r} is taken by another plugin")
-        if not info.name.replace("-", "").replace("_", "").isalnum():
+        if not is_name(info.name):
             raise PluginError(f"the name {info.name!r} may hold only letters, digits, - and _")
         offers[info.name] = info
     return offers
 
 
-def _oneline(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, LSTMBenchError) else f"{type(error).__name__}: {text}"
+def _reason(error: BaseException) -> str:
+    return one_line(str(error)) if isinstance(error, LSTMBenchError) else describe(error)

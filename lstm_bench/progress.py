@@ -8,10 +8,11 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from lstm_bench import protocol
 from lstm_bench.result import Attempt, Cell
+from lstm_bench.text import one_line
 
 
 class Display(Protocol):
@@ -36,9 +37,13 @@ def display() -> Iterator[Display]:
         return
     # No refreshing by itself: the parent is to sleep while a worker is timed.
     with Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[what]}"),
-        TimeElapsedColumn(), console=console, auto_refresh=False, transient=True,
-    ) as progress:  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[what]}"),
+        console=console,
+        auto_refresh=False,
+        transient=True,
+    ) as progress:
         yield _Live(console, progress)
 
 
@@ -48,8 +53,10 @@ def name_of(number: int, total: int, cell: Cell) -> str:
 
 
 def outcome_of(attempt: Attempt) -> str:
-    """``ok``, or the status and its reason."""
-    return attempt.status + (f": {attempt.reason}" if attempt.reason else "")
+    """``ok`` and how long it took, or the status and its reason."""
+    if attempt.status == "ok":
+        return f"ok in {sum(attempt.findings.seconds.values()):.1f} s"
+    return f"{attempt.status}: {one_line(attempt.reason)}"
 
 
 class _Lines:
@@ -86,8 +93,8 @@ class _Live:
     def hear(self, message: protocol.Message) -> None:
         match message:
             case protocol.Entered():
-                self._progress.reset(self._task, start=False, total=None, what=message.phase)
-                self._progress.start_task(self._task)
+                what = "time (nothing moves meanwhile)" if message.phase == "time" else message.phase
+                self._progress.reset(self._task, total=None, what=what)
             case protocol.Progress():
                 self._progress.update(self._task, completed=message.done, total=message.total)
             case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import statistics as stats
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -22,6 +22,8 @@ Phase = Literal[
 ]
 
 Scope = Literal["train", "infer"]
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -203,10 +205,10 @@ class Timing(Record, frozen=True):
     """
 
     scope: Scope
-    batch_size: int
-    steps_per_block: int
+    batch_size: Positive
+    steps_per_block: Positive
     warmup_ns: tuple[int, ...]
-    block_ns: tuple[int, ...]
+    block_ns: Annotated[tuple[Positive, ...], msgspec.Meta(min_length=1)]
 
     @property
     def seconds_per_step(self) -> float:

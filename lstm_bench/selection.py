@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lstm_bench.errors import LSTMBenchError, UnknownName
 
 _SELECTOR = re.compile(r"(?P<name>[\w-]+)(?::(?P<recipe>[\w-]+))?(?:\[(?P<options>[^\[\]]*)\])?")
-_DEVICE = re.compile(r"cpu|(cuda|rocm|tpu|mps)(:\d+)?")
+_DEVICE = re.compile(r"cpu|(cuda|rocm|tpu|mps)(:(0|[1-9][0-9]*))?")
 
 
 @dataclass(frozen=True)

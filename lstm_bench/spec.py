@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -34,6 +35,11 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         names = get_args(choices)
         self._require(getattr(self, field) in names, field, "one of " + ", ".join(names))
 
+    def _as_float(self, field: str) -> None:
+        """Let equal specifications be written alike: a learning rate of 1 is one of 1.0."""
+        value = getattr(self, field)
+        msgspec.structs.force_setattr(self, field, value if value is None else float(value))
+
     def _require_bool(self, field: str) -> None:
         self._require(isinstance(getattr(self, field), bool), field, "True or False")
 
@@ -45,7 +51,15 @@ def is_size(value: object, least: int = 1) -> bool:
 
 def is_real(value: object) -> bool:
     """Whether ``value`` is a finite number; a bool is none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
+
+
+def is_name(value: object) -> bool:
+    """Whether ``value`` can be a name that users type: a word of letters, digits, - and _."""
+    return isinstance(value, str) and re.fullmatch(r"[\w-]+", value) is not None
 
 
 class ModelSpec(Spec, frozen=True, kw_only=True):
@@ -95,6 +109,7 @@ class ModelSpec(Spec, frozen=True, kw_only=True):
         self._require(
             is_real(self.dropout) and 0 <= self.dropout < 1, "dropout", "a probability, at least 0 and under 1"
         )
+        self._as_float("dropout")
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -149,6 +164,8 @@ class TrainSpec(Spec, frozen=True, kw_only=True):
             "clip_norm",
             "a finite number above 0, or None for no clipping",
         )
+        for field in ("learning_rate", "momentum", "clip_norm"):
+            self._as_float(field)
 
 
 class Recipe(Spec, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _File(msgspec.Struct, frozen=True):
-    """What a file holds. The checksum is that of the attempt's compact JSON, so that reformatting does no harm."""
+    """What a file holds."""
 
     schema_version: int
     sha256: str
@@ -54,7 +54,7 @@ def write_attempt(attempt: Attempt, folder: Path) -> Path:
     """
     body = msgspec.json.encode(attempt)
     content = msgspec.json.encode(
-        _File(schema_version=SCHEMA_VERSION, sha256=hashlib.sha256(body).hexdigest(), attempt=msgspec.Raw(body))
+        _File(schema_version=SCHEMA_VERSION, sha256=_checksum(body), attempt=msgspec.Raw(body))
     )
     path = folder / f"{attempt.cell.fingerprint[:12]}-{attempt.id}.json"
     temporary = folder / f".{path.name}.{os.getpid()}.tmp"
@@ -90,10 +90,10 @@ def read_attempt(path: Path) -> Attempt:
                 f"{path} has schema version {file.schema_version}, newer than this lstm-bench reads "
                 f"({SCHEMA_VERSION}): upgrade lstm-bench"
             )
-        if hashlib.sha256(msgspec.json.format(file.attempt, indent=-1)).hexdigest() != file.sha256:
+        if _checksum(file.attempt) != file.sha256:
             raise StoreError(f"{path} is damaged: its content does not match its checksum")
         return msgspec.json.decode(file.attempt, type=Attempt)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreError(f"{path} is not a result file: {error}") from error
 
 
@@ -138,6 +138,11 @@ def to_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([_row(attempt) for attempt in attempts])
+
+
+def _checksum(attempt: bytes | msgspec.Raw) -> str:
+    """SHA-256 of what an attempt's JSON says, however it is written, so that reformatting a file does no harm."""
+    return hashlib.sha256(msgspec.json.encode(msgspec.json.decode(attempt), order="sorted")).hexdigest()
 
 
 def _row(attempt: Attempt) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from lstm_bench.backend import Option
-from lstm_bench.errors import UnknownName
-from lstm_bench.spec import Recipe
+from lstm_bench.errors import InvalidSpec, UnknownName
+from lstm_bench.spec import Recipe, is_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,6 +111,9 @@ class TaskInfo:
         load: returns the task; called only in a worker process.
         options: options by name.
         configure: the recipe with the resolved options applied; by default options change the data alone.
+
+    Raises:
+        InvalidSpec: without a recipe, with two of one name, or with a name that cannot be typed after a colon.
     """
 
     name: str
@@ -120,6 +123,17 @@ class TaskInfo:
     load: Callable[[], Task[Any]]
     options: Mapping[str, Option] = field(default_factory=dict)
     configure: Callable[[Recipe, Mapping[str, str]], Recipe] = lambda recipe, options: recipe
+
+    def __post_init__(self) -> None:
+        names = [recipe.name for recipe in self.recipes]
+        if not names or len(set(names)) < len(names):
+            listed = ", ".join(names) or "none"
+            raise InvalidSpec(f"task {self.name!r} needs one recipe or more, each with a name of its own; got {listed}")
+        for name in names:
+            if not is_name(name):
+                raise InvalidSpec(
+                    f"a recipe of task {self.name!r} must be named by letters, digits, - and _; got {name!r}"
+                )
 
     def recipe(self, name: str | None, options: Mapping[str, str]) -> Recipe:
         """The recipe of this name, or the default one for ``None``, with the resolved options applied.

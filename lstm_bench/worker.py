@@ -24,6 +24,7 @@ from lstm_bench.errors import LSTMBenchError
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import load_plugins
 from lstm_bench.result import Agreement, Findings, Judgement, Memory, Phase, Status
+from lstm_bench.text import describe, one_line
 from lstm_bench.timing import time_inference, time_training
 from lstm_bench.training import Diverged, epoch_orders, finite, train_epochs
 
@@ -236,7 +237,7 @@ def _judge(metric: Metric, evaluation: Evaluation, baselines: Any) -> Judgement:
 
 def _outcome(error: BaseException) -> tuple[Status, str]:
     """The status that an exception means, and the reason in one line."""
-    reason = " ".join(str(error).split())
+    reason = one_line(str(error))
     match error:
         case Mismatch():
             return "mismatch", reason
@@ -246,7 +247,7 @@ def _outcome(error: BaseException) -> tuple[Status, str]:
             return "invalid-output", reason
         case LSTMBenchError():  # Unsupported, or something that the data or a plugin does not allow
             return "unsupported", reason
-    described = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+    described = describe(error)
     words = described.lower()
     if isinstance(error, MemoryError) or any(
         w in words for w in ("outofmemory", "out of memory", "can't allocate memory")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from lstm_bench.reports.summary import summarise
 from lstm_bench.result import Attempt
+from lstm_bench.text import one_line
 
 
 def render(attempts: Sequence[Attempt]) -> str:
@@ -27,7 +28,7 @@ def render(attempts: Sequence[Attempt]) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is: no HTML, no emphasis, no links, no new cells, all on one line."""
-    return re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(one_line(text), quote=False))
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -72,10 +71,11 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
     if not attempts:
         return Summary((), ("no attempts",))
     frame = to_frame(attempts)
-    pairs = zip(attempts, frame.to_dict("records"), strict=True)
+    by_task: dict[str, list[tuple[Attempt, Mapping[Hashable, Any]]]] = {}
+    for attempt, record in zip(attempts, frame.to_dict("records"), strict=True):
+        by_task.setdefault(attempt.cell.task_selector, []).append((attempt, record))
     sections, notes = [], []
-    for task, group in groupby(pairs, lambda pair: pair[0].cell.task_selector):
-        of_task = list(group)
+    for task, of_task in by_task.items():
         sections.append(_section(task, of_task))
         notes += _verdict([attempt for attempt, _ in of_task])
     notes += [f"{a.cell.name}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
@@ -174,12 +174,15 @@ def _measured(attempts: Sequence[Attempt]) -> list[str]:
 
 def significant(value: float) -> str:
     """Four significant digits without an exponent where people can read it: ``2,150``, ``50.71``, ``0.9312``."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}"
+    return f"{value:,.0f}" if abs(float(f"{value:.4g}")) >= 1000 else f"{value:#.4g}"
 
 
 def seconds(value: float) -> str:
     """Seconds in the unit that suits them."""
-    unit, scale = next(((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if value >= s), ("ns", 1e-9))
+    rounded = float(f"{value:.3g}")
+    if rounded >= 1000:
+        return f"{value:,.0f}{NO_BREAK}s"
+    unit, scale = next(((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if rounded >= s), ("ns", 1e-9))
     return f"{value / scale:.3g}{NO_BREAK}{unit}"
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lstm_bench.reports.summary import Section, summarise
 from lstm_bench.result import Attempt
+from lstm_bench.text import one_line
 
 WIDTH_ELSEWHERE = 160
 """Columns, where the output is no terminal: nothing is to be folded in a file."""
@@ -29,10 +30,10 @@ def render(attempts: Sequence[Attempt]) -> str:
     output = io.StringIO()
     console = Console(file=output, width=width, force_terminal=on_terminal)
     for section in summary.sections:
-        console.print(Text.assemble((section.task, "bold"), f"  {section.metric}"))
+        console.print(Text.assemble((one_line(section.task), "bold"), f"  {one_line(section.metric)}"))
         console.print(_table(section, width), Text())
     for note in summary.notes:
-        console.print(Text(note, style="dim"), soft_wrap=not on_terminal)
+        console.print(Text(one_line(note), style="dim"), soft_wrap=not on_terminal)
     return output.getvalue()
 
 
@@ -44,11 +45,11 @@ def _table(section: Section, width: int) -> Table:
     # Every text is a Text, so that nothing in it is read as markup.
     for column, chosen in zip(section.columns, widths, strict=True):
         justify: JustifyMethod = "right" if column.numeric else "left"
-        table.add_column(Text(column.title), justify=justify, overflow="fold", width=chosen)
+        table.add_column(Text(one_line(column.title)), justify=justify, overflow="fold", width=chosen)
     for row in section.rows:
         *cells, status = row.cells
         table.add_row(
-            *(Text(cell) for cell in cells),
+            *(Text(one_line(cell)) for cell in cells),
             Text(status, style=STYLES.get(status, "red")),
             style="dim" if row.baseline else None,
         )
