@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -59,6 +60,12 @@ def _plugins(files: Sequence[Path]) -> Plugins:
     for failure in plugins.failures:
         _say(f"warning: {failure}")
     return plugins
+
+
+def _not_nan(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # which is in every range
+        raise click.BadParameter("nan is no number of seconds", context, parameter)
+    return value
 
 
 def _plugin_option(command: F) -> F:
@@ -127,6 +134,7 @@ def main(debug: bool) -> None:
 )
 @click.option(
     "--timeout",
+    callback=_not_nan,
     type=click.FloatRange(0, 10**7, min_open=True),
     default=900.0,
     show_default=True,

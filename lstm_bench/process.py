@@ -22,7 +22,10 @@ KEPT_OUTPUT = 8192
 MOST_OUTPUT = 64 * 2**20
 """Bytes of stdout and stderr after which a child is stopped."""
 
-Cause = Literal["ended", "deadline", "flood", "told"]
+LONGEST_WAIT = 3600.0
+"""Seconds for which one call may wait: the system's own limit for one is about 24 days."""
+
+Cause = Literal["ended", "deadline", "flood", "long line", "told"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class Exit:
     """How a child ended.
 
     Attributes:
-        cause: ``ended`` by itself, or stopped at its ``deadline``, for a ``flood`` of output, or because ``on_line``
-            said so (``told``).
+        cause: ``ended`` by itself, or stopped at its ``deadline``, for a ``flood`` of output, for a ``long line``, or
+            because ``on_line`` said so (``told``).
         returncode: as in ``subprocess``, negative for a signal; of the signal that stopped it, if it was stopped.
         output_tail: the last of its stdout and stderr.
     """
@@ -61,7 +64,7 @@ def supervise(
         first_line: what the child reads from its standard input, which then stays open until the end.
         on_line: called with each line that the child writes; says whether to go on.
         timeout: seconds that the child may take.
-        longest_line: bytes that a line may have; a longer one counts as a flood.
+        longest_line: bytes that a line may have.
     """
     deadline = monotonic() + timeout
     lines_in, lines_out = os.pipe()
@@ -89,14 +92,24 @@ def supervise(
     # A thread that sleeps in waitpid: the end of the pipes tells nothing, since grandchildren may hold them open.
     waiter = threading.Thread(target=await_end, daemon=True)
     waiter.start()
-    try:
+
+    def write_first_line() -> None:
         with suppress(BrokenPipeError):
             assert child.stdin is not None
             child.stdin.write(first_line + b"\n")
             child.stdin.flush()
+
+    # Another, since a child that does not read would keep us from watching its deadline.
+    writer = threading.Thread(target=write_first_line, daemon=True)
+    writer.start()
+    try:
         cause, tail = _listen(child, lines_in, ended_in, on_line, deadline, longest_line)
     finally:
-        _stop(child, waiter)
+        try:
+            _terminate(child, waiter)
+        finally:  # even if we are interrupted once more while the child takes its time to end
+            _kill(child, waiter)
+        writer.join()
         for stream in (child.stdin, child.stdout):
             with suppress(BrokenPipeError):
                 assert stream is not None
@@ -125,10 +138,11 @@ def _listen(
             selector.register(descriptor, selectors.EVENT_READ)
         over = False
         while True:
-            # Once the child is gone, what it had written is read to the end, but nothing is waited for.
-            ready = {key.fd for key, _ in selector.select(0 if over else max(0.0, deadline - monotonic()))}
-            if not ready:
+            remaining = deadline - monotonic()
+            if remaining <= 0:
                 return "deadline", output.tail
+            # Once the child is gone, what it had written is read to the end, but nothing is waited for.
+            ready = {key.fd for key, _ in selector.select(0 if over else min(remaining, LONGEST_WAIT))}
             if over and ready == {ended}:
                 return "ended", output.tail
             over = ended in ready
@@ -147,7 +161,7 @@ def _listen(
                         output.drain()
                         return "told", output.tail
                 if len(pending) > longest_line:
-                    return "flood", output.tail
+                    return "long line", output.tail
 
 
 class _Output:
@@ -170,12 +184,16 @@ class _Output:
                 pass
 
 
-def _stop(child: subprocess.Popen[bytes], waiter: threading.Thread) -> None:
-    """End the child politely if it still runs, then whatever is left of its process group."""
-    with suppress(ProcessLookupError, PermissionError):
-        if waiter.is_alive():
+def _terminate(child: subprocess.Popen[bytes], waiter: threading.Thread) -> None:
+    """Ask the child's process group to end, if the child still runs, and give it some time."""
+    if waiter.is_alive():
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGTERM)
-            waiter.join(GRACE_SECONDS)
+        waiter.join(GRACE_SECONDS)
+
+
+def _kill(child: subprocess.Popen[bytes], waiter: threading.Thread) -> None:
+    """End whatever is left of the child's process group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     waiter.join()

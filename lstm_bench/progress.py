@@ -31,7 +31,7 @@ class Display(Protocol):
 @contextmanager
 def display() -> Iterator[Display]:
     """The display that suits where stderr goes."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -87,19 +87,20 @@ class _Live:
 
     def begin(self, number: int, total: int, cell: Cell) -> None:
         self._name = name_of(number, total, cell)
-        self._progress.reset(self._task, total=None, description=escape(self._name), what="starting")
-        self._progress.refresh()
+        self._enter("starting")
 
     def hear(self, message: protocol.Message) -> None:
         match message:
             case protocol.Entered():
-                what = "time (nothing moves meanwhile)" if message.phase == "time" else message.phase
-                self._progress.reset(self._task, total=None, what=what)
+                self._enter("time (nothing moves meanwhile)" if message.phase == "time" else message.phase)
             case protocol.Progress():
                 self._progress.update(self._task, completed=message.done, total=message.total)
-            case _:
-                return
-        self._progress.refresh()
+                self._progress.refresh()
 
     def end(self, attempt: Attempt) -> None:
         self._console.print(f"{self._name}: {outcome_of(attempt)}", markup=False, highlight=False, soft_wrap=True)
+
+    def _enter(self, phase: str) -> None:
+        self._progress.remove_task(self._task)  # rich can reset a task, but not to a total that is unknown
+        self._task = self._progress.add_task(escape(self._name), total=None, what=phase)
+        self._progress.refresh()

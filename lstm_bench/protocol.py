@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, perf_counter
+
 import msgspec
 
 from lstm_bench.result import Cell, Findings, Phase, Status
@@ -55,3 +60,38 @@ Message = Entered | Progress | Found | Ended
 encode = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job).decode
 decode_message = msgspec.json.Decoder(Message).decode
+
+
+class Session:
+    """The worker's side of the conversation: what it has found so far, and the pipe on which it says so."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = os.fdopen(pipe, "wb", buffering=0)
+        self._findings = Findings()
+        self._progress_due = 0.0
+
+    @contextmanager
+    def phase(self, name: Phase) -> Iterator[None]:
+        """Announce a phase, and record how long it took."""
+        self._say(Entered(name))
+        begin = perf_counter()
+        yield
+        self.found(seconds=self._findings.seconds | {name: perf_counter() - begin})
+
+    def found(self, **fields: object) -> None:
+        """Add to the findings, and tell the parent, so that a later crash does not take them along."""
+        self._findings = msgspec.structs.replace(self._findings, **fields)
+        self._say(Found(self._findings))
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell how far the phase is, a few times a second at most."""
+        if monotonic() >= self._progress_due or done == total:
+            self._progress_due = monotonic() + 0.25
+            self._say(Progress(done, total))
+
+    def ended(self, status: Status, reason: str) -> None:
+        """Say the last word."""
+        self._say(Ended(status, reason))
+
+    def _say(self, message: Message) -> None:
+        self._pipe.write(encode(message) + b"\n")

@@ -107,8 +107,17 @@ class _Hearing:
             return "timeout", f"not done after {timeout:g} s, stopped {where}"
         if ended.cause == "flood":
             return "crashed", f"stopped {where}: it wrote more output than the {process.MOST_OUTPUT >> 20} MiB allowed"
+        if ended.cause == "long line":
+            return "crashed", f"stopped {where}: a line of its answer was over {protocol.LONGEST_LINE >> 20} MiB long"
         if ended.returncode == -signal.SIGKILL:
             return "crashed", f"killed {where} by SIGKILL, which the system also sends when memory runs out"
         if ended.returncode < 0:
-            return "crashed", f"killed {where} by {signal.Signals(-ended.returncode).name}"
+            return "crashed", f"killed {where} by {_signal_name(-ended.returncode)}"
         return "crashed", f"left {where} with exit code {ended.returncode} and without an answer"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {number}"

@@ -1,4 +1,4 @@
-"""The child process: import, build, check, train, time, answer. Started as ``python -m lstm_bench.worker FD``.
+"""The child process, started as ``python -m lstm_bench.worker FD``: from its job to its last word.
 
 It reads its job as one line from standard input, which the parent keeps open: when that ends, the parent is gone, and
 so is the worker. It answers on the pipe ``FD``, so that chatter on stdout spoils nothing.
@@ -9,284 +9,38 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from lstm_bench import agreement, machine, protocol
-from lstm_bench.backend import Unsupported
-from lstm_bench.errors import LSTMBenchError
-from lstm_bench.parameters import initial_parameters
-from lstm_bench.plugins import load_plugins
-from lstm_bench.result import Agreement, Findings, Judgement, Memory, Phase, Status
-from lstm_bench.text import describe, one_line
-from lstm_bench.timing import time_inference, time_training
-from lstm_bench.training import Diverged, epoch_orders, finite, train_epochs
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from lstm_bench.backend import Backend, Model
-    from lstm_bench.task import Evaluation, Metric, Predict
-
-REFERENCE = "numpy"
-"""The backend that, in float64, all others are held against."""
-
-LARGEST_PREDICTION = 1000
-"""Sequences that are inferred at once when a task asks for more."""
-
-
-class Mismatch(LSTMBenchError):
-    """The backend disagrees with the reference."""
-
-
-class Session:
-    """The worker's side of the conversation: what it has found so far, and the pipe on which it says so."""
-
-    def __init__(self, pipe: int) -> None:
-        self._pipe = os.fdopen(pipe, "wb", buffering=0)
-        self._findings = Findings()
-        self._progress_due = 0.0
-
-    @contextmanager
-    def phase(self, name: Phase) -> Iterator[None]:
-        """Announce a phase, and record how long it took."""
-        self._say(protocol.Entered(name))
-        begin = perf_counter()
-        yield
-        self.found(seconds=self._findings.seconds | {name: perf_counter() - begin})
-
-    def found(self, **fields: object) -> None:
-        """Add to the findings, and tell the parent, so that a later crash does not take them along."""
-        self._findings = msgspec.structs.replace(self._findings, **fields)
-        self._say(protocol.Found(self._findings))
-
-    def progress(self, done: int, total: int) -> None:
-        """Tell how far the phase is, a few times a second at most."""
-        if monotonic() >= self._progress_due or done == total:
-            self._progress_due = monotonic() + 0.25
-            self._say(protocol.Progress(done, total))
-
-    def ended(self, status: Status, reason: str) -> None:
-        """Say the last word."""
-        self._say(protocol.Ended(status, reason))
-
-    def _say(self, message: protocol.Message) -> None:
-        self._pipe.write(protocol.encode(message) + b"\n")
-
-
-def work(job: protocol.Job, session: Session) -> None:
-    """Carry out the job.
-
-    Raises:
-        Unsupported: if the backend cannot do it.
-        InvalidOutput: if it returns what cannot be compared.
-        Mismatch: if it disagrees with the reference.
-        Diverged: if a training loss was not finite.
-    """
-    cell, recipe = job.cell, job.cell.recipe
-    spec = recipe.model
-    plugins = load_plugins(Path(file) for file in job.plugin_files)
-
-    session.found(machine=machine.describe_machine())
-    with session.phase("import"):
-        backend = plugins.backend(cell.backend).load()
-    # Frameworks have classes of their own for versions that are strings and yet no plain ones.
-    versions = {str(name): str(version) for name, version in backend.versions().items()}
-    session.found(versions=versions, threads=machine.read_back_threads())
-    after_import = machine.resident_bytes()
-    session.found(device_name=_require_support(backend, job))
-
-    with session.phase("data"):
-        info = plugins.task(cell.task)
-        task = info.load()
-        data_dir = Path(job.data_dir) if job.data_dir is not None else None
-        dataset = task.load(recipe, cell.task_options, data_dir=data_dir, seed=cell.seed)
-        x, y = dataset.train.x, dataset.train.y
-        epoch = next(_orders(job, len(x)))
-        parameters = initial_parameters(spec, recipe.initialisation, cell.seed)
-
-    def build(parameters: Any = parameters) -> Model[Any]:
-        return backend.build(
-            spec, recipe.train, parameters,
-            precision=cell.precision, device=cell.device, seed=cell.seed, options=cell.backend_options,
-        )  # fmt: skip
-
-    def build_reference(parameters: Any = parameters) -> Model[Any]:
-        reference = plugins.backend(REFERENCE).load()
-        if (refusal := reference.refuses(spec, recipe.train, "float64", "cpu")) is not None:
-            raise Unsupported(f"the reference cannot check it: {refusal}")
-        return reference.build(
-            spec, recipe.train, parameters, precision="float64", device="cpu", seed=cell.seed, options={}
-        )
-
-    with session.phase("build"):
-        model = build()
-    session.found(native_parameter_count=model.native_parameter_count())
-
-    with session.phase("put"):
-        native_x, native_y = model.put(x), model.put(y)
-        model.synchronize()
-
-    with session.phase("first step"):  # the first in this process: whatever compiles, compiles here
-        model.train(native_x, native_y, model.put(epoch[:1]))
-        model.synchronize()
-
-    with session.phase("check"):
-        rows = epoch[[step % len(epoch) for step in range(agreement.STEPS)]]
-        found = agreement.compare_fresh(build, build_reference, spec, cell.precision, x, y, rows)
-        _require_agreement(found, session)
-
-    machine.forget_peak()
-    with session.phase("train"):
-        model = build()
-        training = train_epochs(
-            model, native_x, native_y, _orders(job, len(x)), cell.epochs,
-            on_epoch=lambda done: session.progress(done, cell.epochs),
-        )  # fmt: skip
-    session.found(training=training)
-
-    with session.phase("evaluate"):
-        judgement = _judge(info.metric, task.evaluate(_predictor(model, job), dataset), task.baselines(dataset))
-        found = agreement.compare_trained(model, build_reference, spec, cell.precision, x[epoch[0]], found)
-        session.found(judgement=judgement)
-        _require_agreement(found, session)
-
-    with session.phase("time"):
-        trained = time_training(model, native_x, native_y, epoch, cell.effort)
-        session.found(timings={"train": trained})
-        batches = [model.put(x[rows]) for rows in epoch[:8]]
-        inferred = time_inference(model, batches, recipe.train.batch_size, cell.effort)
-        session.found(timings={"train": trained, "infer": inferred})
-
-    with session.phase("inspect"):
-        memory = Memory(
-            after_import=after_import,
-            peak=machine.peak_resident_bytes(),
-            device_peak=backend.peak_device_memory(cell.device),
-        )
-        session.found(memory=memory)
-        session.found(kernel_path=model.kernel_path(batches[0]))
-
-
-def _require_support(backend: Backend, job: protocol.Job) -> str:
-    """The device's own name, if the backend can do what the job asks."""
-    cell, devices = job.cell, backend.devices()
-    if cell.device not in devices:
-        raise Unsupported(
-            f"{cell.backend} sees no device {cell.device!r} on this machine; it sees: {', '.join(devices)}"
-        )
-    refusal = backend.refuses(cell.recipe.model, cell.recipe.train, cell.precision, cell.device)
-    if refusal is not None:
-        raise Unsupported(refusal)
-    return str(devices[cell.device])
-
-
-def _orders(job: protocol.Job, count: int) -> Iterator[NDArray[np.intp]]:
-    recipe = job.cell.recipe
-    return epoch_orders(count, recipe.train.batch_size, shuffle=recipe.shuffle, seed=job.cell.seed)
-
-
-def _require_agreement(found: Agreement, session: Session) -> None:
-    session.found(agreement=found)
-    if found.disagreements:
-        name = found.disagreements[0]
-        at = f" at {found.worst[name]}" if name in found.worst else ""
-        error = found.errors[name]
-        shown = "not a number" if error is None else f"{error:.1e}"
-        raise Mismatch(
-            f"{name} is off the float64 reference by {shown}{at}, more than {found.tolerances[name]:.0e}"
-            + (f"; so is {', '.join(found.disagreements[1:])}" if len(found.disagreements) > 1 else "")
-        )
-
-
-def _predictor(model: Model[Any], job: protocol.Job) -> Predict:
-    def predict(x: NDArray[Any]) -> NDArray[Any]:
-        import numpy as np
-
-        parts = [x[begin : begin + LARGEST_PREDICTION] for begin in range(0, len(x), LARGEST_PREDICTION)]
-        spec = job.cell.recipe.model
-        logits = [
-            agreement.expect("logits", model.get(model.infer(model.put(part))), agreement.logits_shape(spec, part))
-            for part in parts
-        ]
-        return np.concatenate(logits).astype(np.float64)
-
-    return predict
-
-
-def _judge(metric: Metric, evaluation: Evaluation, baselines: Any) -> Judgement:
-    return Judgement(
-        metric=metric.name,
-        unit=metric.unit,
-        better=metric.better,
-        metrics={name: finite(value) for name, value in evaluation.metrics.items()},
-        series={name: tuple(finite(value) for value in values) for name, values in evaluation.series.items()},
-        baselines={
-            baseline: {name: finite(value) for name, value in metrics.items()}
-            for baseline, metrics in baselines.items()
-        },
-    )
-
-
-def _outcome(error: BaseException) -> tuple[Status, str]:
-    """The status that an exception means, and the reason in one line."""
-    reason = one_line(str(error))
-    match error:
-        case Mismatch():
-            return "mismatch", reason
-        case Diverged():
-            return "diverged", reason
-        case agreement.InvalidOutput():
-            return "invalid-output", reason
-        case LSTMBenchError():  # Unsupported, or something that the data or a plugin does not allow
-            return "unsupported", reason
-    described = describe(error)
-    words = described.lower()
-    if isinstance(error, MemoryError) or any(
-        w in words for w in ("outofmemory", "out of memory", "can't allocate memory")
-    ):
-        return "out-of-memory", described
-    return "crashed", described
-
-
-def _die_with_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os.killpg(0, signal.SIGKILL)
+from lstm_bench import machine, protocol
 
 
 def main() -> None:
     """Entry point of the process."""
     pipe = int(sys.argv[1])
     os.set_inheritable(pipe, False)
-    session = Session(pipe)
+    session = protocol.Session(pipe)
     job = protocol.decode_job(sys.stdin.buffer.readline())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _die_with_parent()
     machine.restrict_to(job.cell.threads)
-    try:
-        work(job, session)
-    except Diverged as error:
-        session.found(training=error.training)
-        session.ended(*_outcome(error))
-    except Exception as error:
-        status, reason = _outcome(error)
-        if not isinstance(error, LSTMBenchError):
-            import traceback
+    # Only now: NumPy's BLAS starts its threads when it is imported, and they keep to the processors of their beginning.
+    from lstm_bench.measurement import carry_out
 
-            traceback.print_exc()
-        session.ended(status, reason)
-    else:
-        session.ended("ok", "")
+    carry_out(job, session)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # what was to be said has been said: no framework's teardown can hang or crash any more
+
+
+def _die_with_parent() -> None:
+    """Leave a process behind that waits for the end of our input, and then ends our whole process group.
+
+    A process, since a thread would have to wait for a backend that never lets go of the interpreter.
+    """
+    if os.fork():
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while os.read(0, 4096):
+        pass
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from conformance import build, data_for
 from lstm_bench import ModelSpec, TrainSpec
 from lstm_bench.agreement import (
     TOLERANCES,
@@ -16,7 +17,6 @@ from lstm_bench.agreement import (
 )
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.spec import PRECISIONS
-from tests.backends.conformance import build, data_for
 
 from lstm_bench_numpy._model import NumpyBackend  # isort: skip
 

@@ -2,10 +2,10 @@ import sys
 
 import pytest
 
+from builders import NOT_THERE, a_backend_info
 from lstm_bench import Backend, BackendInfo, Model, Option
 from lstm_bench.backend import resolve_options
 from lstm_bench.errors import UnknownName
-from tests.builders import NOT_THERE, a_backend_info
 
 OPTIONS = {
     "mode": Option(default="fast", meaning="how", choices=("fast", "slow")),

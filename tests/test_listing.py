@@ -3,10 +3,7 @@ from importlib.metadata import version
 
 import pytest
 
-from lstm_bench import Option, ReporterInfo, __version__
-from lstm_bench.listing import SECTIONS, environment
-from lstm_bench.plugins import load_plugins
-from tests.builders import (
+from builders import (
     NOT_THERE,
     PIP_LINE,
     a_backend_info,
@@ -16,6 +13,9 @@ from tests.builders import (
     never,
     some_plugins,
 )
+from lstm_bench import Option, ReporterInfo, __version__
+from lstm_bench.listing import SECTIONS, environment
+from lstm_bench.plugins import load_plugins
 
 OPTIONS = {
     "mode": Option(default="fast", meaning="how", choices=("fast", "slow")),

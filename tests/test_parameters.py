@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import a_model, models
 from lstm_bench import InvalidSpec, parameter_count, parameter_shapes
 from lstm_bench.parameters import initial_parameters, named_generator
-from tests.builders import a_model, models
 
 SMALL = {"input_size": 3, "hidden_sizes": (5, 4), "output_size": 2}
 SCHEMES = ["uniform", "glorot"]

@@ -1,10 +1,6 @@
 import pytest
 
-from lstm_bench import LSTMBenchError, Option
-from lstm_bench.errors import NotInstalled, UnknownName
-from lstm_bench.plan import plan_cells, require_installed
-from lstm_bench.result import EFFORTS
-from tests.builders import (
+from builders import (
     NOT_THERE,
     PIP_LINE,
     a_backend_info,
@@ -15,6 +11,10 @@ from tests.builders import (
     a_task_info,
     some_plugins,
 )
+from lstm_bench import LSTMBenchError, Option
+from lstm_bench.errors import NotInstalled, UnknownName
+from lstm_bench.plan import plan_cells, require_installed
+from lstm_bench.result import EFFORTS
 
 MODE = {"mode": Option(default="fast", meaning="how", choices=("fast", "slow"))}
 PLUGINS = some_plugins(

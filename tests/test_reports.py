@@ -10,13 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_bench.plugins import load_plugins
-from lstm_bench.reports.markdown import escape
-from lstm_bench.reports.summary import mebibytes, seconds, significant, summarise
-from lstm_bench.result import EFFORTS, Agreement, Memory
-from lstm_bench.store import to_frame
-from lstm_bench.text import one_line
-from tests.builders import (
+from builders import (
     a_cell,
     a_failure,
     a_judgement,
@@ -26,6 +20,12 @@ from tests.builders import (
     an_attempt,
     some_findings,
 )
+from lstm_bench.plugins import load_plugins
+from lstm_bench.reports.markdown import escape
+from lstm_bench.reports.summary import mebibytes, seconds, significant, summarise
+from lstm_bench.result import EFFORTS, Agreement, Memory
+from lstm_bench.store import to_frame
+from lstm_bench.text import one_line
 
 FORMATS = {
     name: info.render for name, info in load_plugins().reporters.items() if name in ("table", "md", "csv", "json")

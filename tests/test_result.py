@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import a_cell, a_failure, a_machine, a_model, a_recipe, a_timing, a_training, an_attempt, recipes
 from lstm_bench.result import EFFORTS, Agreement, Attempt, Cell, Machine
-from tests.builders import a_cell, a_failure, a_machine, a_model, a_recipe, a_timing, a_training, an_attempt, recipes
 
 OTHER = {
     "task": "copy",

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import a_model, a_recipe, a_training, models, recipes, trainings
 from lstm_bench import InvalidSpec, ModelSpec, Recipe, TrainSpec
 from lstm_bench.spec import LARGEST_SIZE, PRECISIONS
-from tests.builders import a_model, a_recipe, a_training, models, recipes, trainings
 
 NAN, INF = math.nan, math.inf
 NO_SIZE = [0, -1, True, False, 1.0, 2.5, "1", None, NAN, LARGEST_SIZE + 1, (1,)]

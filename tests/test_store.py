@@ -9,10 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_bench.errors import StoreError
-from lstm_bench.result import SCHEMA_VERSION, Agreement, Findings, Memory, Training
-from lstm_bench.store import latest, prepare_folder, read_attempt, read_folder, to_frame, write_attempt
-from tests.builders import (
+from builders import (
     a_cell,
     a_failure,
     a_judgement,
@@ -23,6 +20,9 @@ from tests.builders import (
     recipes,
     some_findings,
 )
+from lstm_bench.errors import StoreError
+from lstm_bench.result import SCHEMA_VERSION, Agreement, Findings, Memory, Training
+from lstm_bench.store import latest, prepare_folder, read_attempt, read_folder, to_frame, write_attempt
 
 
 def rewrite(path, change):

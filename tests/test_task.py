@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from builders import a_model, a_recipe, a_task_info
 from lstm_bench import Dataset, Evaluation, Option, Split, Task
 from lstm_bench.errors import UnknownName
 from lstm_bench.task import TaskInfo
-from tests.builders import a_model, a_recipe, a_task_info
 
 LONG, SHORT = a_recipe("long"), a_recipe("short", epochs=1)
 

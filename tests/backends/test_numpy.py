@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from conformance import build, data_for, disagreements, model_specs, train_specs
 from lstm_bench import ModelSpec, State, TrainSpec
 from lstm_bench.parameters import initial_parameters
 from lstm_bench_numpy._lstm import LSTM
 from lstm_bench_numpy._model import NumpyBackend
 from lstm_bench_numpy._training import LOSSES, Optimizer
-from tests.backends.conformance import build, data_for, disagreements, model_specs, train_specs
 
 
 def spec_of(**changes) -> ModelSpec:

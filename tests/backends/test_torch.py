@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from conformance import build, data_for, disagreements, model_specs, train_specs
 from lstm_bench import ModelSpec, TrainSpec
 from lstm_bench.agreement import relative_error
 from lstm_bench.parameters import initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
-from tests.backends.conformance import build, data_for, disagreements, model_specs, train_specs
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 

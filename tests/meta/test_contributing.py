@@ -63,8 +63,8 @@ def test_it_gets_its_row_through_an_entry_point(source, tmp_path):
 
 
 def test_it_keeps_the_whole_contract_that_it_does_not_refuse(source):
+    from conformance import disagreements
     from lstm_bench import ModelSpec, TrainSpec
-    from tests.backends.conformance import disagreements
 
     module: dict[str, object] = {"__name__": "pergate"}
     exec(source, module)

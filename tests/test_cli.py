@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from builders import an_attempt
+from lstm_bench.cli import exit_code
+from lstm_bench.store import read_folder, write_attempt
+
+COMMAND = Path(sys.executable).with_name("lstm-bench")
+ZOO = Path(__file__).parent / "zoo"
+FAULTS = ZOO / "fault_backends.py"
+WRONG = ZOO / "wrong_backends.py"
+GLANCE = ("--quick", "--epochs", "1", "--threads", "1")
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    """A folder of its own to stand in, and no terminal."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LSTM_BENCH_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def lstm_bench(*arguments):
+    return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def glance(tmp_path_factory):
+    """A real run of numpy, and the folder with its results."""
+    folder = tmp_path_factory.mktemp("glance") / "new" / "results"
+    return lstm_bench("run", "-b", "numpy", *GLANCE, "--results", folder), folder
+
+
+# --- run
+
+
+def test_a_run_prints_the_table_with_its_baselines_and_says_how_it_was_measured(glance):
+    ran, _ = glance
+    assert ran.returncode == 0
+    assert ran.stdout.count("numpy") == 1
+    for words in ("ok", "baseline: same month last year", "baseline: last value", "1 of", "300 epochs", "effort quick"):
+        assert words in ran.stdout
+    assert "\x1b" not in ran.stdout + ran.stderr
+
+
+def test_a_run_says_on_stderr_how_far_it_is(glance):
+    first, *lines = glance[0].stderr.splitlines()
+    assert first.startswith("lstm-bench: 1 to run, effort quick, results in ")
+    assert all(line.startswith("[1/1] numpy on flights:tutorial (cpu, float32)") for line in lines)
+    assert "ok" in lines[-1]
+
+
+def test_a_run_leaves_one_file_for_each_attempt_and_nothing_else(glance):
+    _, folder = glance
+    ((done,), problems) = read_folder(folder)
+    assert problems == []
+    assert (done.status, done.cell.effort.name, done.cell.epochs, done.cell.threads) == ("ok", "quick", 1, 1)
+    assert [file.name for file in folder.iterdir()] == [f"{done.cell.fingerprint[:12]}-{done.id}.json"]
+
+
+def test_what_fails_has_a_row_beside_what_is_ok():
+    ran = lstm_bench(
+        "run", "--plugin", WRONG, "--plugin", FAULTS, "-b", "segfault", "-b", "answers-nan", "-b", "numpy", *GLANCE
+    )  # fmt: skip
+    assert ran.returncode == 1
+    statuses = {a.cell.backend: a.status for a in read_folder(Path("results/local"))[0]}
+    assert statuses == {"segfault": "crashed", "answers-nan": "invalid-output", "numpy": "ok"}
+    for backend, status in statuses.items():
+        assert any(backend in line and status in line for line in ran.stdout.splitlines())
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+def test_results_that_cannot_be_stored_are_still_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_NOTES", str(tmp_path / "results"))
+    ran = lstm_bench(
+        "run", "--plugin", FAULTS, "-b", "vandal[moment=load]", "--precision", "tf32", "--results", "results"
+    )
+    assert ran.returncode == 1
+    assert "vandal" in ran.stdout
+    assert "NumPy has no tf32" in ran.stdout
+    assert ran.stderr.splitlines()[-1].startswith("lstm-bench: error: cannot write results/")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        (["ok", "ok"], 0),
+        (["ok", "unsupported"], 0),
+        (["unsupported"], 1),
+        ([], 1),
+        *((["ok", status], 1) for status in ("mismatch", "diverged", "timeout", "out-of-memory", "crashed")),
+    ],
+)
+def test_the_exit_code_tells_whether_anything_failed(statuses, code):
+    assert exit_code([an_attempt(status=status) for status in statuses]) == code
+
+
+# --- report
+
+
+def test_the_latest_attempt_of_a_cell_is_shown_unless_all_are_asked_for():
+    for _ in range(2):
+        assert lstm_bench("run", "-b", "numpy", "--precision", "tf32").returncode == 1
+    older, newer = (attempt.id for attempt in read_folder(Path("results/local"))[0])
+
+    latest = lstm_bench("report", "--format", "json")
+    assert latest.returncode == 0
+    assert [row["id"] for row in json.loads(latest.stdout)] == [newer]
+    assert latest.stderr == "lstm-bench: 1 older attempts of the same cells are not shown; --all shows them\n"
+
+    every = lstm_bench("report", "--format", "json", "--all")
+    assert [row["id"] for row in json.loads(every.stdout)] == [older, newer]
+    assert every.stderr == ""
+
+
+def test_a_report_of_a_run_is_the_table_that_the_run_printed(glance):
+    ran, folder = glance
+    assert lstm_bench("report", folder).stdout == ran.stdout
+
+
+@pytest.mark.parametrize("format_name", ["csv", "json"])
+def test_formats_for_programs_parse(glance, format_name):
+    parse = {"csv": lambda text: list(csv.DictReader(io.StringIO(text))), "json": json.loads}[format_name]
+    (row,) = parse(lstm_bench("report", glance[1], "--format", format_name).stdout)
+    assert (row["backend"], row["status"], row["effort"]) == ("numpy", "ok", "quick")
+    assert float(row["value"]) > 0
+    assert float(row["train_sequences_per_s"]) > 0
+
+
+def test_markdown_is_a_table_whose_lines_have_the_same_cells(glance):
+    lines = lstm_bench("report", glance[1], "--format", "md").stdout.splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 5  # the head, the rule, numpy, and two baselines
+    assert len({line.count("|") for line in table}) == 1
+
+
+def test_one_file_can_be_reported(tmp_path):
+    path = write_attempt(an_attempt(), tmp_path)
+    assert "torch" in lstm_bench("report", path).stdout
+
+
+def test_a_corrupt_file_is_left_out_with_a_warning_and_an_exit_code(tmp_path):
+    write_attempt(an_attempt(), tmp_path)
+    (tmp_path / "corrupt.json").write_text('{"schema_version": 1')
+    reported = lstm_bench("report", tmp_path)
+    assert reported.returncode == 1
+    assert "torch" in reported.stdout
+    (warning,) = reported.stderr.splitlines()
+    assert warning.startswith(f"lstm-bench: warning: left out: {tmp_path}/corrupt.json is not a result file: ")
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    write_attempt(an_attempt(), tmp_path)
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        reported = subprocess.run([COMMAND, "report", tmp_path], stdout=write_end, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(write_end)
+    assert (reported.returncode, reported.stderr) == (1, "")
+
+
+# --- what is wrong with a command
+
+
+@pytest.fixture
+def clutter(tmp_path):
+    """Things that do not work as folders or plugins."""
+    (tmp_path / "empty").mkdir()
+    for name, text in {
+        "file": "",
+        "plugin.txt": "",
+        "raises.py": "1 / 0",
+        "garbled.py": "def",
+        "leaves.py": "raise SystemExit(0)",
+        "idle.py": "",
+        "gives_nonsense.py": "import lstm_bench\n@lstm_bench.hookimpl\ndef lstm_bench_backends(): return [7]",
+    }.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("run -b nunpy", "unknown backend 'nunpy'. Did you mean 'numpy'? There is: "),
+        ("run -b numpy -t flihgts", "unknown task 'flihgts'. Did you mean 'flights'? There is: "),
+        ("run -b numpy -t flights:tutorail", "unknown recipe 'tutorail' of task 'flights'. Did you mean 'tutorial'?"),
+        ("run -b numpy -t flights[mnoths=9]", "unknown option 'mnoths' of task 'flights'."),
+        ("run -b numpy[speed=9]", "unknown option 'speed' of backend 'numpy'."),
+        (f"run -b hang[momnet=load] --plugin {FAULTS}", "option 'momnet' of backend 'hang'. Did you mean 'moment'?"),
+        (f"run -b hang[moment=biuld] --plugin {FAULTS}", "unknown value 'biuld' of option 'moment' of backend 'hang'."),
+        ("run -b numpy[", "cannot read 'numpy['"),
+        ("run -b numpy[fast]", "cannot read 'fast' in 'numpy[fast]': write option=value"),
+        ("run -b numpy:tutorial", "a backend has no recipes"),
+        ("run -b numpy -t flights[a=1,a=2]", "option 'a' is given twice"),
+        ("run -b numpy --device cdua", "unknown device 'cdua'. Did you mean 'cuda'? There is: "),
+        ("run -b numpy --threads 4096", "--threads 4096 is more than the "),
+        ("run -b numpy --results file", "cannot write results to file: "),
+        ("run -b numpy --results file/below", "cannot write results to file/below: "),
+        ("report empty --format cvs", "unknown format 'cvs'. Did you mean 'csv'? There is: csv, json, md, table."),
+        ("report empty", "there are no results in empty: "),
+        ("report missing", "there is no folder missing: "),
+        ("report file", "file is not a result file: "),
+        ("list --plugin missing.py", "plugin missing.py: there is no such file"),
+        ("list --plugin plugin.txt", "plugin plugin.txt: it is not a Python file"),
+        ("list --plugin raises.py", "plugin raises.py: ZeroDivisionError: division by zero"),
+        ("list --plugin garbled.py", "plugin garbled.py: SyntaxError: "),
+        ("list --plugin idle.py", "plugin idle.py: it has no function marked with lstm_bench.hookimpl"),
+        ("env --plugin gives_nonsense.py", "plugin gives_nonsense.py: gave int where BackendInfo belongs"),
+        ("list --plugin leaves.py", "plugin leaves.py: SystemExit"),
+    ],
+)
+def test_a_wrong_command_is_one_line_that_says_what_and_leaves_no_trace(command, complaint, clutter):
+    before = sorted(clutter.rglob("*"))
+    ran = lstm_bench(*command.split())
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("lstm-bench: error: ")
+    assert complaint in line
+    assert sorted(clutter.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("runn", "No such command 'runn'"),
+        ("run --bakend numpy", "No such option"),
+        ("run --precision float23", "'float23' is not one of"),
+        ("run --epochs 0", "0 is not in the range"),
+        ("run --threads 0", "0 is not in the range"),
+        ("run --seed -1", "-1 is not in the range"),
+        ("run --timeout 0", "0.0 is not in the range"),
+        ("run --timeout nan", "nan is no number of seconds"),
+        ("list bakends", "'bakends' is not one of"),
+        ("report one two", "unexpected extra argument"),
+    ],
+)
+def test_what_click_refuses_is_shown_with_the_usage(command, complaint, tmp_path):
+    ran = lstm_bench(*command.split())
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("Usage: lstm-bench ")
+    assert complaint in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where_it_went_wrong():
+    ran = lstm_bench("--debug", "run", "-b", "nunpy")
+    assert ran.returncode == 1
+    assert "Traceback (most recent call last)" in ran.stderr
+    assert "unknown backend 'nunpy'" in ran.stderr.splitlines()[-1]
+
+
+# --- help
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("", ["run", "report", "list", "env", "--debug", "--version"]),
+        ("run", ["--backend", "--task", "--device", "--quick", "--rigorous", "--epochs", "--timeout", "--plugin"]),
+        ("report", ["[FOLDER]", "--format", "--all"]),
+        ("list", ["backends|tasks|recipes|formats"]),
+        ("env", ["bug report"]),
+    ],
+)
+def test_every_command_has_help(command, words):
+    helped = lstm_bench(*command.split(), "--help")
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert helped.stdout.startswith(f"Usage: lstm-bench {command}".rstrip())
+    assert [word for word in words if word not in helped.stdout] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"], ["list", "recipes"], ["--version"]])
+def test_help_and_list_import_no_framework(arguments):
+    code = f"""
+import sys
+sys.argv = ["lstm-bench", *{arguments}]
+from lstm_bench.cli import main
+try:
+    main()
+finally:
+    heavy = {{"numpy", "pandas", "torch", "tensorflow", "keras", "jax"}}
+    print(sorted(heavy & set(sys.modules)), file=sys.stderr)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "[]\n")
+    assert ran.stdout
+
+
+# --- Ctrl-C
+
+
+@contextmanager
+def started(*arguments):
+    """The command while it runs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, which a child would inherit
+    try:
+        child = subprocess.Popen(
+            [COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def test_ctrl_c_ends_a_run_keeps_what_is_done_and_leaves_no_worker(tmp_path, monkeypatch):
+    notes = tmp_path / "notes"
+    os.mkfifo(notes)
+    monkeypatch.setenv("ZOO_NOTES", str(notes))
+    with started(
+        "run", "--plugin", FAULTS, "-b", "exit-3", "-b", "hang", "-b", "numpy", "--results", "here"
+    ) as running:
+        worker = int(notes.read_text())
+        assert psutil.pid_exists(worker)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate()
+        assert not psutil.pid_exists(worker)
+    assert running.returncode == 130
+    assert out == ""
+    assert err.splitlines()[-1] == "lstm-bench: interrupted; 1 of 3 attempts are kept in here"
+    assert err.count("interrupted") == 1
+    assert "Traceback" not in err
+    assert [(a.cell.backend, a.status) for a in read_folder(Path("here"))[0]] == [("exit-3", "crashed")]
+
+
+@pytest.mark.parametrize("seen", ["float32)", "check", "time"])
+def test_ctrl_c_ends_a_worker_at_work(seen):
+    with started("run", "-b", "numpy", "--rigorous", "--epochs", "1", "--results", "here") as running:
+        assert any(line.endswith(f"{seen}\n") for line in running.stderr)
+        workers = psutil.Process(running.pid).children()
+        running.send_signal(signal.SIGINT)
+        last = running.stderr.read().splitlines()[-1]
+        running.wait()
+    assert (running.returncode, last) == (130, "lstm-bench: interrupted; 0 of 1 attempts are kept in here")
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert all(worker.status() == psutil.STATUS_ZOMBIE for worker in alive)
+    assert list(Path("here").iterdir()) == []

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from builders import a_cell, a_failure, an_attempt, some_findings
+from lstm_bench import progress
+from lstm_bench.protocol import Ended, Entered, Found, Progress
+
+CELL = a_cell(backend="keras", backend_options={"engine": "jax", "bold": "red"})
+NAME = "[1/2] keras[engine=jax,bold=red] on flights:tutorial (cpu, float32)"
+REASON = "ValueError: [bold]no[/bold] value for [red] in {0} \\"
+BAR = "\N{BOX DRAWINGS HEAVY HORIZONTAL}" * 24
+
+
+class Screen(Console):
+    """A terminal whose display can be read."""
+
+    def __init__(self, *, stderr, **how):
+        super().__init__(file=io.StringIO(), force_terminal=True, width=200, color_system=None, **how)
+
+    def news(self):
+        """The lines written since it was last asked, without control sequences."""
+        text = self.file.getvalue()
+        self.file.seek(0)
+        self.file.truncate()
+        return re.split(r"\s*[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text).strip())
+
+
+@pytest.fixture(autouse=True)
+def plain_surroundings(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def live(monkeypatch):
+    monkeypatch.setattr(progress, "Console", Screen)
+    with progress.display() as watching:
+        watching.begin(1, 2, CELL)
+        yield watching
+
+
+@pytest.fixture
+def screen(live):
+    return live._console
+
+
+def test_off_a_terminal_there_are_plain_lines_on_stderr(capsys):
+    with progress.display() as watching:
+        watching.begin(1, 2, CELL)
+        for message in (Entered("import"), Entered("check"), Found(some_findings()), Entered("train"), Progress(1, 9)):
+            watching.hear(message)
+        watching.hear(Entered("time"))
+        watching.hear(Ended("ok", ""))
+        watching.end(an_attempt(cell=CELL))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [NAME, *(f"{NAME}: {what}" for what in ("check", "train", "time", "ok in 1.8 s"))]
+
+
+def test_off_a_terminal_a_long_reason_stays_on_one_line_and_is_taken_for_no_markup(capsys):
+    reason = f"{REASON} {'x' * 500}"
+    with progress.display() as watching:
+        watching.begin(1, 2, CELL)
+        watching.end(a_failure(cell=CELL, reason=reason))
+    assert capsys.readouterr().err.splitlines()[-1] == f"{NAME}: crashed: {reason}"
+
+
+def test_a_reason_is_not_searched_for_emoji(capsys):
+    with progress.display() as watching:
+        watching.end(a_failure(reason="KeyError: in scope:key:value"))
+    assert capsys.readouterr().err.endswith("in scope:key:value\n")
+
+
+def test_a_terminal_shows_the_cell_and_its_phase_whatever_brackets_are_in_its_name(live, screen):
+    assert screen.news()[-1].rstrip() == f"{NAME} {BAR} starting"
+    live.hear(Entered("first step"))
+    assert screen.news()[-1].rstrip() == f"{NAME} {BAR} first step"
+
+
+def test_a_terminal_shows_how_far_a_phase_is(live, screen):
+    bars = []
+    for message in (Entered("train"), Progress(6, 12), Progress(12, 12)):
+        live.hear(message)
+        bars.append(screen.news()[-1].removeprefix(NAME).split(" train")[0].rstrip())
+    assert [bar.strip() for bar in bars] == [BAR, BAR[:12], BAR]  # a bar without an end, a half and a whole
+
+
+def test_a_terminal_forgets_how_far_the_last_phase_was(live, screen):
+    live.hear(Progress(6, 12))
+    live.hear(Entered("evaluate"))
+    assert screen.news()[-1].rstrip() == f"{NAME} {BAR} evaluate"
+
+
+def test_a_terminal_is_not_drawn_on_while_nothing_new_is_said(live, screen):
+    screen.news()
+    live.hear(Found(some_findings()))
+    live.hear(Ended("ok", ""))
+    assert screen.news() == [""]
+
+
+def test_a_terminal_keeps_the_outcome_as_it_was_said(live, screen):
+    live.end(a_failure(cell=CELL, reason=REASON))
+    assert f"{NAME}: crashed: {REASON}" in screen.news()

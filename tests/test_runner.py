@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tracemalloc
+from contextlib import suppress
+from pathlib import Path
+from typing import get_args
+
+import psutil
+import pytest
+
+from builders import a_backend_info, a_cell, some_findings
+from lstm_bench.machine import THREAD_VARIABLES
+from lstm_bench.plugins import load_plugins
+from lstm_bench.process import KEPT_OUTPUT, MOST_OUTPUT
+from lstm_bench.protocol import Ended, Entered, Found, Job, Progress, decode_job, decode_message, encode
+from lstm_bench.result import Effort, Phase
+from lstm_bench.runner import run_attempt, worker_environment
+from processes import gone, soon
+
+FAULTS = Path(__file__).parent / "zoo" / "fault_backends.py"
+PLUGINS = load_plugins([FAULTS])
+QUICK = Effort(name="quick", blocks=2, block_seconds=0.002, warmup_blocks=1, warmup_seconds=0.0, epoch_fraction=0.1)
+
+
+def attempt(backend, *, timeout=60.0, on_message=lambda message: None, **changes):
+    """Run a backend on flights for one epoch, in a real worker process."""
+    recipe = PLUGINS.task("flights").recipe(None, {})
+    cell = a_cell(**{"backend": backend, "recipe": recipe, "epochs": 1, "threads": 1, "effort": QUICK} | changes)
+    job = Job(cell=cell, plugin_files=(str(FAULTS),))
+    return run_attempt(job, PLUGINS.backend(backend), timeout=timeout, on_message=on_message)
+
+
+def faulty(fault, moment="build", **how):
+    return attempt(fault, backend_options={"moment": moment}, **how)
+
+
+@pytest.fixture
+def notes(tmp_path, monkeypatch):
+    """Where faulty backends leave a process's id."""
+    path = tmp_path / "notes"
+    monkeypatch.setenv("ZOO_NOTES", str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def good():
+    """An attempt that ended well, and all that its worker said."""
+    said = []
+    return attempt("numpy", on_message=said.append, epochs=2), said
+
+
+def test_an_attempt_that_ends_well_has_found_out_everything(good):
+    found, (done, _) = good[0].findings, good
+    assert (done.status, done.reason, done.phase, done.output_tail) == ("ok", "", "inspect", "")
+    assert set(found.seconds) == set(get_args(Phase)) - {"start"}
+    assert all(seconds > 0 for seconds in found.seconds.values())
+    assert found.machine.python == platform.python_version()
+    assert next(iter(found.versions)) == "numpy"
+    assert found.agreement.disagreements == ()
+    assert "logits after training" in found.agreement.errors
+    assert found.training.steps == 240
+    assert len(found.training.epoch_losses) == 2
+    assert found.training.epoch_losses[1] < found.training.epoch_losses[0]
+    assert set(found.judgement.baselines) == {"same month last year", "last value"}
+    assert found.judgement.metrics[found.judgement.metric] > 0
+    assert {scope: len(timing.block_ns) for scope, timing in found.timings.items()} == {"train": 2, "infer": 2}
+    assert found.memory.peak >= found.memory.after_import / 2 > 0
+    assert found.memory.device_peak is None
+    assert "matmul by" in found.kernel_path
+
+
+def test_a_worker_has_the_threads_that_it_was_given_and_no_more(good):
+    threads = good[0].findings.threads
+    assert threads.affinity == 1
+    assert threads.libraries
+    assert set(threads.libraries.values()) == {1}
+
+
+def test_a_listener_hears_the_phases_in_order_the_epochs_and_the_end(good):
+    done, said = good
+    assert [m.phase for m in said if isinstance(m, Entered)] == list(done.findings.seconds)
+    assert [m for m in said if isinstance(m, Progress)][-1] == Progress(2, 2)
+    assert [m for m in said if isinstance(m, Found)][-1] == Found(done.findings)
+    assert said[-1] == Ended("ok", "")
+
+
+def test_every_attempt_has_an_id_of_its_own_that_sorts_by_time(good):
+    assert good[0].id < attempt("numpy", precision="tf32").id
+
+
+# --- workers that die
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("segfault", "killed in phase {!r} by SIGSEGV"),
+        ("abort", "killed in phase {!r} by SIGABRT"),
+        ("killed", "killed in phase {!r} by SIGKILL, which the system also sends when memory runs out"),
+        ("exit-0", "left in phase {!r} with exit code 0 and without an answer"),
+        ("exit-3", "left in phase {!r} with exit code 3 and without an answer"),
+        ("sys-exit", "left in phase {!r} with exit code 1 and without an answer"),
+        ("real-time-signal", "killed in phase {!r} by signal "),
+    ],
+)
+@pytest.mark.parametrize(("moment", "phase"), [("load", "import"), ("train", "train")])
+def test_a_worker_that_dies_has_crashed_in_the_phase_that_it_died_in(fault, reason, moment, phase):
+    done = faulty(fault, moment)
+    assert (done.status, done.phase) == ("crashed", phase)
+    assert done.reason.startswith(reason.format(phase))
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("segfault", "Fatal Python error: Segmentation fault"),
+        ("sys-exit", "no licence server"),
+        ("exit-3", "out of licences"),
+    ],
+)
+def test_the_last_words_of_a_worker_are_kept(fault, words, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    assert words in faulty(fault).output_tail
+
+
+def test_what_was_found_out_before_a_crash_is_kept():
+    found = faulty("segfault", "train").findings
+    assert found.versions
+    assert found.machine
+    assert found.agreement.disagreements == ()
+    assert "check" in found.seconds
+    assert found.training is found.memory is None
+
+
+# --- workers that raise
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "reason"),
+    [
+        ("value-error", "crashed", "ValueError: no kernel for this shape"),
+        ("import-error", "crashed", "ImportError: libzoo.so.3: cannot open shared object file"),
+        ("memory-error", "out-of-memory", "MemoryError"),
+        ("device-out-of-memory", "out-of-memory", "RuntimeError: CUDA out of memory. Tried to allocate 20.00 GiB"),
+    ],
+)
+@pytest.mark.parametrize(("moment", "phase"), [("load", "import"), ("build", "build")])
+def test_what_a_backend_raises_is_the_reason(fault, status, reason, moment, phase):
+    done = faulty(fault, moment)
+    assert (done.status, done.reason, done.phase) == (status, reason, phase)
+    assert "Traceback (most recent call last)" in done.output_tail
+    assert "fault_backends.py" in done.output_tail
+
+
+def test_a_reason_that_is_not_unicode_is_still_the_reason():
+    assert faulty("lone-surrogate").reason.startswith("ValueError: no file ")
+
+
+# --- workers that do not end
+
+
+@pytest.mark.parametrize("fault", ["hang", "busy-hang", "deaf-hang"])
+def test_a_worker_that_hangs_is_killed_and_becomes_a_timeout_row(fault, notes):
+    done = faulty(fault, timeout=2)
+    assert (done.status, done.reason) == ("timeout", "not done after 2 s, stopped in phase 'build'")
+    assert gone(int(notes.read_text()))
+    assert done.findings.versions
+
+
+def test_a_deadline_before_the_start_is_a_timeout_too():
+    done = faulty("exit-0", timeout=1e-9)
+    assert (done.status, done.phase) == ("timeout", "start")
+
+
+BUSY = ("busy-hang", "deaf-hang")
+
+
+@pytest.mark.parametrize("fault", ["hang", *BUSY, "family-hang"])
+def test_a_worker_dies_with_a_parent_that_is_killed_and_so_does_what_it_has_started(fault, notes):
+    os.mkfifo(notes)
+    path = [str(Path(__file__).parent), *sys.path]
+    code = f"import sys; sys.path[:] = {path}; from test_runner import faulty; faulty({fault!r}, timeout=1000)"
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        family = [psutil.Process(int(pid)) for pid in notes.read_text().split()]
+        begun = family[0].cpu_times().user
+        hangs = soon(lambda: fault not in BUSY or family[0].cpu_times().user > begun + 0.1)
+        parent.kill()
+    try:
+        assert hangs
+        assert soon(lambda: all(gone(member.pid) for member in family))
+    finally:
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+
+
+@pytest.mark.parametrize(("fault", "status"), [("grandchild", "ok"), ("orphan", "crashed")])
+def test_what_a_worker_has_started_is_not_waited_for_and_dies_with_it(fault, status, notes):
+    done = faulty(fault, "load")
+    assert done.status == status
+    assert soon(lambda: gone(int(notes.read_text())))
+
+
+# --- workers that say too much, or the wrong thing
+
+
+def test_much_output_does_no_harm():
+    assert faulty("chatter", "load").status == "ok"
+
+
+def test_endless_output_is_stopped_and_is_not_hoarded():
+    tracemalloc.start()
+    try:
+        done = faulty("flood", "load")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (done.status, done.phase) == ("crashed", "import")
+    assert done.reason == "stopped in phase 'import': it wrote more output than the 64 MiB allowed"
+    assert done.output_tail == "." * KEPT_OUTPUT
+    assert peak < MOST_OUTPUT / 8
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [("gibberish", "JSON is malformed"), ("wrong-answer", "Invalid enum value 'splendid'")]
+)
+def test_an_answer_that_cannot_be_read_is_invalid_output(fault, words):
+    done = faulty(fault)
+    assert (done.status, done.phase) == ("invalid-output", "build")
+    assert done.reason.startswith("the worker's answer cannot be read: ")
+    assert words in done.reason
+    assert done.findings.versions
+
+
+def test_an_answer_that_is_too_long_is_stopped():
+    done = faulty("long-answer")
+    assert (done.status, done.phase) == ("crashed", "build")
+    assert done.reason == "stopped in phase 'build': a line of its answer was over 16 MiB long"
+
+
+# --- what a worker starts from
+
+
+@pytest.mark.parametrize(("device", "visible"), [("cpu", "-1"), ("cuda:0", "3")])
+def test_a_worker_sees_gpus_only_if_it_is_to_use_one(device, visible, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    assert worker_environment(a_cell(device=device), a_backend_info("any"))["CUDA_VISIBLE_DEVICES"] == visible
+
+
+def test_nothing_is_said_about_gpus_where_nothing_was_said(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert "CUDA_VISIBLE_DEVICES" not in worker_environment(a_cell(device="cuda:0"), a_backend_info("any"))
+
+
+def test_a_worker_inherits_the_environment_but_for_its_thread_counts(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    environment = worker_environment(a_cell(threads=3), a_backend_info("any"))
+    assert {environment[name] for name in THREAD_VARIABLES} == {"3"}
+    assert environment["HTTPS_PROXY"] == "http://proxy"
+
+
+def test_what_the_backend_asks_for_wins():
+    asked = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "7", "ZOO": "open"}
+    heard = []
+    info = a_backend_info("any", environ=lambda *about: heard.append(about) or asked)
+    environment = worker_environment(a_cell(threads=3, backend_options={"engine": "jax"}), info)
+    assert heard == [({"engine": "jax"}, 3, "cpu")]
+    assert asked.items() <= environment.items()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Entered("first step"),
+        Progress(1, 2),
+        Found(some_findings()),
+        Ended("mismatch", "two\nlines, and \N{SNOWMAN}"),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_messages_are_one_line_and_come_out_as_they_went_in(message):
+    line = encode(message)
+    assert b"\n" not in line
+    assert decode_message(line) == message
+
+
+def test_jobs_are_one_line_and_come_out_as_they_went_in():
+    job = Job(cell=a_cell(backend_options={"a": "b\nc"}), plugin_files=("/x y.py",), data_dir="/d")
+    assert b"\n" not in encode(job)
+    assert decode_job(encode(job)) == job

@@ -1,0 +1,223 @@
+"""A plugin of backends whose process misbehaves at a chosen moment: loading, building, or training after the check."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from lstm_bench import BackendInfo, Option, hookimpl
+from lstm_bench.agreement import STEPS
+from lstm_bench.protocol import LONGEST_LINE
+from lstm_bench_numpy._model import NumpyBackend, NumpyModel
+
+FAULTS: dict[str, Callable[[], None]] = {}
+
+
+def fault(function: Callable[[], None]) -> Callable[[], None]:
+    FAULTS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def note(text: object) -> None:
+    """Write a line where the test reads it: a file, or a named pipe, in which case the test waits for it."""
+    with Path(os.environ["ZOO_NOTES"]).open("a") as notes:
+        print(text, file=notes)
+
+
+def answer(line: bytes) -> None:
+    """Write to the pipe on which the worker answers."""
+    line = memoryview(line)
+    while line:
+        line = line[os.write(int(sys.argv[1]), line) :]
+
+
+@fault
+def segfault():
+    ctypes.string_at(0)
+
+
+@fault
+def abort():
+    os.abort()
+
+
+@fault
+def real_time_signal():
+    os.kill(os.getpid(), signal.SIGRTMIN + 1)
+
+
+@fault
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@fault
+def exit_0():
+    os._exit(0)
+
+
+@fault
+def exit_3():
+    print("out of licences")
+    os._exit(3)
+
+
+@fault
+def sys_exit():
+    sys.exit("no licence server")
+
+
+@fault
+def hang():
+    """Ends neither on SIGTERM nor by itself."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note(os.getpid())
+    while True:
+        time.sleep(1000)
+
+
+@fault
+def busy_hang():
+    note(os.getpid())
+    while True:
+        pass
+
+
+@fault
+def deaf_hang():
+    """As native code that never gives the interpreter back: no signal handler and no other thread runs any more."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note(os.getpid())
+    sum(itertools.repeat(0))
+
+
+@fault
+def chatter():
+    """20 MB, and then nothing is wrong."""
+    for _ in range(20):
+        os.write(1, b"." * 10**6)
+
+
+@fault
+def flood():
+    while True:
+        os.write(1, b"." * 65536)
+
+
+def have_child():
+    """Start a process that holds this one's stdout and does not end."""
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"]).pid
+
+
+@fault
+def grandchild():
+    """Nothing else is wrong."""
+    note(have_child())
+
+
+@fault
+def orphan():
+    note(have_child())
+    os._exit(3)
+
+
+@fault
+def family_hang():
+    note(f"{os.getpid()} {have_child()}")
+    while True:
+        time.sleep(1000)
+
+
+@fault
+def vandal():
+    """Removes the folder of results; then nothing is wrong."""
+    shutil.rmtree(os.environ["ZOO_NOTES"])
+
+
+@fault
+def value_error():
+    raise ValueError("no kernel\nfor this shape")
+
+
+@fault
+def lone_surrogate():
+    raise ValueError("no file \udcff")
+
+
+@fault
+def memory_error():
+    raise MemoryError
+
+
+@fault
+def device_out_of_memory():
+    raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+
+@fault
+def import_error():
+    raise ImportError("libzoo.so.3: cannot open shared object file")
+
+
+@fault
+def gibberish():
+    answer(b"gibberish\n")
+
+
+@fault
+def wrong_answer():
+    answer(b'{"type":"ended","status":"splendid","reason":""}\n')
+
+
+@fault
+def long_answer():
+    answer(b"." * (LONGEST_LINE + 2**17))
+
+
+class Faulty(NumpyBackend):
+    """The numpy backend, until the fault."""
+
+    def __init__(self, fault: Callable[[], None]) -> None:
+        self._fault = fault
+        self.at("load")
+
+    def at(self, moment: str) -> None:
+        if os.environ["ZOO_FAULT_AT"] == moment:
+            self._fault()
+
+    def build(self, spec, train, parameters, *, precision, device, seed, options):
+        self.at("build")
+        model = FaultyModel(spec, train, parameters, np.dtype(precision))
+        model.backend = self
+        return model
+
+
+class FaultyModel(NumpyModel):
+    """The numpy backend's, until it is trained for more steps than the check does."""
+
+    def train(self, x, y, order):
+        if len(order) > STEPS:
+            self.backend.at("train")
+        return super().train(x, y, order)
+
+
+@hookimpl
+def lstm_bench_backends() -> Iterable[BackendInfo]:
+    for name, function in FAULTS.items():
+        yield BackendInfo(
+            name=name,
+            summary="misbehaves",
+            load=lambda function=function: Faulty(function),
+            options={"moment": Option(default="build", meaning="when", choices=("load", "build", "train"))},
+            environ=lambda options, threads, device: {"ZOO_FAULT_AT": options["moment"]},
+        )

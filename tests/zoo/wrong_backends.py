@@ -1,0 +1,379 @@
+"""A plugin of backends that are each wrong in one way, and of a few that only look it: the harness has to tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from lstm_bench import BackendInfo, State, Unsupported, hookimpl
+from lstm_bench_numpy._model import NumpyBackend, NumpyModel
+from lstm_bench_numpy._training import Optimizer
+
+ANIMALS: dict[str, type] = {}
+
+
+def animal(kind: type) -> type:
+    ANIMALS[re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()] = kind
+    return kind
+
+
+class Zoo(NumpyBackend):
+    """The numpy backend, but for its models."""
+
+    def __init__(self, model=NumpyModel):
+        self._model = model
+
+    def build(self, spec, train, parameters, *, precision, device, seed, options):
+        return self._model(spec, train, parameters, np.dtype(precision))
+
+
+# --- right, so that the others are caught for a fault of their own and not for one that they have from these
+
+
+@animal
+class Unchanged(NumpyModel):
+    """nothing is wrong"""
+
+
+@animal
+class StepByStep(NumpyModel):
+    """nothing is wrong: trains one step at a time"""
+
+    def train(self, x, y, order):
+        return np.concatenate([self.step(x, y, rows[None]) for rows in order])
+
+    def step(self, x, y, rows):
+        return super().train(x, y, rows)
+
+
+@animal
+class TextbookAdam(NumpyModel):
+    """nothing is wrong: Adam is written out once more"""
+
+    epsilon, epsilon_in_root, corrected = 1e-8, 0.0, True
+
+    def __init__(self, spec, train, parameters, dtype):
+        super().__init__(spec, train, parameters, dtype)
+        self._optimizer = _Adam(train, self._flat.size, dtype)
+        self._optimizer.owner = self
+
+
+class _Adam(Optimizer):
+    def _adam(self, parameters, g):
+        n = self._steps
+        first, second = (1 - 0.9**n, 1 - 0.999**n) if self.owner.corrected else (1, 1)
+        self._m += 0.1 * (g - self._m)
+        self._v += 0.001 * (g * g - self._v)
+        root = np.sqrt(self._v / second + self.owner.epsilon_in_root) + self.owner.epsilon
+        parameters -= self._train.learning_rate * self._m / first / root
+
+
+# --- wrong weights
+
+
+class _Reloaded(NumpyModel):
+    def __init__(self, spec, train, parameters, dtype):
+        super().__init__(spec, train, {name: self.load(name, p) for name, p in parameters.items()}, dtype)
+
+
+class _Regated(_Reloaded):
+    """Weights go in and come out alike, so that only what is computed from them is wrong."""
+
+    def load(self, name, parameter):
+        return parameter if name.startswith("head") else np.concatenate([np.split(parameter, 4)[k] for k in self.order])
+
+    def parameters(self):
+        return {name: self.load(name, p) for name, p in super().parameters().items()}
+
+    def gradients(self, x, y):
+        loss, gradients = super().gradients(x, y)
+        return loss, {name: self.load(name, g) for name, g in gradients.items()}
+
+
+@animal
+class SwapsInputAndForgetGate(_Regated):
+    """rows are stacked f, i, g, o"""
+
+    order = (1, 0, 2, 3)
+
+
+@animal
+class SwapsCandidateAndOutputGate(_Regated):
+    """rows are stacked i, f, o, g"""
+
+    order = (0, 1, 3, 2)
+
+
+@animal
+class AddsTheForgetBiasTwice(_Reloaded):
+    """the forget gate's bias counts twice"""
+
+    def load(self, name, parameter):
+        return (
+            parameter if name != "layers.0.forward.bias" else parameter * np.repeat([1, 2, 1, 1], len(parameter) // 4)
+        )
+
+
+@animal
+class TransposesRecurrentWeights(_Reloaded):
+    """each gate's recurrent matrix is transposed"""
+
+    def load(self, name, parameter):
+        return np.concatenate([gate.T for gate in np.split(parameter, 4)]) if name.endswith("weight_hh") else parameter
+
+
+@animal
+class RoundsWeightsToFloat16(_Reloaded):
+    """weights have been through float16"""
+
+    def load(self, name, parameter):
+        return parameter.astype(np.float16)
+
+
+# --- wrong states
+
+
+@animal
+class KeepsStateBetweenCalls(NumpyModel):
+    """infer begins where its last call ended"""
+
+    _kept = None
+
+    def infer(self, x):
+        outputs, self._kept = self.states(x, self._kept)
+        return self._head(outputs[:, -1])
+
+
+@animal
+class KeepsStateBetweenTrainingSteps(StepByStep):
+    """a training step begins where the last one ended"""
+
+    _kept, _training = None, False
+
+    def step(self, x, y, rows):
+        self._training = True
+        losses = super().step(x, y, rows)
+        self._training = False
+        return losses
+
+    def _recur(self, x, initial=None):
+        outputs = super()._recur(x, self._kept if self._training else initial)
+        if self._training:
+            h, c = self._layers[0][0].final()
+            self._kept = State((h[None].copy(),), (c[None].copy(),))
+        return outputs
+
+
+@animal
+class InfersWithItsInitialWeights(NumpyModel):
+    """infer never learns of what was trained"""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self._stale = NumpyModel(*args)
+
+    def infer(self, x):
+        return self._stale.infer(x)
+
+
+@animal
+class InfersOneStepLate(InfersWithItsInitialWeights, StepByStep):
+    """infer misses the last training step"""
+
+    def step(self, x, y, rows):
+        self._stale._flat[...] = self._flat
+        return super().step(x, y, rows)
+
+
+# --- wrong training
+
+
+@animal
+class TrainsBothBiases(StepByStep):
+    """two biases are added up and both are trained, so that their sum moves twice as far"""
+
+    def step(self, x, y, rows):
+        bias = self._named["layers.0.forward.bias"]
+        before = bias.copy()
+        losses = super().step(x, y, rows)
+        bias += bias - before
+        return losses
+
+
+@animal
+class NeverTrainsTheHead(StepByStep):
+    """the head's weight stays as it was"""
+
+    def step(self, x, y, rows):
+        before = self._named["head.weight"].copy()
+        losses = super().step(x, y, rows)
+        self._named["head.weight"][...] = before
+        return losses
+
+
+@animal
+class PutsEpsilonInTheRoot(TextbookAdam):
+    """sqrt(v_hat + 1e-8)"""
+
+    epsilon, epsilon_in_root = 0.0, 1e-8
+
+
+@animal
+class TakesALargeEpsilon(TextbookAdam):
+    """Adam with epsilon 1e-3"""
+
+    epsilon = 1e-3
+
+
+@animal
+class LeavesOutBiasCorrection(TextbookAdam):
+    """Adam without bias correction"""
+
+    corrected = False
+
+
+@animal
+class SumsOverTheBatch(NumpyModel):
+    """the gradient is that of the batch's sum"""
+
+    def _backpropagate(self, x, y):
+        loss = super()._backpropagate(x, y)
+        self._flat_gradient *= len(x)
+        return loss
+
+
+@animal
+class IgnoresTheOrder(NumpyModel):
+    """trains on the sequences as they come, whatever the order says"""
+
+    def train(self, x, y, order):
+        return super().train(x, y, np.arange(order.size).reshape(order.shape) % len(x))
+
+
+@animal
+class TrainsOnTheFirstBatchOnly(NumpyModel):
+    """trains on the first batch again and again"""
+
+    def train(self, x, y, order):
+        return super().train(x, y, np.broadcast_to(order[0], order.shape))
+
+
+@animal
+class ReturnsTheLossAfterTheUpdate(StepByStep):
+    """losses are those of the updated weights"""
+
+    def step(self, x, y, rows):
+        super().step(x, y, rows)
+        return np.array([self.gradients(x[rows[0]], y[rows[0]])[0]])
+
+
+# --- what cannot be compared
+
+
+@animal
+class AnswersNan(NumpyModel):
+    """logits are NaN"""
+
+    def infer(self, x):
+        return super().infer(x) * np.nan
+
+
+@animal
+class SqueezesLogits(NumpyModel):
+    """logits have lost an axis"""
+
+    def infer(self, x):
+        return super().infer(x)[:, 0]
+
+
+@animal
+class ReturnsOneLoss(NumpyModel):
+    """train returns the mean loss"""
+
+    def train(self, x, y, order):
+        return super().train(x, y, order).mean()
+
+
+@animal
+class RenamesParameters(NumpyModel):
+    """a parameter comes under another framework's name"""
+
+    def parameters(self):
+        return {name.replace("forward.weight_ih", "kernel"): p for name, p in super().parameters().items()}
+
+
+@animal
+class TransposesGradients(NumpyModel):
+    """gradients of weights are transposed"""
+
+    def gradients(self, x, y):
+        loss, gradients = super().gradients(x, y)
+        return loss, {name: gradient.T for name, gradient in gradients.items()}
+
+
+# --- what goes wrong only after the steps that are compared
+
+
+@animal
+class DivergesLater(StepByStep):
+    """from its 15th step on the loss is NaN"""
+
+    _steps = 0
+
+    def step(self, x, y, rows):
+        self._steps += 1
+        return super().step(x, y, rows) * (1 if self._steps < 15 else np.nan)
+
+
+@animal
+class LosesAWeightLater(StepByStep):
+    """from its 15th step on a weight is infinite in what parameters() says"""
+
+    _steps = 0
+
+    def step(self, x, y, rows):
+        self._steps += 1
+        return super().step(x, y, rows)
+
+    def parameters(self):
+        infinite = {"head.bias": np.array([np.inf])} if self._steps >= 15 else {}
+        return super().parameters() | infinite
+
+
+# --- wrong backends
+
+
+@animal
+class RefusesEverything(Zoo):
+    """says why, on two lines"""
+
+    def refuses(self, spec, train, precision, device):
+        return f"this zoo has no {spec.cell}\n   of {spec.hidden_sizes[0]} units"
+
+
+@animal
+class RefusesOnBuilding(Zoo):
+    """only building shows that it cannot"""
+
+    def build(self, *args, **kwargs):
+        raise Unsupported("this zoo has no room")
+
+
+@animal
+class BuildsOnlyOnce(Zoo):
+    """build gives the same model again, with all that it has learnt"""
+
+    _built = None
+
+    def build(self, *args, **kwargs):
+        self._built = self._built or super().build(*args, **kwargs)
+        return self._built
+
+
+@hookimpl
+def lstm_bench_backends() -> Iterable[BackendInfo]:
+    for name, kind in ANIMALS.items():
+        load = kind if issubclass(kind, Zoo) else lambda kind=kind: Zoo(kind)
+        yield BackendInfo(name=name, summary=kind.__doc__, load=load)
