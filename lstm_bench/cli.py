@@ -182,6 +182,7 @@ def run(
 
     attempts: list[Attempt] = []
     unstored: list[str] = []
+    kept = 0
     try:
         with display() as watching:
             for number, cell in enumerate(cells, 1):
@@ -196,10 +197,11 @@ def run(
                 watching.end(attempt)
                 try:
                     store.write_attempt(attempt, results)
+                    kept += 1
                 except StoreError as error:  # its row is still shown, and the other cells still run
                     unstored.append(str(error))
     except KeyboardInterrupt:
-        _say(f"interrupted; {len(attempts) - len(unstored)} of {len(cells)} attempts are kept in {results}")
+        _say(f"interrupted; {kept} of {len(cells)} attempts are kept in {results}")
         return INTERRUPTED
     click.echo(plugins.reporter("table").render(attempts), nl=False)
     for line in unstored:

@@ -59,14 +59,14 @@ SECTIONS: Mapping[str, Callable[[Plugins], str]] = {
 
 def environment(plugins: Plugins) -> str:
     """This machine, the versions of everything that takes part, and the variables that change results."""
-    from lstm_bench.machine import THREAD_VARIABLES, describe_machine
+    from lstm_bench.machine import THREAD_VARIABLES, describe_machine, usable_cores
 
     machine = describe_machine()
     rows = [
         ("lstm-bench", __version__),
         ("python", machine.python),
         ("system", machine.system),
-        ("processor", f"{machine.processor}, {machine.cores} usable cores"),
+        ("processor", f"{machine.processor}, {usable_cores()} of {machine.cores} cores usable"),
         ("memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),
     ]
     for name in ("numpy", "pandas", "pluggy", "rich", "click", "msgspec", "psutil", "threadpoolctl"):

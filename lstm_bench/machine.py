@@ -31,7 +31,7 @@ def describe_machine() -> Machine:
     return Machine(
         system=f"{platform.system()} {platform.release()}",
         processor=_processor_name(),
-        cores=usable_cores(),
+        cores=os.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
         python=platform.python_version(),
     )

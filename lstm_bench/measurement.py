@@ -96,7 +96,8 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
 
     with session.phase("build"):
         model = build()
-    session.found(native_parameter_count=model.native_parameter_count())
+    count = model.native_parameter_count()
+    session.found(native_parameter_count=None if count is None else int(count))
 
     with session.phase("put"):
         native_x, native_y = model.put(x), model.put(y)

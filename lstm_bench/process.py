@@ -83,15 +83,10 @@ def supervise(
         for descriptor in (lines_in, lines_out, ended_in, ended_out):
             os.close(descriptor)
         raise
-    os.close(lines_out)
 
     def await_end() -> None:
         child.wait()
         os.write(ended_out, b"!")
-
-    # A thread that sleeps in waitpid: the end of the pipes tells nothing, since grandchildren may hold them open.
-    waiter = threading.Thread(target=await_end, daemon=True)
-    waiter.start()
 
     def write_first_line() -> None:
         with suppress(BrokenPipeError):
@@ -99,17 +94,22 @@ def supervise(
             child.stdin.write(first_line + b"\n")
             child.stdin.flush()
 
-    # Another, since a child that does not read would keep us from watching its deadline.
-    writer = threading.Thread(target=write_first_line, daemon=True)
-    writer.start()
+    # One thread sleeps in waitpid: the end of the pipes tells nothing, since grandchildren may hold them open. Another
+    # writes, since a child that does not read would keep us from watching its deadline.
+    threads = [threading.Thread(target=target, daemon=True) for target in (await_end, write_first_line)]
     try:
+        os.close(lines_out)
+        for thread in threads:
+            thread.start()
         cause, tail = _listen(child, lines_in, ended_in, on_line, deadline, longest_line)
     finally:
         try:
-            _terminate(child, waiter)
+            _terminate(child)
         finally:  # even if we are interrupted once more while the child takes its time to end
-            _kill(child, waiter)
-        writer.join()
+            _kill(child)
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
         for stream in (child.stdin, child.stdout):
             with suppress(BrokenPipeError):
                 assert stream is not None
@@ -184,16 +184,17 @@ class _Output:
                 pass
 
 
-def _terminate(child: subprocess.Popen[bytes], waiter: threading.Thread) -> None:
+def _terminate(child: subprocess.Popen[bytes]) -> None:
     """Ask the child's process group to end, if the child still runs, and give it some time."""
-    if waiter.is_alive():
+    if child.poll() is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGTERM)
-        waiter.join(GRACE_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE_SECONDS)
 
 
-def _kill(child: subprocess.Popen[bytes], waiter: threading.Thread) -> None:
+def _kill(child: subprocess.Popen[bytes]) -> None:
     """End whatever is left of the child's process group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    waiter.join()
+    child.wait()

@@ -126,7 +126,7 @@ class Machine(Record, frozen=True):
     Attributes:
         system: operating system and its version.
         processor: the processor's own name.
-        cores: logical processors that the worker could use.
+        cores: logical processors.
         memory_bytes: physical memory.
         python: version of the interpreter.
     """

@@ -98,5 +98,5 @@ def train_epochs(
 
 
 def finite(value: float) -> float | None:
-    """The value, or ``None`` in place of NaN and infinities, which JSON does not have."""
-    return value if math.isfinite(value) else None
+    """The value as a plain float, or ``None`` in place of NaN and infinities, which JSON does not have."""
+    return float(value) if math.isfinite(value) else None

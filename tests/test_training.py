@@ -92,3 +92,7 @@ def test_losses_of_a_wrong_shape_are_named():
 @pytest.mark.parametrize(("value", "kept"), [(1.5, 1.5), (float("nan"), None), (float("inf"), None)])
 def test_what_json_does_not_have_becomes_none(value, kept):
     assert finite(value) == kept
+
+
+def test_a_numpy_number_becomes_a_plain_one():
+    assert type(finite(np.float64(1.5))) is float

@@ -117,3 +117,11 @@ def test_what_a_backend_cannot_do_is_unsupported_and_not_a_failure(animal, chang
     done = judge(animal, **changes)
     assert (done.status, done.reason) == ("unsupported", reason)
     assert done.findings.versions
+
+
+def test_a_recipe_that_diverges_by_itself_is_not_put_down_to_the_backend():
+    hasty = msgspec.structs.replace(RECIPE.train, optimizer="sgd", learning_rate=1e30)
+    done = judge("unchanged", recipe=msgspec.structs.replace(RECIPE, train=hasty))
+    assert done.status == "diverged"
+    assert done.reason.startswith("the training loss is ")
+    assert done.findings.training.epoch_losses == (None,)
