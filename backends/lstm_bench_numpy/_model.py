@@ -10,8 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, parameter_shapes
-from lstm_bench_numpy._lstm import LSTM, Array
+from lstm_bench_numpy._gru import GRU
+from lstm_bench_numpy._lstm import LSTM
+from lstm_bench_numpy._recurrent import Array, Recurrent
+from lstm_bench_numpy._rnn import RNN
 from lstm_bench_numpy._training import LOSSES, Optimizer
+
+_CELLS: dict[str, type[Recurrent[Any]]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 _DTYPES: dict[str, np.dtype[Any]] = {"float64": np.dtype(np.float64), "float32": np.dtype(np.float32)}
 
@@ -29,8 +34,6 @@ class NumpyBackend(Backend):
     def refuses(self, spec: ModelSpec, train: TrainSpec, precision: Precision, device: str) -> str | None:
         if precision not in _DTYPES:
             return f"NumPy has no {precision}"
-        if spec.cell != "lstm":
-            return f"the numpy backend has no {spec.cell} cell yet"
         if spec.dropout:
             return "the numpy backend has no dropout yet"
         if spec.batch_norm:
@@ -76,11 +79,10 @@ class NumpyModel(Model[NDArray[Any]]):
         self._loss = LOSSES[train.loss]
         self._optimizer = Optimizer(train, size, dtype)
 
-    def _direction(self, prefix: str, *, reverse: bool) -> LSTM:
-        named = self._named
-        return LSTM(
-            named[f"{prefix}.weight_ih"], named[f"{prefix}.weight_hh"], named.get(f"{prefix}.bias"), reverse=reverse
-        )
+    def _direction(self, prefix: str, *, reverse: bool) -> Recurrent[Any]:
+        own = f"{prefix}."
+        mine = {name.removeprefix(own): view for name, view in self._named.items() if name.startswith(own)}
+        return _CELLS[self._spec.cell](mine, reverse=reverse)
 
     def put(self, array: NDArray[Any]) -> NDArray[Any]:
         kind = self._dtype if np.issubdtype(array.dtype, np.floating) else np.int64
@@ -110,9 +112,9 @@ class NumpyModel(Model[NDArray[Any]]):
     def states(self, x: NDArray[Any], initial: State | None = None) -> tuple[NDArray[Any], State]:
         outputs = self._recur(x, initial)
         finals = [[direction.final() for direction in layer] for layer in self._layers]
-        hidden = tuple(np.stack([h for h, _ in layer]) for layer in finals)
-        cell = tuple(np.stack([c for _, c in layer]) for layer in finals)
-        return outputs.swapaxes(0, 1).copy(), State(hidden, cell)
+        # For each layer h, and c if there is one, of all directions together
+        stacked = [tuple(np.stack(part) for part in zip(*layer, strict=True)) for layer in finals]
+        return outputs.swapaxes(0, 1).copy(), State(*zip(*stacked, strict=True))
 
     def parameters(self) -> Parameters:
         return {name: view.copy() for name, view in self._named.items()}
@@ -130,7 +132,7 @@ class NumpyModel(Model[NDArray[Any]]):
         for index, layer in enumerate(self._layers):
             halves = []
             for d, direction in enumerate(layer):
-                begin = (initial.hidden[index][d], initial.cell[index][d]) if initial is not None else None
+                begin = None if initial is None else [part[index][d] for part in (initial.hidden, initial.cell) if part]
                 halves.append(direction.forward(outputs, begin))
             outputs = halves[0] if len(halves) == 1 else np.concatenate(halves, axis=-1)
         return outputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, parameter_shapes
 from lstm_bench_torch._optimizers import optimizer_step
+
+_CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 _DTYPES = {"float64": torch.float64, "float32": torch.float32, "tf32": torch.float32}
 
@@ -41,8 +43,6 @@ class TorchBackend(Backend):
             device.startswith("cuda") and torch.cuda.get_device_capability(device) >= (8, 0)
         ):
             return "tf32 needs an NVIDIA GPU of the Ampere generation or later"
-        if spec.cell != "lstm":
-            return f"the torch backend has no {spec.cell} cell yet"
         if spec.dropout:
             return "the torch backend has no dropout yet"
         if spec.batch_norm:
@@ -73,21 +73,26 @@ class TorchBackend(Backend):
 
 
 class Network:
-    """nn.LSTM and nn.Linear. Neighbouring layers of one size share an nn.LSTM, which cuDNN runs as one kernel.
+    """nn.LSTM, nn.GRU or nn.RNN, and nn.Linear. Neighbouring layers of one size share a module, one kernel to cuDNN.
 
     torch adds two biases where the canonical model has one. The second (``bias_hh``) is held at zero and takes no part
-    in training: trained, both would move, and the bias they sum to would move twice as far.
+    in training: trained, both would move, and the bias they sum to would move twice as far. The GRU's candidate does
+    have a recurrent bias of its own: there the last third of ``bias_hh`` is trained, and the rest held at zero.
 
     It is no nn.Module itself: on small models the look-ups of one more module show in the time per step.
     """
 
     def __init__(self, spec: ModelSpec, device: torch.device, dtype: torch.dtype) -> None:
         self.spec = spec
-        self._bidirectional, self._reads_all = spec.bidirectional, spec.readout == "all"
+        self._bidirectional, self._reads_all, self._has_c = (
+            spec.bidirectional,
+            spec.readout == "all",
+            spec.cell == "lstm",
+        )
         runs = [(size, len(list(run))) for size, run in groupby(spec.hidden_sizes)]
         firsts = [sum(length for _, length in runs[:n]) for n in range(len(runs))]
         self.stacks = [
-            nn.LSTM(
+            _CELLS[spec.cell](
                 spec.layer_input_size(first), size, length, bias=spec.bias, bidirectional=spec.bidirectional,
                 batch_first=True, device=device, dtype=dtype,
             )
@@ -97,12 +102,28 @@ class Network:
         for stack in self.stacks:
             for name, parameter in stack.named_parameters():
                 if "bias_hh" in name:
-                    nn.init.zeros_(parameter).requires_grad_(False)
-        named = dict(self._named(firsts))
-        self.trained = {name: named[name] for name in parameter_shapes(spec)}
+                    nn.init.zeros_(parameter).requires_grad_(spec.cell == "gru")
+        owners = dict(self._owners(firsts))
+        self._owned = {name: owners[name] for name in parameter_shapes(spec)}
+        self.weights = list(self._owned.values())
+        self._held = [n for n, name in enumerate(self._owned) if name.endswith(".bias_hn")]
 
-    def _named(self, firsts: list[int]) -> Iterator[tuple[str, nn.Parameter]]:
-        """The trained parameters by canonical name; torch's gates are in canonical order, too."""
+    def pick(self, arrays: Sequence[Tensor]) -> dict[str, Tensor]:
+        """By canonical name, the trained part of each of ``weights`` or of arrays of their shapes; views."""
+        return {
+            name: array[2 * len(array) // 3 :] if name.endswith(".bias_hn") else array
+            for name, array in zip(self._owned, arrays, strict=True)
+        }
+
+    def gradients(self, loss: Tensor) -> list[Tensor]:
+        """Of ``weights``, zero where a part is held."""
+        gradients = list(torch.autograd.grad(loss, self.weights))
+        for n in self._held:
+            gradients[n][: 2 * len(gradients[n]) // 3] = 0
+        return gradients
+
+    def _owners(self, firsts: list[int]) -> Iterator[tuple[str, nn.Parameter]]:
+        """The parameter that holds each canonical one; torch's gates are in canonical order, too."""
         for stack, first in zip(self.stacks, firsts, strict=True):
             for n in range(stack.num_layers):
                 for direction, suffix in zip(self.spec.directions, ("", "_reverse"), strict=False):
@@ -111,31 +132,37 @@ class Network:
                     yield f"{prefix}.weight_hh", getattr(stack, f"weight_hh_l{n}{suffix}")
                     if self.spec.bias:
                         yield f"{prefix}.bias", getattr(stack, f"bias_ih_l{n}{suffix}")
+                        yield f"{prefix}.bias_hn", getattr(stack, f"bias_hh_l{n}{suffix}")
         for name, parameter in self.head.named_parameters():
             yield f"head.{name}", parameter
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits `(B, O)` or `(B, T, O)` from ``x`` `(B, T, I)`."""
         for stack in self.stacks:
-            x, (h, _) = stack(x)
+            x, h = stack(x)
         if self._reads_all:
             return self.head(x)
+        if self._has_c:
+            h, _ = h
         return self.head(torch.cat((h[-2], h[-1]), dim=-1) if self._bidirectional else h[-1])
 
     def states(self, x: Tensor, initial: State | None) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """The top layer's outputs `(B, T, D*H)`, and for each layer the final h and c `(D, B, H)`."""
+        """The top layer's outputs `(B, T, D*H)`, and for each layer the final h, and c if there is one, `(D, B, H)`."""
         hidden: list[Tensor] = []
         cell: list[Tensor] = []
         for stack in self.stacks:
             begin = None
             if initial is not None:
                 layers = slice(len(hidden), len(hidden) + stack.num_layers)
-                begin = tuple(
-                    torch.from_numpy(np.concatenate(part[layers])).to(x) for part in (initial.hidden, initial.cell)
-                )
-            x, (h, c) = stack(x, begin)
-            hidden += h.split(len(self.spec.directions))
-            cell += c.split(len(self.spec.directions))
+                parts = [
+                    torch.from_numpy(np.concatenate(part[layers])).to(x)
+                    for part in (initial.hidden, initial.cell)
+                    if part
+                ]
+                begin = tuple(parts) if self._has_c else parts[0]
+            x, end = stack(x, begin)
+            for layers_of, final in zip((hidden, cell), end if self._has_c else (end,), strict=False):
+                layers_of += final.split(len(self.spec.directions))
         return x, hidden, cell
 
 
@@ -147,15 +174,13 @@ class TorchModel(Model[Tensor]):
     ) -> None:
         self._dtype, self._device = dtype, device
         self._network = Network(spec, device, dtype)
-        self._trained = self._network.trained
         with torch.no_grad():
-            for name, parameter in self._trained.items():
+            for name, parameter in self._network.pick(self._network.weights).items():
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(parameters[name])))
         for stack in self._network.stacks:
             stack.flatten_parameters()
-        self._weights = list(self._trained.values())
         self._loss = functional.mse_loss if train.loss == "mse" else self._cross_entropy
-        self._step = optimizer_step(train, self._weights)
+        self._step = optimizer_step(train, self._network.weights)
 
     @staticmethod
     def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -176,14 +201,14 @@ class TorchModel(Model[Tensor]):
         losses = []
         for x_batch, y_batch in _batches(x, y, order):
             loss = self._loss(self._network(x_batch), y_batch)
-            self._step(list(torch.autograd.grad(loss, self._weights)))
+            self._step(self._network.gradients(loss))
             losses.append(loss.detach())
         return torch.stack(losses)
 
     def gradients(self, x: Tensor, y: Tensor) -> tuple[float, Parameters]:
         loss = self._loss(self._network(x), y)
-        gradients = torch.autograd.grad(loss, self._weights)
-        return loss.item(), {name: self.get(g) for name, g in zip(self._trained, gradients, strict=True)}
+        gradients = self._network.pick(self._network.gradients(loss))
+        return loss.item(), {name: self.get(gradient) for name, gradient in gradients.items()}
 
     def states(self, x: Tensor, initial: State | None = None) -> tuple[NDArray[Any], State]:
         with torch.inference_mode():
@@ -191,7 +216,7 @@ class TorchModel(Model[Tensor]):
         return self.get(outputs), State(tuple(map(self.get, hidden)), tuple(map(self.get, cell)))
 
     def parameters(self) -> Parameters:
-        return {name: self.get(parameter) for name, parameter in self._trained.items()}
+        return {name: self.get(part) for name, part in self._network.pick(self._network.weights).items()}
 
     def native_parameter_count(self) -> int | None:
         modules = (*self._network.stacks, self._network.head)

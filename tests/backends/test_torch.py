@@ -96,7 +96,6 @@ def test_the_initial_parameters_are_copied():
 @pytest.mark.parametrize(
     ("changes", "precision", "reason"),
     [
-        ({"cell": "rnn"}, "float32", "rnn"),
         ({"dropout": 0.5}, "float32", "dropout"),
         ({"batch_norm": True}, "float32", "batch normalisation"),
         ({}, "bfloat16", "bfloat16"),

@@ -21,6 +21,7 @@ model_specs = st.builds(
     input_size=sizes,
     hidden_sizes=st.lists(sizes, min_size=1, max_size=3).map(tuple),
     output_size=sizes,
+    cell=st.sampled_from(["lstm", "gru", "rnn"]),
     bidirectional=st.booleans(),
     bias=st.booleans(),
     readout=st.sampled_from(["last", "all"]),
@@ -96,6 +97,6 @@ def disagreements(backend: Backend, spec: ModelSpec, train: TrainSpec, precision
 
 
 def _state(name: str, state: State) -> Iterator[tuple[str, str, np.ndarray]]:
-    for layer, (h, c) in enumerate(zip(state.hidden, state.cell, strict=True)):
-        yield "forward", f"{name} h of layer {layer}", h
-        yield "forward", f"{name} c of layer {layer}", c
+    for kind, layers in (("h", state.hidden), ("c", state.cell)):
+        for layer, value in enumerate(layers):
+            yield "forward", f"{name} {kind} of layer {layer}", value
