@@ -6,7 +6,7 @@ Importing this package imports no framework, no NumPy and no pandas.
 from lstm_bench.backend import Backend, BackendInfo, Model, Option, State, Unsupported
 from lstm_bench.errors import InvalidSpec, LSTMBenchError
 from lstm_bench.hookspecs import hookimpl
-from lstm_bench.parameters import Parameters, parameter_count, parameter_shapes
+from lstm_bench.parameters import Parameters, parameter_count, parameter_shapes, statistics_shapes
 from lstm_bench.reporter import ReporterInfo
 from lstm_bench.result import Attempt
 from lstm_bench.spec import ModelSpec, Precision, Recipe, TrainSpec
@@ -40,4 +40,5 @@ __all__ = [
     "hookimpl",
     "parameter_count",
     "parameter_shapes",
+    "statistics_shapes",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench.errors import LSTMBenchError
-from lstm_bench.parameters import Parameters, parameter_shapes
+from lstm_bench.parameters import Parameters, parameter_shapes, state_shapes
 from lstm_bench.result import Agreement
 from lstm_bench.spec import ModelSpec, Precision
 
@@ -67,13 +67,12 @@ def expect(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[An
     return array
 
 
-def expect_parameters(what: str, parameters: Parameters, spec: ModelSpec) -> Parameters:
-    """The parameters themselves, if they have the canonical names and shapes and are finite.
+def expect_parameters(what: str, parameters: Parameters, shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+    """The parameters themselves, if they have these names and shapes and are finite.
 
     Raises:
         InvalidOutput: naming the parameter and what was wrong with it.
     """
-    shapes = parameter_shapes(spec)
     if set(parameters) != set(shapes):
         odd = sorted(set(parameters) ^ set(shapes))
         raise InvalidOutput(f"{what} must come under the canonical names; missing or superfluous: {', '.join(odd)}")
@@ -125,13 +124,15 @@ def compare_fresh(
     true_loss, true_gradients = reference.gradients(theirs.x_batch, theirs.y_batch)
     errors["loss"] = relative_error(expect("loss", np.asarray(loss), ()), np.asarray(true_loss))
     worst = {}
-    errors["gradients"], worst["gradients"] = _worst(expect_parameters("gradients", gradients, spec), true_gradients)
+    errors["gradients"], worst["gradients"] = _worst(
+        expect_parameters("gradients", gradients, parameter_shapes(spec)), true_gradients
+    )
 
     true_losses = reference.get(reference.train(theirs.x, theirs.y, reference.put(order)))
     if np.all(np.isfinite(true_losses)):  # else the recipe itself diverges, which training will say
         losses = model.get(model.train(ours.x, ours.y, model.put(order)))
         errors["training losses"] = relative_error(expect("training losses", losses, (len(order),)), true_losses)
-        trained = expect_parameters("parameters", model.parameters(), spec)
+        trained = expect_parameters("parameters", model.parameters(), state_shapes(spec))
         errors["trained parameters"], worst["trained parameters"] = _worst(trained, reference.parameters())
 
     bands = TOLERANCES[precision]
@@ -156,7 +157,7 @@ def compare_trained(
         x: sequences `(B, T, I)`.
         before: what is known of the model so far.
     """
-    parameters = expect_parameters("parameters", model.parameters(), spec)
+    parameters = expect_parameters("parameters", model.parameters(), state_shapes(spec))
     reference = build_reference(parameters)
     ours = expect("logits", model.get(model.infer(model.put(x))), logits_shape(spec, x))
     theirs = reference.get(reference.infer(reference.put(x)))

@@ -190,7 +190,9 @@ class Model(ABC, Generic[Native]):
 
     @abstractmethod
     def gradients(self, x: Native, y: Native) -> tuple[float, Parameters]:
-        """The loss of one batch in training mode, and its gradient by canonical name; changes nothing.
+        """The loss of one batch in training mode, and its gradient by canonical name.
+
+        Changes nothing: neither parameters nor statistics nor the optimizer.
 
         Args:
             x: sequences `(B, T, I)`.
@@ -212,7 +214,7 @@ class Model(ABC, Generic[Native]):
 
     @abstractmethod
     def parameters(self) -> Parameters:
-        """A copy of the present parameters by canonical name."""
+        """A copy of the present parameters and statistics by canonical name."""
 
     def native_parameter_count(self) -> int | None:
         """Parameters as the framework itself counts them; ``None`` if it does not differ from the canonical count."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +23,7 @@ from lstm_bench.training import Diverged, epoch_orders, finite, train_epochs
 
 if TYPE_CHECKING:
     from lstm_bench.backend import Backend, Model
+    from lstm_bench.spec import ModelSpec
     from lstm_bench.task import Evaluation, Metric, Predict
 
 REFERENCE = "numpy"
@@ -80,13 +82,13 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         epoch = next(_orders(job, len(x)))
         parameters = initial_parameters(spec, recipe.initialisation, cell.seed)
 
-    def build(parameters: Any = parameters) -> Model[Any]:
+    def build(spec: ModelSpec = spec) -> Model[Any]:
         return backend.build(
             spec, recipe.train, parameters,
             precision=cell.precision, device=cell.device, seed=cell.seed, options=cell.backend_options,
         )  # fmt: skip
 
-    def build_reference(parameters: Any = parameters) -> Model[Any]:
+    def build_reference(parameters: Any = parameters, spec: ModelSpec = spec) -> Model[Any]:
         reference = plugins.backend(REFERENCE).load()
         if (refusal := reference.refuses(spec, recipe.train, "float64", "cpu")) is not None:
             raise Unsupported(f"the reference cannot check it: {refusal}")
@@ -109,7 +111,12 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
 
     with session.phase("check"):
         rows = epoch[[step % len(epoch) for step in range(agreement.STEPS)]]
-        found = agreement.compare_fresh(build, build_reference, spec, cell.precision, x, y, rows)
+        # Which elements are dropped is the framework's own choice, so what trains is compared without dropout. That
+        # it is absent from evaluation is seen after training.
+        dropless = msgspec.structs.replace(spec, dropout=0.0)
+        found = agreement.compare_fresh(
+            lambda: build(dropless), lambda: build_reference(spec=dropless), dropless, cell.precision, x, y, rows
+        )
         _require_agreement(found, session)
 
     machine.forget_peak()

@@ -50,6 +50,19 @@ def parameter_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def statistics_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """What a model keeps beside its parameters, by canonical name: batch norm's running ``mean``, ``variance``.
+
+    They are of shape `(D*H,)`, move with decay 0.9 towards each batch's mean and biased variance, and are not trained.
+    """
+    return {f"batch_norm.{name}": (spec.readout_size,) for name in ("mean", "variance") if spec.batch_norm}
+
+
+def state_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """Everything that decides what a model infers: its parameters, then its statistics."""
+    return parameter_shapes(spec) | statistics_shapes(spec)
+
+
 def parameter_count(spec: ModelSpec) -> int:
     """Trained numbers in the canonical model; for an LSTM layer and direction ``4 * (H * (H + I) + H)``."""
     return sum(prod(shape) for shape in parameter_shapes(spec).values())
@@ -80,7 +93,7 @@ def initial_parameters(spec: ModelSpec, scheme: Initialisation, seed: int) -> di
             whose last bits vary between builds.
 
     Returns:
-        float64 arrays by canonical name, in canonical order.
+        float64 arrays by canonical name, in canonical order; statistics, where the spec has any, come last.
     """
     import numpy as np
 
@@ -88,7 +101,7 @@ def initial_parameters(spec: ModelSpec, scheme: Initialisation, seed: int) -> di
         generator = named_generator(seed, "parameters", name)
         owner, kind = name.rsplit(".", 1)
         if owner == "batch_norm":
-            return np.full(shape, 1.0 if kind == "weight" else 0.0)
+            return np.full(shape, 1.0 if kind in ("weight", "variance") else 0.0)
         hidden = spec.readout_size if owner == "head" else spec.hidden_sizes[int(owner.split(".")[1])]
         if scheme == "uniform":
             bound = 1 / sqrt(hidden)
@@ -106,4 +119,4 @@ def initial_parameters(spec: ModelSpec, scheme: Initialisation, seed: int) -> di
 
     if scheme not in ("uniform", "glorot"):
         raise InvalidSpec(f"initialisation must be uniform or glorot; got {scheme!r}")
-    return {name: draw(name, shape) for name, shape in parameter_shapes(spec).items()}
+    return {name: draw(name, shape) for name, shape in state_shapes(spec).items()}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conformance import build, data_for
-from lstm_bench import ModelSpec, TrainSpec
+from lstm_bench import ModelSpec, TrainSpec, parameter_shapes
 from lstm_bench.agreement import (
     TOLERANCES,
     InvalidOutput,
@@ -48,10 +48,10 @@ def test_what_cannot_be_compared_is_named(array, says):
 
 def test_missing_and_superfluous_names_are_named():
     good = initial_parameters(SPEC, "uniform", 0)
-    assert expect_parameters("gradients", good, SPEC) is good
+    assert expect_parameters("gradients", good, parameter_shapes(SPEC)) is good
     renamed = {("dense.weight" if name == "head.weight" else name): array for name, array in good.items()}
     with pytest.raises(InvalidOutput, match=r"dense\.weight, head\.weight"):
-        expect_parameters("gradients", renamed, SPEC)
+        expect_parameters("gradients", renamed, parameter_shapes(SPEC))
 
 
 def test_the_shape_of_logits_follows_the_readout():

@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, parameter_shapes
+from lstm_bench import (
+    Backend,
+    Model,
+    ModelSpec,
+    Parameters,
+    Precision,
+    State,
+    TrainSpec,
+    parameter_shapes,
+    statistics_shapes,
+)
+from lstm_bench_numpy._batch_norm import BatchNorm
 from lstm_bench_numpy._gru import GRU
 from lstm_bench_numpy._lstm import LSTM
 from lstm_bench_numpy._recurrent import Array, Recurrent
@@ -34,10 +45,6 @@ class NumpyBackend(Backend):
     def refuses(self, spec: ModelSpec, train: TrainSpec, precision: Precision, device: str) -> str | None:
         if precision not in _DTYPES:
             return f"NumPy has no {precision}"
-        if spec.dropout:
-            return "the numpy backend has no dropout yet"
-        if spec.batch_norm:
-            return "the numpy backend has no batch normalisation yet"
         return None
 
     def build(
@@ -51,7 +58,7 @@ class NumpyBackend(Backend):
         seed: int,
         options: Mapping[str, str],
     ) -> Model[NDArray[Any]]:
-        return NumpyModel(spec, train, parameters, _DTYPES[precision])
+        return NumpyModel(spec, train, parameters, _DTYPES[precision], seed)
 
 
 class NumpyModel(Model[NDArray[Any]]):
@@ -62,16 +69,24 @@ class NumpyModel(Model[NDArray[Any]]):
         train: loss and optimizer.
         parameters: initial values by canonical name.
         dtype: what to compute in.
+        seed: of the dropout masks.
     """
 
-    def __init__(self, spec: ModelSpec, train: TrainSpec, parameters: Parameters, dtype: np.dtype[Any]) -> None:
-        self._spec, self._dtype = spec, dtype
+    def __init__(
+        self, spec: ModelSpec, train: TrainSpec, parameters: Parameters, dtype: np.dtype[Any], seed: int
+    ) -> None:
+        self._spec, self._dtype, self._generator = spec, dtype, np.random.default_rng(seed)
+        self._masks: list[Array] = []
         shapes = parameter_shapes(spec)
         size = sum(prod(shape) for shape in shapes.values())
         self._flat, self._flat_gradient = np.empty(size, dtype), np.zeros(size, dtype)
         self._named, self._gradient = _views(self._flat, shapes), _views(self._flat_gradient, shapes)
         for name, view in self._named.items():
             view[...] = parameters[name]
+        self._statistics: dict[str, Array] = {
+            name: np.array(parameters[name], dtype) for name in statistics_shapes(spec)
+        }
+        self._batch_norm = BatchNorm(self._below("batch_norm"), *self._statistics.values()) if spec.batch_norm else None
         self._layers = [
             [self._direction(f"layers.{layer}.{name}", reverse=name == "backward") for name in spec.directions]
             for layer in range(len(spec.hidden_sizes))
@@ -80,9 +95,12 @@ class NumpyModel(Model[NDArray[Any]]):
         self._optimizer = Optimizer(train, size, dtype)
 
     def _direction(self, prefix: str, *, reverse: bool) -> Recurrent[Any]:
+        return _CELLS[self._spec.cell](self._below(prefix), reverse=reverse)
+
+    def _below(self, prefix: str) -> dict[str, Array]:
+        """The parameters whose names begin with ``prefix`` and a dot, by what follows."""
         own = f"{prefix}."
-        mine = {name.removeprefix(own): view for name, view in self._named.items() if name.startswith(own)}
-        return _CELLS[self._spec.cell](mine, reverse=reverse)
+        return {name.removeprefix(own): view for name, view in self._named.items() if name.startswith(own)}
 
     def put(self, array: NDArray[Any]) -> NDArray[Any]:
         kind = self._dtype if np.issubdtype(array.dtype, np.floating) else np.int64
@@ -92,7 +110,8 @@ class NumpyModel(Model[NDArray[Any]]):
         return native.copy()
 
     def infer(self, x: NDArray[Any]) -> NDArray[Any]:
-        return self._head(self._readout(self._recur(x)))
+        readout = self._readout(self._recur(x))
+        return self._head(readout if self._batch_norm is None else self._batch_norm.infer(readout))
 
     def train(self, x: NDArray[Any], y: NDArray[Any], order: NDArray[Any]) -> NDArray[Any]:
         losses = np.empty(len(order), self._dtype)
@@ -101,12 +120,12 @@ class NumpyModel(Model[NDArray[Any]]):
         in_order = np.array_equal(order, begins[:, None] + np.arange(size))
         for step, (begin, rows) in enumerate(zip(begins.tolist(), order, strict=True)):
             batch = slice(begin, begin + size) if in_order else rows
-            losses[step] = self._backpropagate(x[batch], y[batch])
+            losses[step] = self._backpropagate(x[batch], y[batch], remember=True)
             self._optimizer.step(self._flat, self._flat_gradient)
         return losses
 
     def gradients(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, Parameters]:
-        loss = self._backpropagate(x, y)
+        loss = self._backpropagate(x, y, remember=False)
         return loss, {name: view.copy() for name, view in self._gradient.items()}
 
     def states(self, x: NDArray[Any], initial: State | None = None) -> tuple[NDArray[Any], State]:
@@ -117,7 +136,7 @@ class NumpyModel(Model[NDArray[Any]]):
         return outputs.swapaxes(0, 1).copy(), State(*zip(*stacked, strict=True))
 
     def parameters(self) -> Parameters:
-        return {name: view.copy() for name, view in self._named.items()}
+        return {name: array.copy() for name, array in (self._named | self._statistics).items()}
 
     def kernel_path(self, x: NDArray[Any]) -> str:
         from threadpoolctl import threadpool_info
@@ -126,8 +145,8 @@ class NumpyModel(Model[NDArray[Any]]):
         names = {f"{info['internal_api']} {info.get('architecture', '')}".strip() for info in loaded}
         return "numpy loop over time, matmul by " + (", ".join(sorted(names)) or "an unknown BLAS")
 
-    def _recur(self, x: NDArray[Any], initial: State | None = None) -> Array:
-        """The top layer's outputs `(T, B, D*H)` from ``x`` `(B, T, I)`."""
+    def _recur(self, x: NDArray[Any], initial: State | None = None, *, training: bool = False) -> Array:
+        """The top layer's outputs `(T, B, D*H)` from ``x`` `(B, T, I)`; in training with dropout between the layers."""
         outputs = np.ascontiguousarray(x.swapaxes(0, 1))
         for index, layer in enumerate(self._layers):
             halves = []
@@ -135,7 +154,16 @@ class NumpyModel(Model[NDArray[Any]]):
                 begin = None if initial is None else [part[index][d] for part in (initial.hidden, initial.cell) if part]
                 halves.append(direction.forward(outputs, begin))
             outputs = halves[0] if len(halves) == 1 else np.concatenate(halves, axis=-1)
+            if training and self._spec.dropout and index < len(self._layers) - 1:
+                outputs = outputs * self._draw_mask(index, outputs.shape)
         return outputs
+
+    def _draw_mask(self, layer: int, shape: tuple[int, ...]) -> Array:
+        """What a layer's outputs are multiplied by: 0 where dropped, else what keeps their expectation."""
+        keep = 1 - self._spec.dropout
+        del self._masks[layer:]
+        self._masks.append((self._generator.random(shape) < keep).astype(self._dtype) / self._dtype.type(keep))
+        return self._masks[layer]
 
     def _readout(self, outputs: Array) -> Array:
         if self._spec.readout == "all":
@@ -149,16 +177,22 @@ class NumpyModel(Model[NDArray[Any]]):
             logits += self._named["head.bias"]
         return logits
 
-    def _backpropagate(self, x: NDArray[Any], y: NDArray[Any]) -> float:
-        """The loss of one batch; leaves its gradient in the gradient vector."""
-        readout = self._readout(self._recur(x))
+    def _backpropagate(self, x: NDArray[Any], y: NDArray[Any], *, remember: bool) -> float:
+        """The loss of one batch; leaves its gradient in the gradient vector, and statistics if they are to remember."""
+        readout = self._readout(self._recur(x, training=True))
+        if self._batch_norm is not None:
+            readout = self._batch_norm.forward(readout, remember=remember)
         loss, d_logits = self._loss(self._head(readout), y)
 
         rows, features = d_logits.reshape(-1, self._spec.output_size), self._spec.readout_size
         np.matmul(rows.T, readout.reshape(-1, features), out=self._gradient["head.weight"])
         if self._spec.bias:
             self._gradient["head.bias"][...] = rows.sum(axis=0)
-        d_readout = d_logits @ self._named["head.weight"]
+        d_readout: Array = d_logits @ self._named["head.weight"]
+        if self._batch_norm is not None:
+            gradients, d_readout = self._batch_norm.backward(d_readout)
+            for name, gradient in gradients.items():
+                self._gradient[f"batch_norm.{name}"][...] = gradient
 
         d_outputs: Array | None = d_readout.swapaxes(0, 1) if self._spec.readout == "all" else None  # (T, B, D*H)
         d_final = d_readout if self._spec.readout == "last" else None  # (B, D*H)
@@ -174,6 +208,8 @@ class NumpyModel(Model[NDArray[Any]]):
                 for name, gradient in gradients.items():
                     self._gradient[f"layers.{index}.{self._spec.directions[d]}.{name}"][...] = gradient
                 d_below = d_x if d_below is None or d_x is None else d_below + d_x
+            if d_below is not None and self._spec.dropout:
+                d_below = d_below * self._masks[index - 1]
             d_outputs, d_final = d_below, None
         return loss
 

@@ -43,10 +43,6 @@ class TorchBackend(Backend):
             device.startswith("cuda") and torch.cuda.get_device_capability(device) >= (8, 0)
         ):
             return "tf32 needs an NVIDIA GPU of the Ampere generation or later"
-        if spec.dropout:
-            return "the torch backend has no dropout yet"
-        if spec.batch_norm:
-            return "the torch backend has no batch normalisation yet"
         return None
 
     def build(
@@ -94,7 +90,7 @@ class Network:
         self.stacks = [
             _CELLS[spec.cell](
                 spec.layer_input_size(first), size, length, bias=spec.bias, bidirectional=spec.bidirectional,
-                batch_first=True, device=device, dtype=dtype,
+                batch_first=True, dropout=spec.dropout if length > 1 else 0.0, device=device, dtype=dtype,
             )
             for (size, length), first in zip(runs, firsts, strict=True)
         ]  # fmt: skip
@@ -103,6 +99,8 @@ class Network:
             for name, parameter in stack.named_parameters():
                 if "bias_hh" in name:
                     nn.init.zeros_(parameter).requires_grad_(spec.cell == "gru")
+        self.batch_norm = BatchNorm(spec.readout_size, device, dtype) if spec.batch_norm else None
+        self._dropout, self._training = spec.dropout, True  # as modules begin
         owners = dict(self._owners(firsts))
         self._owned = {name: owners[name] for name in parameter_shapes(spec)}
         self.weights = list(self._owned.values())
@@ -133,23 +131,45 @@ class Network:
                     if self.spec.bias:
                         yield f"{prefix}.bias", getattr(stack, f"bias_ih_l{n}{suffix}")
                         yield f"{prefix}.bias_hn", getattr(stack, f"bias_hh_l{n}{suffix}")
+        if self.batch_norm is not None:
+            yield "batch_norm.weight", self.batch_norm.weight
+            yield "batch_norm.bias", self.batch_norm.bias
         for name, parameter in self.head.named_parameters():
             yield f"head.{name}", parameter
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Logits `(B, O)` or `(B, T, O)` from ``x`` `(B, T, I)`."""
-        for stack in self.stacks:
+    def __call__(self, x: Tensor, *, training: bool = False, remember: bool = False) -> Tensor:
+        """Logits `(B, O)` or `(B, T, O)` from ``x`` `(B, T, I)`.
+
+        Args:
+            x: sequences.
+            training: whether to drop elements, and to normalise by the batch's own statistics.
+            remember: whether to take these into the running ones.
+        """
+        if self._dropout and training != self._training:
+            self._set_mode(training)
+        for n, stack in enumerate(self.stacks):
+            if n and training and self._dropout:
+                x = functional.dropout(x, self._dropout)
             x, h = stack(x)
-        if self._reads_all:
-            return self.head(x)
-        if self._has_c:
-            h, _ = h
-        return self.head(torch.cat((h[-2], h[-1]), dim=-1) if self._bidirectional else h[-1])
+        if not self._reads_all:
+            if self._has_c:
+                h, _ = h
+            x = torch.cat((h[-2], h[-1]), dim=-1) if self._bidirectional else h[-1]
+        if self.batch_norm is not None:
+            x = self.batch_norm(x, training=training, remember=remember)
+        return self.head(x)
+
+    def _set_mode(self, training: bool) -> None:
+        for stack in self.stacks:
+            stack.train(training)
+        self._training = training
 
     def states(self, x: Tensor, initial: State | None) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """The top layer's outputs `(B, T, D*H)`, and for each layer the final h, and c if there is one, `(D, B, H)`."""
         hidden: list[Tensor] = []
         cell: list[Tensor] = []
+        if self._dropout and self._training:
+            self._set_mode(training=False)
         for stack in self.stacks:
             begin = None
             if initial is not None:
@@ -166,6 +186,32 @@ class Network:
         return x, hidden, cell
 
 
+class BatchNorm:
+    """torch's batch normalisation, with running statistics of our own: torch's running variance is unbiased."""
+
+    def __init__(self, size: int, device: torch.device, dtype: torch.dtype) -> None:
+        self.weight, self.bias = (nn.Parameter(torch.empty(size, device=device, dtype=dtype)) for _ in range(2))
+        # Four tensors and no slices of one: autograd would take a change to one for a change to all. Zeros, since torch
+        # multiplies the old by zero where it is to be forgotten, and nothing times zero makes a NaN go away.
+        self.mean, self.variance, self._batch_mean, self._batch_variance = (
+            torch.zeros(size, device=device, dtype=dtype) for _ in range(4)
+        )
+
+    def __call__(self, x: Tensor, *, training: bool, remember: bool) -> Tensor:
+        """Normalise `(..., R)` over all axes but the last."""
+        rows = x.flatten(0, -2)
+        if not training:
+            return functional.batch_norm(rows, self.mean, self.variance, self.weight, self.bias, eps=1e-5).view_as(x)
+        # With a momentum of 1 torch leaves the batch's mean and unbiased variance in what it takes for running ones.
+        normal = functional.batch_norm(
+            rows, self._batch_mean, self._batch_variance, self.weight, self.bias, training=True, momentum=1.0, eps=1e-5
+        )
+        if remember:
+            self.mean.lerp_(self._batch_mean, 0.1)
+            self.variance.lerp_(self._batch_variance * ((len(rows) - 1) / len(rows)), 0.1)
+        return normal.view_as(x)
+
+
 class TorchModel(Model[Tensor]):
     """A ``Network`` with its optimizer on one device."""
 
@@ -175,12 +221,18 @@ class TorchModel(Model[Tensor]):
         self._dtype, self._device = dtype, device
         self._network = Network(spec, device, dtype)
         with torch.no_grad():
-            for name, parameter in self._network.pick(self._network.weights).items():
-                parameter.copy_(torch.from_numpy(np.ascontiguousarray(parameters[name])))
+            for name, part in self._state().items():
+                part.copy_(torch.from_numpy(np.ascontiguousarray(parameters[name])))
         for stack in self._network.stacks:
             stack.flatten_parameters()
         self._loss = functional.mse_loss if train.loss == "mse" else self._cross_entropy
         self._step = optimizer_step(train, self._network.weights)
+
+    def _state(self) -> dict[str, Tensor]:
+        """Parameters and statistics by canonical name; views."""
+        norm = self._network.batch_norm
+        statistics = {} if norm is None else {"batch_norm.mean": norm.mean, "batch_norm.variance": norm.variance}
+        return self._network.pick(self._network.weights) | statistics
 
     @staticmethod
     def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -200,13 +252,13 @@ class TorchModel(Model[Tensor]):
     def train(self, x: Tensor, y: Tensor, order: Tensor) -> Tensor:
         losses = []
         for x_batch, y_batch in _batches(x, y, order):
-            loss = self._loss(self._network(x_batch), y_batch)
+            loss = self._loss(self._network(x_batch, training=True, remember=True), y_batch)
             self._step(self._network.gradients(loss))
             losses.append(loss.detach())
         return torch.stack(losses)
 
     def gradients(self, x: Tensor, y: Tensor) -> tuple[float, Parameters]:
-        loss = self._loss(self._network(x), y)
+        loss = self._loss(self._network(x, training=True), y)
         gradients = self._network.pick(self._network.gradients(loss))
         return loss.item(), {name: self.get(gradient) for name, gradient in gradients.items()}
 
@@ -216,11 +268,13 @@ class TorchModel(Model[Tensor]):
         return self.get(outputs), State(tuple(map(self.get, hidden)), tuple(map(self.get, cell)))
 
     def parameters(self) -> Parameters:
-        return {name: self.get(part) for name, part in self._network.pick(self._network.weights).items()}
+        return {name: self.get(part) for name, part in self._state().items()}
 
     def native_parameter_count(self) -> int | None:
         modules = (*self._network.stacks, self._network.head)
-        return sum(parameter.numel() for module in modules for parameter in module.parameters())
+        norm = self._network.batch_norm
+        normalising = 0 if norm is None else norm.weight.numel() + norm.bias.numel()
+        return normalising + sum(parameter.numel() for module in modules for parameter in module.parameters())
 
     def synchronize(self) -> None:
         if self._device.type == "cuda":

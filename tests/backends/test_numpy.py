@@ -73,8 +73,10 @@ def test_outputs_and_states_are_those_of_the_equations(direction):
         *product(["gru", "rnn"], [(2, 3)], [False, True], [True, False], ["last", "all"], ["mse"]),
     ],
 )
-def test_every_gradient_is_that_of_central_differences(cell, sizes, bidirectional, bias, readout, loss):
-    spec = spec_of(cell=cell, hidden_sizes=sizes, bidirectional=bidirectional, bias=bias, readout=readout)
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_every_gradient_is_that_of_central_differences(cell, sizes, bidirectional, bias, readout, loss, batch_norm):
+    layers = {"cell": cell, "hidden_sizes": sizes, "bidirectional": bidirectional}
+    spec = spec_of(**layers, bias=bias, readout=readout, batch_norm=batch_norm)
     train = train_of(loss=loss)
     x, y, _ = data_for(spec, train)
     x, y = x[:3], y[:3]
@@ -82,22 +84,23 @@ def test_every_gradient_is_that_of_central_differences(cell, sizes, bidirectiona
 
     def loss_at(parameters) -> float:
         model = NumpyBackend().build(spec, train, parameters, precision="float64", device="cpu", seed=0, options={})
-        logits = model.infer(x)
-        return LOSSES[loss](logits, y)[0]
+        return model.gradients(x, y)[0]
 
     model = NumpyBackend().build(spec, train, start, precision="float64", device="cpu", seed=0, options={})
     value, gradients = model.gradients(x, y)
-    assert value == pytest.approx(loss_at(start), rel=1e-14)
+    if not batch_norm:  # which trains on other numbers than it infers with
+        assert value == pytest.approx(LOSSES[loss](model.infer(x), y)[0], rel=1e-14)
+    step = 1e-4 if batch_norm else 1e-3  # normalising three sequences bends the loss a lot
     for name, gradient in gradients.items():
         numeric = np.empty_like(gradient)
         for at in np.ndindex(gradient.shape):
             values = []
-            for step in (1e-3, -1e-3, 2e-3, -2e-3):
+            for times in (1, -1, 2, -2):
                 moved = start | {name: start[name].copy()}
-                moved[name][at] += step
+                moved[name][at] += times * step
                 values.append(loss_at(moved))
             # the central difference of fourth order, whose rounding is far below what is asked
-            numeric[at] = (8 * (values[0] - values[1]) - (values[2] - values[3])) / 12e-3
+            numeric[at] = (8 * (values[0] - values[1]) - (values[2] - values[3])) / (12 * step)
         error = np.linalg.norm(gradient - numeric) / np.linalg.norm(numeric)
         assert error < 1e-7, f"{name}: {error:.1e}"
 
@@ -128,7 +131,7 @@ def test_the_gradient_of_the_input_is_that_of_central_differences(cell, reverse)
 
 
 @settings(max_examples=40)
-@given(spec=model_specs, train=train_specs)
+@given(spec=model_specs(batch_norm=False), train=train_specs)
 def test_float32_agrees_with_float64(spec, train):
     assert disagreements(NumpyBackend(), spec, train, "float32") == []
 
@@ -202,6 +205,18 @@ def test_optimizers_follow_their_formulas(train, expected):
     assert seen == pytest.approx(expected, rel=1e-7)
 
 
+def test_running_statistics_move_a_tenth_of_the_way_to_the_biased_ones_of_each_batch():
+    spec, train = spec_of(batch_norm=True), train_of()
+    x, y, _ = data_for(spec, train)
+    model = build(NumpyBackend(), spec, train, "float64")
+    readout = model.states(x[:4])[1].hidden[0][0]
+    model.gradients(x[:4], y[:4])
+    assert (model.parameters()["batch_norm.mean"] == 0).all(), "gradients changes nothing"
+    model.train(x, y, np.arange(4)[None])
+    np.testing.assert_allclose(model.parameters()["batch_norm.mean"], 0.1 * readout.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(model.parameters()["batch_norm.variance"], 0.9 + 0.1 * readout.var(axis=0), rtol=1e-12)
+
+
 def test_losses_are_means_over_all_that_is_predicted():
     logits = np.array([[[0.0, 0.0]], [[2.0, 0.0]]])
     assert LOSSES["mse"](logits, np.zeros_like(logits))[0] == pytest.approx(1.0)
@@ -219,8 +234,6 @@ def test_cross_entropy_survives_large_logits():
 @pytest.mark.parametrize(
     ("changes", "precision", "reason"),
     [
-        ({"dropout": 0.5}, "float32", "dropout"),
-        ({"batch_norm": True}, "float32", "batch normalisation"),
         ({}, "bfloat16", "bfloat16"),
         ({}, "tf32", "tf32"),
     ],

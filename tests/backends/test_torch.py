@@ -20,11 +20,25 @@ ADAM = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=1)
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device on this machine")
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32"])
+@settings(max_examples=80)
+@given(spec=model_specs(batch_norm=True), train=train_specs)
+def test_it_agrees_with_the_reference_in_float64(spec, train):
+    assert disagreements(TorchBackend(), spec, train, "float64") == []
+
+
 @settings(max_examples=40)
-@given(spec=model_specs, train=train_specs)
-def test_it_agrees_with_the_reference(precision, spec, train):
-    assert disagreements(TorchBackend(), spec, train, precision) == []
+@given(spec=model_specs(batch_norm=False), train=train_specs)
+def test_it_agrees_with_the_reference_in_float32(spec, train):
+    assert disagreements(TorchBackend(), spec, train, "float32") == []
+
+
+@pytest.mark.parametrize("readout", ["last", "all"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_it_agrees_with_the_reference_in_float32_where_there_is_something_to_normalise(cell, readout):
+    shape = {"input_size": 8, "hidden_sizes": (16,), "output_size": 4}
+    spec = ModelSpec(**shape, cell=cell, readout=readout, batch_norm=True)
+    train = TrainSpec(loss="mse", optimizer="sgd", learning_rate=1e-3, batch_size=4)
+    assert disagreements(TorchBackend(), spec, train, "float32") == []
 
 
 @pytest.mark.parametrize(("precision", "forward", "backward"), [("float32", 1e-5, 1e-4), ("float64", 1e-12, 1e-10)])
@@ -96,8 +110,6 @@ def test_the_initial_parameters_are_copied():
 @pytest.mark.parametrize(
     ("changes", "precision", "reason"),
     [
-        ({"dropout": 0.5}, "float32", "dropout"),
-        ({"batch_norm": True}, "float32", "batch normalisation"),
         ({}, "bfloat16", "bfloat16"),
         ({}, "tf32", "NVIDIA"),
     ],

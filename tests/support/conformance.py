@@ -16,16 +16,26 @@ COUNT, STEPS, BATCH, TIME = 12, 20, 4, 7
 
 sizes = st.integers(1, 6)
 
-model_specs = st.builds(
-    ModelSpec,
-    input_size=sizes,
-    hidden_sizes=st.lists(sizes, min_size=1, max_size=3).map(tuple),
-    output_size=sizes,
-    cell=st.sampled_from(["lstm", "gru", "rnn"]),
-    bidirectional=st.booleans(),
-    bias=st.booleans(),
-    readout=st.sampled_from(["last", "all"]),
-)
+
+def model_specs(*, batch_norm: bool) -> st.SearchStrategy[ModelSpec]:
+    """Any model without dropout.
+
+    Args:
+        batch_norm: whether some have batch normalisation. Over four sequences and a handful of units it subtracts
+            nearly equal numbers, which can leave float32 few right digits; in float64 the formulas show all the same.
+    """
+    return st.builds(
+        ModelSpec,
+        input_size=sizes,
+        hidden_sizes=st.lists(sizes, min_size=1, max_size=3).map(tuple),
+        output_size=sizes,
+        cell=st.sampled_from(["lstm", "gru", "rnn"]),
+        bidirectional=st.booleans(),
+        bias=st.booleans(),
+        batch_norm=st.booleans() if batch_norm else st.just(False),
+        readout=st.sampled_from(["last", "all"]),
+    )
+
 
 train_specs = st.builds(
     lambda optimizer, momentum, **rest: TrainSpec(

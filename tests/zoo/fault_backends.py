@@ -197,7 +197,7 @@ class Faulty(NumpyBackend):
 
     def build(self, spec, train, parameters, *, precision, device, seed, options):
         self.at("build")
-        model = FaultyModel(spec, train, parameters, np.dtype(precision))
+        model = FaultyModel(spec, train, parameters, np.dtype(precision), seed)
         model.backend = self
         return model
 

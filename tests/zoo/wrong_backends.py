@@ -26,7 +26,7 @@ class Zoo(NumpyBackend):
         self._model = model
 
     def build(self, spec, train, parameters, *, precision, device, seed, options):
-        return self._model(spec, train, parameters, np.dtype(precision))
+        return self._model(spec, train, parameters, np.dtype(precision), seed)
 
 
 # --- right, so that the others are caught for a fault of their own and not for one that they have from these
@@ -54,8 +54,8 @@ class TextbookAdam(NumpyModel):
 
     epsilon, epsilon_in_root, corrected = 1e-8, 0.0, True
 
-    def __init__(self, spec, train, parameters, dtype):
-        super().__init__(spec, train, parameters, dtype)
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
         self._optimizer = _Adam(train, self._flat.size, dtype)
         self._optimizer.owner = self
 
@@ -74,8 +74,8 @@ class _Adam(Optimizer):
 
 
 class _Reloaded(NumpyModel):
-    def __init__(self, spec, train, parameters, dtype):
-        super().__init__(spec, train, {name: self.load(name, p) for name, p in parameters.items()}, dtype)
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, {name: self.load(name, p) for name, p in parameters.items()}, dtype, seed)
 
 
 class _Regated(_Reloaded):
@@ -158,7 +158,7 @@ class KeepsStateBetweenTrainingSteps(StepByStep):
         self._training = False
         return losses
 
-    def _recur(self, x, initial=None):
+    def _recur(self, x, initial=None, *, training=False):
         outputs = super()._recur(x, self._kept if self._training else initial)
         if self._training:
             h, c = self._layers[0][0].final()
@@ -238,8 +238,8 @@ class LeavesOutBiasCorrection(TextbookAdam):
 class SumsOverTheBatch(NumpyModel):
     """the gradient is that of the batch's sum"""
 
-    def _backpropagate(self, x, y):
-        loss = super()._backpropagate(x, y)
+    def _backpropagate(self, x, y, *, remember):
+        loss = super()._backpropagate(x, y, remember=remember)
         self._flat_gradient *= len(x)
         return loss
 
