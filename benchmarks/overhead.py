@@ -3,9 +3,10 @@
     python benchmarks/overhead.py                                  every backend, every shape
     python benchmarks/overhead.py --backend torch --shape flights
 
-Each round is a fresh process, started the way the harness starts its workers. In it, blocks of our steps and of the
-plain loop's alternate, ours first in every other pair, so that whatever disturbs the machine meets both. A round's
-ratio is the median over its pairs; shown are the median of the rounds and their range. Below 1, ours is faster.
+Each round is a fresh process with the thread variables that a worker gets, on all usable cores. In it, blocks of our
+steps and of the plain loop's alternate, ours first in every other pair, so that whatever disturbs the machine meets
+both. A round's ratio is the median over its pairs; shown are the median of the rounds and their range. Below 1, ours is
+faster.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ def one_round(backend: str, module: str, shape: Shape, pairs: int) -> dict[str, 
     return answer
 
 
-def in_fresh_process(arguments: list[str], backend: str, threads: int) -> dict[str, dict[str, float]]:
-    """Run one round in the environment of a worker."""
+def in_fresh_process(arguments: list[str], threads: int) -> dict[str, dict[str, float]]:
+    """Run one round with the thread variables of a worker."""
     from lstm_bench.machine import THREAD_VARIABLES
 
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"CUDA_VISIBLE_DEVICES": "-1"}
@@ -139,7 +140,7 @@ def main() -> None:
                 if module == "tutorial_torch" and name != "flights":
                     continue
                 command = [backend, module, "--shape", name, "--pairs", str(arguments.pairs)]
-                rounds = [in_fresh_process(command, backend, threads) for _ in range(arguments.rounds)]
+                rounds = [in_fresh_process(command, threads) for _ in range(arguments.rounds)]
                 for scope in ("train", "infer"):
                     ratios = sorted(r[scope]["ratio"] for r in rounds)
                     our_ms, plain_ms = (statistics.median(r[scope][k] for r in rounds) * 1e3 for k in ("ours", "plain"))

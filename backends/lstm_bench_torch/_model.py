@@ -1,4 +1,4 @@
-"""The model as a PyTorch user would write it, on nn.LSTM's fast path."""
+"""The model on PyTorch's own nn.LSTM, nn.GRU and nn.RNN, which choose oneDNN, cuDNN or a loop by themselves."""
 
 from __future__ import annotations
 
