@@ -1,7 +1,7 @@
 """What the harness costs: our models beside plain loops written with each framework alone.
 
     python benchmarks/overhead.py                                  every backend, every shape
-    python benchmarks/overhead.py --backend torch --shape flights
+    python benchmarks/overhead.py --backend torch --backend "keras[engine=jax]" --shape flights
 
 Each round is a fresh process with the thread variables that a worker gets, on all usable cores. In it, blocks of our
 steps and of the plain loop's alternate, ours first in every other pair, so that whatever disturbs the machine meets
@@ -23,9 +23,10 @@ from time import perf_counter
 
 import numpy as np
 
+from lstm_bench import BackendInfo
 from shapes import SHAPES, Shape
 
-PLAIN = {"numpy": ["plain_numpy"], "torch": ["plain_torch", "tutorial_torch"]}
+PLAIN = {"numpy": ["plain_numpy"], "torch": ["plain_torch", "tutorial_torch"], "jax": ["plain_jax"]}
 """Modules with a plain loop, for each backend."""
 
 BLOCK_SECONDS = 0.1
@@ -33,23 +34,29 @@ BLOCK_SECONDS = 0.1
 Steps = Callable[[int], object]
 
 
-def ours(backend_name: str, shape: Shape) -> tuple[Steps, Steps]:
+def selected(selector: str) -> tuple[BackendInfo, dict[str, str]]:
+    """A backend and its options, from ``keras[engine=jax]``."""
+    from lstm_bench.backend import resolve_options
+    from lstm_bench.plugins import load_plugins
+    from lstm_bench.selection import parse_selector
+
+    selection = parse_selector(selector)
+    info = load_plugins().backend(selection.name)
+    return info, resolve_options(info.options, selection.options, selector)
+
+
+def ours(selector: str, shape: Shape) -> tuple[Steps, Steps]:
     """Functions that train and infer for a number of steps, through the calls that the harness times."""
     from lstm_bench.parameters import initial_parameters
-    from lstm_bench.plugins import load_plugins
     from lstm_bench.spec import ModelSpec, TrainSpec
 
     spec = ModelSpec(input_size=shape.features, hidden_sizes=(shape.hidden,), output_size=shape.outputs)
     loss = "mse" if shape.outputs == 1 else "cross_entropy"
     train_spec = TrainSpec(loss=loss, optimizer="adam", learning_rate=1e-3, batch_size=shape.batch)
-    model = (
-        load_plugins()
-        .backend(backend_name)
-        .load()
-        .build(
-            spec, train_spec, initial_parameters(spec, "uniform", 0),
-            precision="float32", device="cpu", seed=0, options={},
-        )
+    info, options = selected(selector)
+    model = info.load().build(
+        spec, train_spec, initial_parameters(spec, "uniform", 0),
+        precision="float32", device="cpu", seed=0, options=options,
     )  # fmt: skip
     data, targets = shape.data()
     x, y = model.put(data), model.put(targets)
@@ -83,8 +90,10 @@ def one_round(backend: str, module: str, shape: Shape, pairs: int) -> dict[str, 
     our_scopes, plain_scopes = ours(backend, shape), importlib.import_module(module).build(shape)
     answer = {}
     for scope, our_run, plain_run in zip(("train", "infer"), our_scopes, plain_scopes, strict=True):
-        timed(our_run, 1), timed(plain_run, 1)
-        steps = max(1, round(BLOCK_SECONDS / min(timed(our_run, 3), timed(plain_run, 3))))
+        steps = 1
+        for _ in range(3):  # closer each time: what is done once per call weighs less in more steps
+            timed(our_run, steps), timed(plain_run, steps)  # whatever compiles for this number of steps
+            steps = max(1, round(BLOCK_SECONDS / min(timed(our_run, steps), timed(plain_run, steps))))
         for _ in range(5):
             timed(our_run, steps), timed(plain_run, steps)
         times: list[tuple[float, float]] = []
@@ -103,10 +112,12 @@ def one_round(backend: str, module: str, shape: Shape, pairs: int) -> dict[str, 
 
 
 def in_fresh_process(arguments: list[str], threads: int) -> dict[str, dict[str, float]]:
-    """Run one round with the thread variables of a worker."""
+    """Run one round with the variables of a worker."""
     from lstm_bench.machine import THREAD_VARIABLES
 
+    info, options = selected(arguments[0])
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"CUDA_VISIBLE_DEVICES": "-1"}
+    environment |= info.environ(options, threads, "cpu")
     done = subprocess.run(
         [sys.executable, __file__, "--one-round", *arguments], env=environment, stdout=subprocess.PIPE, check=True
     )

@@ -40,4 +40,5 @@ SHAPES = {
     "flights": Shape(batch=1, steps=12, features=1, hidden=100, outputs=1),
     "mnist-rows": Shape(batch=50, steps=28, features=28, hidden=75, outputs=10),
     "64x100x125": Shape(batch=64, steps=100, features=125, hidden=320, outputs=10),
+    "128x128x512": Shape(batch=128, steps=128, features=512, hidden=512, outputs=10),
 }

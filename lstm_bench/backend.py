@@ -141,8 +141,14 @@ class Backend(ABC):
             Unsupported: if only building could show that this cannot be had.
         """
 
-    def refuses(self, spec: ModelSpec, train: TrainSpec, precision: Precision, device: str) -> str | None:
+    def refuses(
+        self, spec: ModelSpec, train: TrainSpec, *, precision: Precision, device: str, options: Mapping[str, str]
+    ) -> str | None:
         """The reason why this cannot be built, in words for a table, or ``None`` if it can."""
+        return None
+
+    def compile_seconds(self) -> float | None:
+        """Seconds that this process has spent compiling until now; ``None`` if the framework does not tell."""
         return None
 
     def peak_device_memory(self, device: str) -> int | None:

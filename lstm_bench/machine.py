@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,11 +45,23 @@ def restrict_to(threads: int) -> None:
 
 
 def read_back_threads() -> Threads:
-    """Thread counts as the native libraries that are loaded by now report them."""
+    """Thread counts as the native libraries that are loaded by now report them, and as the system counts them."""
     from threadpoolctl import threadpool_info
 
     libraries = {f"{info['user_api']} {Path(info['filepath']).name}": info["num_threads"] for info in threadpool_info()}
-    return Threads(affinity=usable_cores(), libraries=dict(sorted(libraries.items())))
+    return Threads(affinity=usable_cores(), libraries=dict(sorted(libraries.items())), pools=_named_threads())
+
+
+def _named_threads() -> dict[str, int]:
+    """This process's threads that do not go by its own name, where the system tells (Linux)."""
+    names = []
+    with suppress(OSError):
+        own = Path("/proc/self/comm").read_text()
+        for task in Path("/proc/self/task").iterdir():
+            with suppress(OSError):  # it may end while we look
+                names.append((task / "comm").read_text())
+        names = [name.strip() for name in names if name != own]
+    return dict(sorted(Counter(names).items()))
 
 
 def resident_bytes() -> int:

@@ -69,7 +69,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         backend = plugins.backend(cell.backend).load()
     # Frameworks have classes of their own for versions that are strings and yet no plain ones.
     versions = {str(name): str(version) for name, version in backend.versions().items()}
-    session.found(versions=versions, threads=machine.read_back_threads())
+    session.found(versions=versions)
     after_import = machine.resident_bytes()
     session.found(device_name=_require_support(backend, job))
 
@@ -90,11 +90,10 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
 
     def build_reference(parameters: Any = parameters, spec: ModelSpec = spec) -> Model[Any]:
         reference = plugins.backend(REFERENCE).load()
-        if (refusal := reference.refuses(spec, recipe.train, "float64", "cpu")) is not None:
+        in_float64: Any = {"precision": "float64", "device": "cpu", "options": {}}
+        if (refusal := reference.refuses(spec, recipe.train, **in_float64)) is not None:
             raise Unsupported(f"the reference cannot check it: {refusal}")
-        return reference.build(
-            spec, recipe.train, parameters, precision="float64", device="cpu", seed=cell.seed, options={}
-        )
+        return reference.build(spec, recipe.train, parameters, seed=cell.seed, **in_float64)
 
     with session.phase("build"):
         model = build()
@@ -108,6 +107,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
     with session.phase("first step"):  # the first in this process: whatever compiles, compiles here
         model.train(native_x, native_y, model.put(epoch[:1]))
         model.synchronize()
+    session.found(threads=machine.read_back_threads(), compile_seconds=backend.compile_seconds())
 
     with session.phase("check"):
         rows = epoch[[step % len(epoch) for step in range(agreement.STEPS)]]
@@ -158,7 +158,10 @@ def _require_support(backend: Backend, job: protocol.Job) -> str:
         raise Unsupported(
             f"{cell.backend} sees no device {cell.device!r} on this machine; it sees: {', '.join(devices)}"
         )
-    refusal = backend.refuses(cell.recipe.model, cell.recipe.train, cell.precision, cell.device)
+    refusal = backend.refuses(
+        cell.recipe.model, cell.recipe.train,
+        precision=cell.precision, device=cell.device, options=cell.backend_options,
+    )  # fmt: skip
     if refusal is not None:
         raise Unsupported(refusal)
     return str(devices[cell.device])

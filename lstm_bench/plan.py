@@ -71,6 +71,8 @@ def plan_cells(
             threads=threads,
             seed=seed,
             effort=effort,
+            task_defaults=resolve_options(task.options, {}, task.name),
+            backend_defaults=resolve_options(info.options, {}, info.name),
         )
         for (task, task_options, recipe), device, precision, (info, backend_options) in product(
             recipes, full_devices, precisions, chosen

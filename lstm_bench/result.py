@@ -75,6 +75,8 @@ class Cell(Record, frozen=True):
         threads: processor threads that the worker may use.
         seed: of weights, order and data.
         effort: how long to measure.
+        task_defaults: what the task's options are when nothing is said; names leave these out.
+        backend_defaults: likewise of the backend.
     """
 
     task: str
@@ -88,6 +90,8 @@ class Cell(Record, frozen=True):
     threads: int
     seed: int
     effort: Effort
+    task_defaults: dict[str, str] = {}
+    backend_defaults: dict[str, str] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -97,12 +101,12 @@ class Cell(Record, frozen=True):
     @property
     def task_selector(self) -> str:
         """The task as a user would write it: ``flights:tutorial``, ``copy:default[delay=50]``."""
-        return f"{self.task}:{self.recipe.name}" + write_options(self.task_options)
+        return f"{self.task}:{self.recipe.name}" + write_options(self.task_options, self.task_defaults)
 
     @property
     def backend_selector(self) -> str:
         """The backend as a user would write it: ``torch``, ``keras[engine=jax]``."""
-        return self.backend + write_options(self.backend_options)
+        return self.backend + write_options(self.backend_options, self.backend_defaults)
 
     @property
     def name(self) -> str:
@@ -115,9 +119,10 @@ class Cell(Record, frozen=True):
         return parameter_count(self.recipe.model)
 
 
-def write_options(options: dict[str, str]) -> str:
-    """``[delay=50,symbols=5]``, or nothing for no options."""
-    return "[" + ",".join(f"{name}={value}" for name, value in options.items()) + "]" if options else ""
+def write_options(options: dict[str, str], defaults: dict[str, str]) -> str:
+    """``[delay=50,symbols=5]`` for those that are not the defaults, or nothing if there are none."""
+    shown = [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
+    return f"[{','.join(shown)}]" if shown else ""
 
 
 class Machine(Record, frozen=True):
@@ -139,15 +144,17 @@ class Machine(Record, frozen=True):
 
 
 class Threads(Record, frozen=True):
-    """Thread counts as read back in the worker after its framework was imported.
+    """Thread counts as read back in the worker, after its first training step.
 
     Attributes:
         affinity: processors that the worker may run on.
-        libraries: threads of each native library, by its name.
+        libraries: threads that each native library says it uses, by its name.
+        pools: threads that there are, by the name that a framework gave them, such as ``tf_XLAEigen``.
     """
 
     affinity: int
     libraries: dict[str, int]
+    pools: dict[str, int] = {}
 
 
 class Agreement(Record, frozen=True):
@@ -271,6 +278,7 @@ class Findings(Record, frozen=True):
         judgement: the task's verdict on the trained model.
         timings: by scope.
         memory: of the worker.
+        compile_seconds: how much of the first step went into compiling; ``null`` if the framework does not tell.
         kernel_path: what really computed the inference, where the backend can tell.
     """
 
@@ -285,6 +293,7 @@ class Findings(Record, frozen=True):
     judgement: Judgement | None = None
     timings: dict[Scope, Timing] = {}
     memory: Memory | None = None
+    compile_seconds: float | None = None
     kernel_path: str = ""
 
 

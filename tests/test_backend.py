@@ -97,7 +97,7 @@ def test_what_breaks_a_promise_says_at_construction_which_methods_are_missing(ki
 
 def test_the_promised_methods_are_enough_and_the_rest_has_a_meaning():
     backend = type("Least", (Backend,), dict.fromkeys(("versions", "devices", "build"), lambda self: None))()
-    assert backend.refuses(None, None, "float32", "cpu") is None
+    assert backend.refuses(None, None, precision="float32", device="cpu", options={}) is None
     assert backend.peak_device_memory("cpu") is None
     methods = ("put", "get", "infer", "train", "gradients", "states", "parameters")
     model = type("Least", (Model,), dict.fromkeys(methods, lambda self: None))()

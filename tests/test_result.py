@@ -94,6 +94,13 @@ def test_selectors_are_what_a_user_would_write(options, task, backend):
     assert cell.name == f"{backend} on {task} (cpu, float32)"
 
 
+def test_names_leave_out_what_is_usual():
+    options = {"engine": "jax", "jit": "auto"}
+    cell = a_cell(backend="keras", backend_options=options, backend_defaults={"engine": "tensorflow", "jit": "auto"})
+    assert cell.backend_selector == "keras[engine=jax]"
+    assert a_cell(backend="keras", backend_options=options, backend_defaults=options).backend_selector == "keras"
+
+
 def test_a_cell_counts_the_parameters_of_its_model():
     assert a_cell().parameter_count == 40_901
 

@@ -42,7 +42,9 @@ class NumpyBackend(Backend):
     def devices(self) -> Mapping[str, str]:
         return {"cpu": ""}
 
-    def refuses(self, spec: ModelSpec, train: TrainSpec, precision: Precision, device: str) -> str | None:
+    def refuses(
+        self, spec: ModelSpec, train: TrainSpec, *, precision: Precision, device: str, options: Mapping[str, str]
+    ) -> str | None:
         if precision not in _DTYPES:
             return f"NumPy has no {precision}"
         return None

@@ -36,7 +36,9 @@ class TorchBackend(Backend):
     def devices(self) -> Mapping[str, str]:
         return {"cpu": ""} | {f"cuda:{n}": torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())}
 
-    def refuses(self, spec: ModelSpec, train: TrainSpec, precision: Precision, device: str) -> str | None:
+    def refuses(
+        self, spec: ModelSpec, train: TrainSpec, *, precision: Precision, device: str, options: Mapping[str, str]
+    ) -> str | None:
         if precision not in _DTYPES:
             return f"the torch backend has no {precision} yet"
         if precision == "tf32" and not (

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lstm_bench import ModelSpec, TrainSpec
+from lstm_bench.backend import resolve_options
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import load_plugins
 
@@ -18,7 +19,7 @@ backends = pytest.mark.parametrize(
     "name",
     [
         pytest.param(name, marks=pytest.mark.skipif(find_spec(name) is None, reason=f"{name} is not installed"))
-        for name in ("numpy", "torch")
+        for name in ("numpy", "torch", "jax")
     ],
 )
 sizes = pytest.mark.parametrize("hidden_sizes", [(6, 6), (6, 5)], ids=["one size", "two sizes"])
@@ -27,8 +28,9 @@ sizes = pytest.mark.parametrize("hidden_sizes", [(6, 6), (6, 5)], ids=["one size
 def build(name, seed=0, **changes):
     spec = ModelSpec(**{"input_size": 2, "hidden_sizes": (6, 6), "output_size": 1} | changes)
     parameters = initial_parameters(spec, "uniform", 1)
-    backend = load_plugins().backend(name).load()
-    return backend.build(spec, TRAIN, parameters, precision="float64", device="cpu", seed=seed, options={})
+    info = load_plugins().backend(name)
+    options = resolve_options(info.options, {}, name)
+    return info.load().build(spec, TRAIN, parameters, precision="float64", device="cpu", seed=seed, options=options)
 
 
 def first_column_of_masks(name, hidden_sizes, steps):

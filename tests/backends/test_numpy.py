@@ -239,8 +239,10 @@ def test_cross_entropy_survives_large_logits():
     ],
 )
 def test_what_it_cannot_do_it_refuses_with_the_reason(changes, precision, reason):
-    assert reason in (NumpyBackend().refuses(spec_of(**changes), train_of(), precision, "cpu") or "")
-    assert NumpyBackend().refuses(spec_of(), train_of(), "float64", "cpu") is None
+    assert reason in (
+        NumpyBackend().refuses(spec_of(**changes), train_of(), precision=precision, device="cpu", options={}) or ""
+    )
+    assert NumpyBackend().refuses(spec_of(), train_of(), precision="float64", device="cpu", options={}) is None
 
 
 def test_it_says_which_blas_multiplies():

@@ -116,7 +116,7 @@ def test_the_initial_parameters_are_copied():
 )
 def test_what_it_cannot_do_it_refuses_with_the_reason(changes, precision, reason):
     spec = ModelSpec(**{"input_size": 1, "hidden_sizes": (4,), "output_size": 1} | changes)
-    assert reason in (TorchBackend().refuses(spec, ADAM, precision, "cpu") or "")
+    assert reason in (TorchBackend().refuses(spec, ADAM, precision=precision, device="cpu", options={}) or "")
 
 
 def test_it_names_its_libraries_and_devices():

@@ -74,7 +74,7 @@ def test_it_keeps_the_whole_contract_that_it_does_not_refuse(source):
     assert disagreements(backend, spec, train, "float64") == []
     assert disagreements(backend, spec, train, "float32") == []
     refused = ModelSpec(input_size=3, hidden_sizes=(5, 5), output_size=2)
-    assert "one LSTM layer" in backend.refuses(refused, train, "float32", "cpu")
+    assert "one LSTM layer" in backend.refuses(refused, train, precision="float32", device="cpu", options={})
     assert (
         np.dtype("float32")
         == backend.build(spec, train, _parameters(spec), precision="float32", device="cpu", seed=0, options={})

@@ -62,9 +62,9 @@ def data_for(spec: ModelSpec, train: TrainSpec, seed: int = 0):
     return x, y, order
 
 
-def build(backend: Backend, spec: ModelSpec, train: TrainSpec, precision: str, scheme: str = "uniform"):
+def build(backend: Backend, spec: ModelSpec, train: TrainSpec, precision: str, scheme: str = "uniform", **options: str):
     parameters = initial_parameters(spec, scheme, 1)
-    return backend.build(spec, train, parameters, precision=precision, device="cpu", seed=0, options={})
+    return backend.build(spec, train, parameters, precision=precision, device="cpu", seed=0, options=options)
 
 
 def quantities(model, spec: ModelSpec, train: TrainSpec) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -90,10 +90,10 @@ def quantities(model, spec: ModelSpec, train: TrainSpec) -> Iterator[tuple[str, 
     yield "update", "logits after training", model.get(model.infer(batch))
 
 
-def disagreements(backend: Backend, spec: ModelSpec, train: TrainSpec, precision: str) -> list[str]:
+def disagreements(backend: Backend, spec: ModelSpec, train: TrainSpec, precision: str, **options: str) -> list[str]:
     """One line for each quantity in which a backend differs from the reference by more than its band."""
     lines = []
-    ours = quantities(build(backend, spec, train, precision), spec, train)
+    ours = quantities(build(backend, spec, train, precision, **options), spec, train)
     reference = quantities(build(NumpyBackend(), spec, train, "float64"), spec, train)
     for (band, name, value), (_, reference_name, expected) in zip(ours, reference, strict=True):
         assert name == reference_name

@@ -349,7 +349,7 @@ class LosesAWeightLater(StepByStep):
 class RefusesEverything(Zoo):
     """says why, on two lines"""
 
-    def refuses(self, spec, train, precision, device):
+    def refuses(self, spec, train, **rest):
         return f"this zoo has no {spec.cell}\n   of {spec.hidden_sizes[0]} units"
 
 

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from conformance import build, data_for, disagreements, model_specs, train_specs
+from lstm_bench import ModelSpec, State, TrainSpec
+from lstm_bench.agreement import TOLERANCES, relative_error
+from lstm_bench.parameters import initial_parameters
+from lstm_bench_numpy._model import NumpyBackend
+
+jax = pytest.importorskip("jax", reason="jax is not installed")
+
+from lstm_bench_jax import _layers, _model  # noqa: E402
+from lstm_bench_jax._model import JaxBackend  # noqa: E402
+
+SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
+ADAM = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=1)
+
+needs_cuda = pytest.mark.skipif(jax.default_backend() != "gpu", reason="there is no CUDA device on this machine")
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return JaxBackend()
+
+
+@settings(max_examples=30)
+@given(spec=model_specs(batch_norm=True), train=train_specs)
+def test_it_agrees_with_the_reference_in_float64(backend, spec, train):
+    assert disagreements(backend, spec, train, "float64", impl="scan") == []
+
+
+@settings(max_examples=15)
+@given(spec=model_specs(batch_norm=False), train=train_specs)
+def test_it_agrees_with_the_reference_in_float32(backend, spec, train):
+    assert disagreements(backend, spec, train, "float32", impl="scan") == []
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_unrolled_it_computes_the_same(backend, cell):
+    spec = ModelSpec(
+        input_size=3, hidden_sizes=(4, 3), output_size=2, cell=cell, bidirectional=True, batch_norm=True, readout="all"
+    )
+    train = TrainSpec(loss="cross_entropy", optimizer="adam", learning_rate=1e-2, batch_size=4)
+    assert disagreements(backend, spec, train, "float64", impl="unrolled") == []
+    x, _, _ = data_for(spec, train)
+    model = build(backend, spec, train, "float64", impl="unrolled")
+    assert "no loop" in model.kernel_path(model.put(x))
+    looping = build(backend, spec, train, "float64", impl="scan")
+    assert "a loop over time" in looping.kernel_path(looping.put(x))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_its_own_backward_pass_is_the_derivative_that_jax_would_find(cell):
+    """Also of what training never asks for: the inputs' gradient, and the initial state's."""
+    generator = np.random.default_rng(0)
+    kind = _layers.CELLS[cell]
+    shapes = {"weight_ih": (kind.gates * 3, 2), "weight_hh": (kind.gates * 3, 3), "bias": (kind.gates * 3,)}
+    if cell == "gru":
+        shapes["bias_hn"] = (3,)
+    jax.config.update("jax_enable_x64", True)
+    weights = kind.pack({name: jax.numpy.asarray(generator.standard_normal(s)) for name, s in shapes.items()})
+    xs = jax.numpy.asarray(generator.standard_normal((5, 4, 2)))
+    initial = tuple(jax.numpy.asarray(generator.standard_normal((4, 3))) for _ in range(kind.states))
+    up = generator.standard_normal((5, 4, 3)), generator.standard_normal((kind.states, 4, 3))
+
+    def value(layer, weights, xs, initial):
+        outputs, final = layer(weights, xs, initial)
+        return (outputs * up[0]).sum() + sum((f * u).sum() for f, u in zip(final, up[1], strict=True))
+
+    def without_ours(weights, xs, initial):
+        def step(state, x):
+            state, _ = kind.step(weights, x, state)
+            return state, state[0]
+
+        final, outputs = jax.lax.scan(step, initial, xs, reverse=True)
+        return outputs, final
+
+    ours = _layers._scan(cell, False, True, True)
+    found, expected = (
+        jax.grad(value, argnums=(1, 2, 3))(layer, weights, xs, initial) for layer in (ours, without_ours)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12), found, expected)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 5, 11])
+def test_a_block_of_any_length_is_that_many_steps(backend, monkeypatch, steps):
+    monkeypatch.setattr(_model, "LONGEST_BLOCK", 4)
+    train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-2, batch_size=4)
+    spec = ModelSpec(input_size=2, hidden_sizes=(3,), output_size=1)
+    x, y, order = data_for(spec, train)
+    ours, reference = build(backend, spec, train, "float64", impl="scan"), build(NumpyBackend(), spec, train, "float64")
+    losses = ours.get(ours.train(ours.put(x), ours.put(y), ours.put(order[:steps])))
+    assert losses.shape == (steps,)
+    np.testing.assert_allclose(losses, reference.train(x, y, order[:steps]), rtol=1e-9)
+    for name, array in reference.parameters().items():
+        np.testing.assert_allclose(ours.parameters()[name], array, rtol=1e-9, err_msg=name)
+
+
+def test_one_compilation_serves_blocks_of_every_length(backend):
+    train = TrainSpec(loss="mse", optimizer="sgd", learning_rate=1e-3, batch_size=4)
+    spec = ModelSpec(input_size=2, hidden_sizes=(3,), output_size=1)
+    x, y, order = data_for(spec, train)
+    for _ in range(2):  # two models of one spec share it, too
+        model = build(backend, spec, train, "float32", impl="scan")
+        for steps in (1, 7, 20):
+            model.train(model.put(x), model.put(y), model.put(order[:steps]))
+    assert model._program.train._cache_size() == 1
+    assert backend.compile_seconds() > 0
+
+
+def test_waiting_waits_for_everything_asked_for(backend):
+    model = build(backend, SPEC, ADAM, "float32", impl="scan")
+    x = model.put(np.zeros((1, 12, 1)))
+    asked = [model.infer(x) for _ in range(50)]
+    model.synchronize()
+    assert all(logits.is_ready() for logits in asked)
+    assert model._pending == []
+
+
+def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(backend):
+    spec = ModelSpec(input_size=8, hidden_sizes=(32, 16), output_size=4)
+    train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=4)
+    x, y, order = data_for(spec, train)
+    ours, reference = (
+        build(backend, spec, train, "bfloat16", impl="scan"),
+        build(NumpyBackend(), spec, train, "float64"),
+    )
+    logits = ours.get(ours.infer(ours.put(x)))
+    error = relative_error(logits, reference.infer(x))
+    assert TOLERANCES["float32"]["forward"] < error < TOLERANCES["bfloat16"]["forward"]
+    losses = ours.get(ours.train(ours.put(x), ours.put(y), ours.put(order)))
+    assert logits.dtype == losses.dtype == np.float32
+    assert relative_error(losses, reference.train(x, y, order)) < TOLERANCES["bfloat16"]["update"]
+    moved = ours.parameters()["head.weight"]
+    assert relative_error(moved.astype(np.float32), np.array(jax.numpy.asarray(moved, "bfloat16"), np.float32)) > 1e-5
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("reverse", [True, False])
+def test_cudnn_gets_its_weights_in_the_order_that_jax_documents(monkeypatch, bias, reverse):
+    """No GPU is needed: JAX keeps a reference beside its call of cuDNN, which takes the same flat weights."""
+    from jax.experimental import rnn
+
+    def reference(x, h, c, flat, lengths, input_size, hidden_size, layers, dropout, bidirectional, precision=None):
+        parts = rnn.unpack_lstm_weights(flat, input_size, hidden_size, layers, bidirectional)
+        return rnn.lstm_ref(x, h, c, *parts, lengths, input_size, hidden_size, layers, dropout, bidirectional)
+
+    monkeypatch.setattr(rnn, "lstm", reference)
+    generator = np.random.default_rng(0)
+    canonical = {"weight_ih": (12, 2), "weight_hh": (12, 3)} | ({"bias": (12,)} if bias else {})
+    weights = _layers.CELLS["lstm"].pack(
+        {name: jax.numpy.asarray(generator.standard_normal(s), "float32") for name, s in canonical.items()}
+    )
+    xs = jax.numpy.asarray(generator.standard_normal((5, 4, 2)), "float32")
+    initial = tuple(jax.numpy.asarray(generator.standard_normal((4, 3)), "float32") for _ in range(2))
+    how = {"reverse": reverse, "sequence": True}
+    found, expected = (
+        _layers.cudnn(weights, xs, initial, **how),
+        _layers.scan("lstm", unroll=False)(weights, xs, initial, **how),
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected)
+    assert _layers.cudnn(weights, xs, initial, reverse=reverse, sequence=False)[0] is None
+
+
+def test_given_states_are_kept_apart_from_those_of_other_calls(backend):
+    spec = ModelSpec(input_size=2, hidden_sizes=(3, 3), output_size=1, bidirectional=True)
+    model = build(backend, spec, ADAM, "float64", impl="scan")
+    x = model.put(np.ones((2, 5, 2)))
+    before = model.get(model.infer(x))
+    model.states(x, State(*(tuple(np.full((2, 2, 3), fill) for _ in range(2)) for fill in (0.5, -0.5))))
+    np.testing.assert_array_equal(model.get(model.infer(x)), before)
+
+
+def test_what_goes_in_is_copied_and_what_comes_out_stays(backend):
+    parameters, x = initial_parameters(SPEC, "uniform", 0), np.ones((1, 12, 1), np.float32)
+    on_cpu = {"precision": "float32", "device": "cpu", "seed": 0, "options": {"impl": "scan"}}
+    model = backend.build(SPEC, ADAM, parameters, **on_cpu)
+    native, y = model.put(x), model.put(np.ones((1, 1)))
+    logits, before = model.get(model.infer(native)), model.parameters()
+    x[:] = 7
+    for array in parameters.values():
+        array[:] = 7
+    np.testing.assert_array_equal(model.get(model.infer(native)), logits)
+    kept = {name: array.copy() for name, array in before.items()}
+    model.train(native, y, model.put(np.zeros((3, 1), int)))
+    for name, array in kept.items():
+        np.testing.assert_array_equal(before[name], array, err_msg=name)
+    assert not np.array_equal(model.get(model.infer(native)), logits)
+
+
+@pytest.mark.parametrize(
+    ("precision", "impl", "reason"),
+    [("tf32", "scan", "NVIDIA"), ("float32", "cudnn", "NVIDIA"), ("float32", "scan", "")],
+)
+def test_what_it_cannot_do_it_refuses_with_the_reason(backend, precision, impl, reason):
+    refusal = backend.refuses(SPEC, ADAM, precision=precision, device="cpu", options={"impl": impl})
+    assert refusal is None if not reason else reason in refusal
+
+
+@pytest.mark.parametrize(("cell", "precision"), [("gru", "float32"), ("lstm", "bfloat16")])
+def test_what_jax_does_not_give_of_cudnn_is_refused(backend, cell, precision):
+    spec = ModelSpec(input_size=1, hidden_sizes=(4,), output_size=1, cell=cell)
+    refusal = backend.refuses(spec, ADAM, precision=precision, device="cuda:0", options={"impl": "cudnn"})
+    assert "cuDNN" in refusal
+
+
+def test_it_names_its_libraries_and_devices(backend):
+    assert next(iter(backend.versions())) == "jax"
+    assert "cpu" in backend.devices()
+
+
+@needs_cuda
+def test_cudnn_agrees_with_the_reference_in_ieee_float32(backend):
+    spec = ModelSpec(input_size=3, hidden_sizes=(8, 5), output_size=2, bidirectional=True)
+    on_gpu = {"precision": "float32", "device": "cuda:0", "seed": 0, "options": {"impl": "cudnn"}}
+    x, y, order = data_for(spec, ADAM)
+    parameters = initial_parameters(spec, "uniform", 1)
+    model = backend.build(spec, ADAM, parameters, **on_gpu)
+    reference = NumpyBackend().build(spec, ADAM, parameters, **on_gpu | {"precision": "float64", "device": "cpu"})
+    assert relative_error(model.get(model.infer(model.put(x))), reference.infer(x)) < 1e-5
+    losses = model.get(model.train(model.put(x), model.put(y), model.put(order)))
+    assert relative_error(losses, reference.train(x, y, order)) < 1e-4
+    assert model.kernel_path(model.put(x)) == "cuDNN RNN"
