@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from lstm_bench import Backend, BackendInfo, hookimpl
+from lstm_bench import Backend, BackendInfo, Option, hookimpl
 
 
 def _load() -> Backend:
     from lstm_bench_torch._model import TorchBackend
 
     return TorchBackend()
+
+
+def _environ(options: Mapping[str, str], threads: int, device: str) -> Mapping[str, str]:
+    # What an earlier run has compiled must not make this one's first step look short.
+    return {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"} if options["compile"] == "true" else {}
 
 
 @hookimpl
@@ -21,4 +26,15 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
         load=_load,
         requires=("torch",),
         install='pip install "lstm-bench[torch]"',
+        options={
+            "impl": Option(
+                default="fused",
+                meaning="nn.LSTM; nn.LSTMCell in a loop; or a loop with its gates written out",
+                choices=("fused", "cell", "loop"),
+            ),
+            "compile": Option(
+                default="false", meaning="whether torch.compile takes the forward pass", choices=("false", "true")
+            ),
+        },
+        environ=_environ,
     )

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conformance import build, data_for, disagreements, model_specs, train_specs
 from lstm_bench import ModelSpec, TrainSpec
-from lstm_bench.agreement import relative_error
+from lstm_bench.agreement import TOLERANCES, relative_error
 from lstm_bench.parameters import initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
 
@@ -14,6 +17,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from lstm_bench_torch._model import TorchBackend  # noqa: E402
 
+FUSED = {"impl": "fused", "compile": "false"}
 SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
 ADAM = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=1)
 
@@ -23,13 +27,13 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 @settings(max_examples=80)
 @given(spec=model_specs(batch_norm=True), train=train_specs)
 def test_it_agrees_with_the_reference_in_float64(spec, train):
-    assert disagreements(TorchBackend(), spec, train, "float64") == []
+    assert disagreements(TorchBackend(), spec, train, "float64", **FUSED) == []
 
 
 @settings(max_examples=40)
 @given(spec=model_specs(batch_norm=False), train=train_specs)
 def test_it_agrees_with_the_reference_in_float32(spec, train):
-    assert disagreements(TorchBackend(), spec, train, "float32") == []
+    assert disagreements(TorchBackend(), spec, train, "float32", **FUSED) == []
 
 
 @pytest.mark.parametrize("readout", ["last", "all"])
@@ -38,14 +42,17 @@ def test_it_agrees_with_the_reference_in_float32_where_there_is_something_to_nor
     shape = {"input_size": 8, "hidden_sizes": (16,), "output_size": 4}
     spec = ModelSpec(**shape, cell=cell, readout=readout, batch_norm=True)
     train = TrainSpec(loss="mse", optimizer="sgd", learning_rate=1e-3, batch_size=4)
-    assert disagreements(TorchBackend(), spec, train, "float32") == []
+    assert disagreements(TorchBackend(), spec, train, "float32", **FUSED) == []
 
 
 @pytest.mark.parametrize(("precision", "forward", "backward"), [("float32", 1e-5, 1e-4), ("float64", 1e-12, 1e-10)])
 def test_it_agrees_with_numpy_on_the_flights_recipe(precision, forward, backward):
     generator = np.random.default_rng(0)
     x, y = generator.uniform(-1, 1, (120, 12, 1)), generator.uniform(-1, 1, (120, 1))
-    ours, numpy = (build(backend, SPEC, ADAM, precision) for backend in (TorchBackend(), NumpyBackend()))
+    ours, numpy = (
+        build(TorchBackend(), SPEC, ADAM, precision, **FUSED),
+        build(NumpyBackend(), SPEC, ADAM, precision),
+    )
     batch, target = x[:1], y[:1]
     logits = [model.get(model.infer(model.put(batch))) for model in (ours, numpy)]
     assert relative_error(*logits) < forward
@@ -58,7 +65,7 @@ def test_it_agrees_with_numpy_on_the_flights_recipe(precision, forward, backward
 
 
 def test_the_second_bias_is_counted_by_torch_but_never_moves():
-    model = build(TorchBackend(), SPEC, ADAM, "float32")
+    model = build(TorchBackend(), SPEC, ADAM, "float32", **FUSED)
     assert model.native_parameter_count() == 41_301
     assert sum(array.size for array in model.parameters().values()) == 40_901
     x, y = model.put(np.ones((1, 12, 1))), model.put(np.ones((1, 1)))
@@ -72,13 +79,13 @@ def test_the_second_bias_is_counted_by_torch_but_never_moves():
 
 def test_neighbouring_layers_of_one_size_share_one_module():
     spec = ModelSpec(input_size=2, hidden_sizes=(4, 4, 3), output_size=1)
-    network = build(TorchBackend(), spec, ADAM, "float32")._network
+    network = build(TorchBackend(), spec, ADAM, "float32", **FUSED)._network
     assert [(stack.hidden_size, stack.num_layers) for stack in network.stacks] == [(4, 2), (3, 1)]
 
 
 def test_it_runs_on_onednn_in_float32_and_says_when_it_does_not(monkeypatch):
     x = np.zeros((1, 12, 1))
-    fast, slow = (build(TorchBackend(), SPEC, ADAM, precision) for precision in ("float32", "float64"))
+    fast, slow = (build(TorchBackend(), SPEC, ADAM, precision, **FUSED) for precision in ("float32", "float64"))
     if torch.backends.mkldnn.is_available():
         assert fast.kernel_path(fast.put(x)) == "oneDNN RNN"
     assert slow.kernel_path(slow.put(x)) == "ATen loop over time"
@@ -87,7 +94,7 @@ def test_it_runs_on_onednn_in_float32_and_says_when_it_does_not(monkeypatch):
 
 
 def test_what_it_returns_does_not_change_afterwards():
-    model = build(TorchBackend(), SPEC, ADAM, "float32")
+    model = build(TorchBackend(), SPEC, ADAM, "float32", **FUSED)
     x, y = model.put(np.ones((1, 12, 1))), model.put(np.ones((1, 1)))
     parameters, logits = model.parameters(), model.get(model.infer(x))
     kept = {name: array.copy() for name, array in parameters.items()}
@@ -99,7 +106,7 @@ def test_what_it_returns_does_not_change_afterwards():
 
 def test_the_initial_parameters_are_copied():
     parameters = initial_parameters(SPEC, "uniform", 0)
-    model = TorchBackend().build(SPEC, ADAM, parameters, precision="float64", device="cpu", seed=0, options={})
+    model = TorchBackend().build(SPEC, ADAM, parameters, precision="float64", device="cpu", seed=0, options=FUSED)
     x, y = model.put(np.ones((1, 12, 1))), model.put(np.ones((1, 1)))
     model.train(x, y, model.put(np.zeros((3, 1), int)))
     fresh = initial_parameters(SPEC, "uniform", 0)
@@ -107,16 +114,65 @@ def test_the_initial_parameters_are_copied():
         np.testing.assert_array_equal(parameters[name], fresh[name], err_msg=name)
 
 
+@settings(max_examples=40)
+@given(spec=model_specs(batch_norm=True), train=train_specs, impl=st.sampled_from(["cell", "loop"]))
+def test_its_loops_compute_the_same(spec, train, impl):
+    assert disagreements(TorchBackend(), spec, train, "float64", impl=impl, compile="false") == []
+
+
+@pytest.mark.parametrize("impl", ["cell", "loop"])
+def test_its_loops_run_as_loops(impl):
+    model = build(TorchBackend(), SPEC, ADAM, "float32", impl=impl, compile="false")
+    assert model.kernel_path(model.put(np.zeros((1, 12, 1)))) == "ATen loop over time"
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler imports what torch deprecates
+def test_compiled_it_computes_the_same():
+    spec = ModelSpec(input_size=3, hidden_sizes=(4,), output_size=2, batch_norm=True)
+    train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-2, batch_size=4)
+    assert disagreements(TorchBackend(), spec, train, "float64", impl="loop", compile="true") == []
+    x, _, _ = data_for(spec, train)
+    model = build(TorchBackend(), spec, train, "float64", impl="loop", compile="true")
+    assert model.kernel_path(model.put(x)) == "loop over time by torch.compile"
+
+
+@pytest.mark.parametrize("impl", ["fused", "cell", "loop"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(cell, impl):
+    spec = ModelSpec(input_size=8, hidden_sizes=(32, 16), output_size=4, cell=cell, batch_norm=True)
+    train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=4)
+    x, y, order = data_for(spec, train)
+    ours = build(TorchBackend(), spec, train, "bfloat16", impl=impl, compile="false")
+    reference = build(NumpyBackend(), spec, train, "float64")
+    logits = ours.get(ours.infer(ours.put(x)))
+    error = relative_error(logits, reference.infer(x))
+    assert TOLERANCES["float32"]["forward"] < error < TOLERANCES["bfloat16"]["forward"]
+    losses = ours.get(ours.train(ours.put(x), ours.put(y), ours.put(order)))
+    assert logits.dtype == losses.dtype == np.float32
+    assert relative_error(losses, reference.train(x, y, order)) < TOLERANCES["bfloat16"]["update"]
+    moved = torch.from_numpy(ours.parameters()["head.weight"])
+    assert not torch.equal(moved, moved.bfloat16().float()), "parameters have more digits than bfloat16"
+
+
 @pytest.mark.parametrize(
-    ("changes", "precision", "reason"),
+    ("precision", "options", "reason"),
     [
-        ({}, "bfloat16", "bfloat16"),
-        ({}, "tf32", "NVIDIA"),
+        ("tf32", FUSED, "NVIDIA"),
+        ("float32", {"impl": "fused", "compile": "true"}, "impl=cell or impl=loop"),
+        ("bfloat16", FUSED, None),
     ],
 )
-def test_what_it_cannot_do_it_refuses_with_the_reason(changes, precision, reason):
-    spec = ModelSpec(**{"input_size": 1, "hidden_sizes": (4,), "output_size": 1} | changes)
-    assert reason in (TorchBackend().refuses(spec, ADAM, precision=precision, device="cpu", options={}) or "")
+def test_what_it_cannot_do_it_refuses_with_the_reason(precision, options, reason):
+    refusal = TorchBackend().refuses(SPEC, ADAM, precision=precision, device="cpu", options=options)
+    assert refusal is None if reason is None else reason in refusal
+
+
+def test_it_does_not_compile_without_a_compiler(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    options = {"impl": "loop", "compile": "true"}
+    refusal = TorchBackend().refuses(SPEC, ADAM, precision="float32", device="cpu", options=options)
+    assert "no-such-compiler" in refusal
 
 
 def test_it_names_its_libraries_and_devices():
@@ -131,7 +187,7 @@ def test_cudnn_agrees_with_the_reference_in_ieee_float32(readout):
     spec = ModelSpec(input_size=3, hidden_sizes=(8, 8, 5), output_size=2, bidirectional=True, readout=readout)
     x, y, order = data_for(spec, ADAM)
     parameters = initial_parameters(spec, "uniform", 1)
-    model = TorchBackend().build(spec, ADAM, parameters, precision="float32", device="cuda:0", seed=0, options={})
+    model = TorchBackend().build(spec, ADAM, parameters, precision="float32", device="cuda:0", seed=0, options=FUSED)
     reference = NumpyBackend().build(spec, ADAM, parameters, precision="float64", device="cpu", seed=0, options={})
     assert relative_error(model.get(model.infer(model.put(x))), reference.infer(x)) < 1e-5
     losses = model.get(model.train(model.put(x), model.put(y), model.put(order)))
@@ -147,14 +203,16 @@ def test_tf32_is_off_for_float32_and_on_when_asked_for():
     reference = NumpyBackend().build(wide, ADAM, parameters, precision="float64", device="cpu", seed=0, options={})
     errors = {}
     for precision in ("float32", "tf32"):
-        model = TorchBackend().build(wide, ADAM, parameters, precision=precision, device="cuda:0", seed=0, options={})
+        model = TorchBackend().build(
+            wide, ADAM, parameters, precision=precision, device="cuda:0", seed=0, options=FUSED
+        )
         errors[precision] = relative_error(model.get(model.infer(model.put(x))), reference.infer(x))
     assert errors["float32"] < 1e-5 < errors["tf32"] < 1e-2
 
 
 @needs_cuda
 def test_device_memory_is_read_from_the_allocator():
-    build_on = {"precision": "float32", "device": "cuda:0", "seed": 0, "options": {}}
+    build_on = {"precision": "float32", "device": "cuda:0", "seed": 0, "options": FUSED}
     TorchBackend().build(SPEC, ADAM, initial_parameters(SPEC, "uniform", 0), **build_on)
     assert (TorchBackend().peak_device_memory("cuda:0") or 0) >= 41_301 * 4
     assert TorchBackend().peak_device_memory("cpu") is None
