@@ -26,8 +26,18 @@ import numpy as np
 from lstm_bench import BackendInfo
 from shapes import SHAPES, Shape
 
-PLAIN = {"numpy": ["plain_numpy"], "torch": ["plain_torch", "tutorial_torch"], "jax": ["plain_jax"]}
+PLAIN = {
+    "numpy": ["plain_numpy"],
+    "torch": ["plain_torch", "tutorial_torch"],
+    "jax": ["plain_jax"],
+    "keras": ["plain_keras", "tutorial_keras"],
+    "keras[engine=jax]": ["plain_keras"],
+    "keras[engine=torch]": ["plain_keras"],
+}
 """Modules with a plain loop, for each backend."""
+
+ONLY_ON = {"tutorial_torch": "flights", "tutorial_keras": "mnist-rows"}
+"""The shapes that tutorials are about."""
 
 BLOCK_SECONDS = 0.1
 
@@ -143,12 +153,12 @@ def main() -> None:
     machine, threads = describe_machine(), usable_cores()
     print(f"{machine.processor}, {threads} threads, {arguments.rounds} rounds of {arguments.pairs} pairs")
     print(
-        f"{'backend':8} {'shape':12} {'plain loop':15} {'scope':6} {'ours ms':>9} {'plain ms':>9} {'ratio':>7}  range"
+        f"{'backend':19} {'shape':12} {'plain loop':15} {'scope':6} {'ours ms':>9} {'plain ms':>9} {'ratio':>7}  range"
     )
     for backend in arguments.backend or PLAIN:
         for name in arguments.shape or SHAPES:
             for module in PLAIN[backend]:
-                if module == "tutorial_torch" and name != "flights":
+                if ONLY_ON.get(module, name) != name:
                     continue
                 command = [backend, module, "--shape", name, "--pairs", str(arguments.pairs)]
                 rounds = [in_fresh_process(command, threads) for _ in range(arguments.rounds)]
@@ -156,7 +166,7 @@ def main() -> None:
                     ratios = sorted(r[scope]["ratio"] for r in rounds)
                     our_ms, plain_ms = (statistics.median(r[scope][k] for r in rounds) * 1e3 for k in ("ours", "plain"))
                     print(
-                        f"{backend:8} {name:12} {module:15} {scope:6} {our_ms:9.3f} {plain_ms:9.3f} "
+                        f"{backend:19} {name:12} {module:15} {scope:6} {our_ms:9.3f} {plain_ms:9.3f} "
                         f"{statistics.median(ratios):7.3f}  {ratios[0]:.3f} .. {ratios[-1]:.3f}",
                         flush=True,
                     )

@@ -27,11 +27,13 @@ class Option:
         default: the value when nothing is said.
         meaning: one line for people.
         choices: the values allowed; empty if any text is, in which case the plugin checks it.
+        requires: packages that a value needs beside those that the plugin always needs, as import names.
     """
 
     default: str
     meaning: str
     choices: tuple[str, ...] = ()
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def resolve_options(options: Mapping[str, Option], given: Mapping[str, str], owner: str) -> dict[str, str]:
@@ -81,9 +83,12 @@ class BackendInfo:
     options: Mapping[str, Option] = field(default_factory=dict)
     environ: Callable[[Mapping[str, str], int, str], Mapping[str, str]] = no_environment
 
-    def missing(self) -> tuple[str, ...]:
-        """The required packages that are not installed; found without importing any."""
-        return tuple(name for name in self.requires if importlib.util.find_spec(name) is None)
+    def missing(self, options: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """The packages that are needed for these options, or for the defaults, and not installed; imports none."""
+        chosen = resolve_options(self.options, options or {}, f"backend {self.name!r}")
+        of_options = [self.options[name].requires.get(value, ()) for name, value in chosen.items()]
+        needed = dict.fromkeys(name for names in (self.requires, *of_options) for name in names)
+        return tuple(name for name in needed if importlib.util.find_spec(name) is None)
 
 
 @dataclass(frozen=True)

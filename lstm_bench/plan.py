@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 from lstm_bench.backend import BackendInfo, resolve_options
 from lstm_bench.errors import LSTMBenchError, NotInstalled
 from lstm_bench.plugins import Plugins
-from lstm_bench.result import Cell, Effort
+from lstm_bench.result import Cell, Effort, write_options
 from lstm_bench.selection import parse_device, parse_selector
 from lstm_bench.spec import Precision
 
@@ -48,7 +48,7 @@ def plan_cells(
         if selector.recipe is not None:
             raise LSTMBenchError(f"cannot read {text!r}: a backend has no recipes; write {selector.name}[option=value]")
         info = plugins.backend(selector.name)
-        require_installed(info)
+        require_installed(info, selector.options)
         chosen.append((info, resolve_options(info.options, selector.options, f"backend {info.name!r}")))
     recipes = []
     for text in tasks:
@@ -81,13 +81,16 @@ def plan_cells(
     return list({cell.fingerprint: cell for cell in cells}.values())  # what is asked for twice is run once
 
 
-def require_installed(info: BackendInfo) -> None:
-    """Make sure that a backend's framework is there, without importing it.
+def require_installed(info: BackendInfo, options: Mapping[str, str]) -> None:
+    """Make sure that a backend's framework is there, and what its options need, without importing any.
 
     Raises:
         NotInstalled: with the pip line that mends it.
     """
-    missing = info.missing()
+    missing = info.missing(options)
     if missing:
-        mend = f": {info.install}" if info.install else ""
-        raise NotInstalled(f"backend {info.name!r} needs {', '.join(missing)}, which is not installed{mend}")
+        what = info.name + write_options(dict(options), {})
+        mend = info.install if set(missing) & set(info.missing()) else f"pip install {' '.join(missing)}"
+        raise NotInstalled(
+            f"backend {what!r} needs {', '.join(missing)}, which is not installed" + (f": {mend}" if mend else "")
+        )

@@ -54,7 +54,7 @@ EFFORTS = {
     effort.name: effort
     for effort in (
         Effort(name="quick", blocks=3, block_seconds=0.1, warmup_blocks=2, warmup_seconds=0.2, epoch_fraction=0.1),
-        Effort(name="default", blocks=10, block_seconds=0.1, warmup_blocks=10, warmup_seconds=2.0, epoch_fraction=1.0),
+        Effort(name="default", blocks=10, block_seconds=0.1, warmup_blocks=10, warmup_seconds=1.0, epoch_fraction=1.0),
         Effort(name="rigorous", blocks=30, block_seconds=0.2, warmup_blocks=10, warmup_seconds=2.0, epoch_fraction=1.0),
     )
 }

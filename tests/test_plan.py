@@ -142,9 +142,20 @@ def test_a_backend_that_was_asked_for_and_is_not_installed_is_refused_with_its_p
     assert str(caught.value) == f"backend 'nowhere' needs {NOT_THERE}, which is not installed: {PIP_LINE}"
 
 
+def test_what_only_an_option_needs_is_named_and_looked_for_only_with_it():
+    engines = {"engine": Option(default="a", meaning="", choices=("a", "b"), requires={"b": (NOT_THERE,)})}
+    info = a_backend_info("x", options=engines)
+    require_installed(info, {})
+    with pytest.raises(NotInstalled) as caught:
+        require_installed(info, {"engine": "b"})
+    assert str(caught.value) == (
+        f"backend 'x[engine=b]' needs {NOT_THERE}, which is not installed: pip install {NOT_THERE}"
+    )
+
+
 def test_a_backend_without_a_pip_line_is_refused_without_one():
     with pytest.raises(NotInstalled) as caught:
-        require_installed(a_backend_info("x", requires=(NOT_THERE, "numpy", "another_xyz")))
+        require_installed(a_backend_info("x", requires=(NOT_THERE, "numpy", "another_xyz")), {})
     assert str(caught.value) == f"backend 'x' needs {NOT_THERE}, another_xyz, which is not installed"
 
 

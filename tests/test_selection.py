@@ -58,7 +58,7 @@ words = st.from_regex(r"[a-z0-9_-]+", fullmatch=True)
 
 @given(name=words, recipe=st.none() | words, options=st.dictionaries(words, words))
 def test_what_the_harness_writes_it_reads_again(name, recipe, options):
-    text = name + (f":{recipe}" if recipe else "") + write_options(options)
+    text = name + (f":{recipe}" if recipe else "") + write_options(options, {})
     assert parse_selector(text) == Selector(name, recipe, options)
 
 

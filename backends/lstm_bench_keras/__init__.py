@@ -1,0 +1,62 @@
+"""The Keras backend, on any of Keras's three engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from lstm_bench import Backend, BackendInfo, Option, hookimpl
+
+
+def _load() -> Backend:
+    from lstm_bench_keras._backend import KerasBackend
+
+    return KerasBackend()
+
+
+def _environ(options: Mapping[str, str], threads: int, device: str) -> Mapping[str, str]:
+    engine, count = options["engine"], str(threads)
+    # Keras imports TensorFlow for some things whatever the engine is; only errors of its own are of interest.
+    environ = {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    if engine == "tensorflow":
+        environ |= {
+            "TF_NUM_INTRAOP_THREADS": count,
+            "TF_NUM_INTEROP_THREADS": count,
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else all of the GPU's memory counts as used
+        }
+    elif engine == "jax":
+        environ |= {
+            "JAX_PLATFORMS": "cpu" if device == "cpu" else "cuda,cpu",
+            "PJRT_NPROC": count,
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        }
+    else:
+        environ["KERAS_TORCH_DEVICE"] = device
+    return environ
+
+
+@hookimpl
+def lstm_bench_backends() -> Iterable[BackendInfo]:
+    yield BackendInfo(
+        name="keras",
+        summary="Keras 3's layers on TensorFlow, JAX or PyTorch, many steps in one call",
+        load=_load,
+        requires=("keras",),
+        install='pip install "lstm-bench[keras]"',
+        options={
+            "engine": Option(
+                default="tensorflow",
+                meaning="what Keras computes with",
+                choices=("tensorflow", "jax", "torch"),
+                requires={engine: (engine,) for engine in ("tensorflow", "jax", "torch")},
+            ),
+            "jit": Option(
+                default="auto",
+                meaning="whether a compiler takes the whole step; auto: XLA on tensorflow and jax, none on torch",
+                choices=("auto", "on", "off"),
+            ),
+            "unroll": Option(
+                default="false", meaning="whether the loop over time is written out", choices=("false", "true")
+            ),
+        },
+        environ=_environ,
+    )

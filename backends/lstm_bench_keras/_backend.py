@@ -1,0 +1,76 @@
+"""Keras in a worker process, on the engine that it was imported with."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from lstm_bench import Backend, LSTMBenchError, Model, ModelSpec, Parameters, Precision, TrainSpec, Unsupported
+from lstm_bench_keras._model import Engine
+from lstm_bench_keras._network import Network
+
+_POLICIES = {"float64": "float64", "float32": "float32", "tf32": "float32", "bfloat16": "mixed_bfloat16"}
+"""Keras's names. Its mixed policy keeps parameters in float32, as the precision ``bfloat16`` does."""
+
+
+class KerasBackend(Backend):
+    """Keras on TensorFlow, JAX or PyTorch."""
+
+    def __init__(self) -> None:
+        self._engine_name = keras.backend.backend()
+        module = importlib.import_module(f"lstm_bench_keras._{self._engine_name}")
+        self._engine: Engine = module.ENGINE()
+
+    def versions(self) -> Mapping[str, str]:
+        return {"keras": str(keras.__version__), **self._engine.versions()}
+
+    def devices(self) -> Mapping[str, str]:
+        gpu = self._engine.gpu()
+        return {"cpu": ""} | ({} if gpu is None else {"cuda:0": gpu})
+
+    def refuses(
+        self, spec: ModelSpec, train: TrainSpec, *, precision: Precision, device: str, options: Mapping[str, str]
+    ) -> str | None:
+        if precision == "tf32" and not device.startswith("cuda"):
+            return "tf32 needs an NVIDIA GPU of the Ampere generation or later"
+        if precision == "float64" and self._engine_name != "tensorflow":
+            return f"Keras rounds float64 to float32 between its operations on {self._engine_name}; tensorflow has it"
+        return None
+
+    def build(
+        self,
+        spec: ModelSpec,
+        train: TrainSpec,
+        parameters: Parameters,
+        *,
+        precision: Precision,
+        device: str,
+        seed: int,
+        options: Mapping[str, str],
+    ) -> Model[Any]:
+        if options["engine"] != self._engine_name:
+            raise LSTMBenchError(
+                f"Keras computes with {self._engine_name} in this process, not with {options['engine']}; "
+                f"set KERAS_BACKEND before it is imported"
+            )
+        if (device == "cpu") != (self._engine.gpu() is None):
+            raise LSTMBenchError("Keras computes on the GPU where it sees one: hide it with CUDA_VISIBLE_DEVICES=-1")
+        self._engine.prepare(precision)
+        # The optimizer's own numbers, such as the learning rate, follow this and not the layers' policy.
+        keras.config.set_floatx("float64" if precision == "float64" else "float32")
+        network = Network(spec, _POLICIES[precision], unroll=options["unroll"] == "true", seed=seed % 2**31)
+        for variable, value in network.pack(parameters):
+            variable.assign(value)
+        if options["jit"] == "on" and not network.compiles:
+            raise Unsupported("cuDNN's kernels do not go into an XLA program; jit=auto and jit=off use them")
+        jit = (self._engine.jits and network.compiles) if options["jit"] == "auto" else options["jit"] == "on"
+        return self._engine.model(network, train, jit)
+
+    def compile_seconds(self) -> float | None:
+        return self._engine.compile_seconds()
+
+    def peak_device_memory(self, device: str) -> int | None:
+        return None if device == "cpu" else self._engine.peak_memory()

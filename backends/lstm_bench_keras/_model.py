@@ -1,0 +1,126 @@
+"""What Keras's three engines have in common, and what each must bring."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench import Model, Parameters, Precision, State, TrainSpec
+from lstm_bench_keras._network import Network
+
+Native = TypeVar("Native")
+
+LONGEST_BLOCK = 1024
+"""Steps of one compiled training function. It takes any smaller number, too, so that one compilation serves all."""
+
+
+class Engine(ABC):
+    """One of the libraries that Keras computes with.
+
+    Attributes:
+        jits: whether ``jit=auto`` lets a compiler take the whole step, which is where that is faster.
+    """
+
+    jits = True
+
+    @abstractmethod
+    def versions(self) -> Mapping[str, str]:
+        """Of the libraries that decide its speed."""
+
+    @abstractmethod
+    def gpu(self) -> str | None:
+        """The first GPU's own name, which is where it computes if there is one."""
+
+    @abstractmethod
+    def prepare(self, precision: Precision) -> None:
+        """Set what is global to the process: which precision matrix products have."""
+
+    @abstractmethod
+    def model(self, network: Network, train: TrainSpec, jit: bool) -> KerasModel[Any]:
+        """The model, ready to be called.
+
+        Args:
+            network: with its initial parameters.
+            train: loss and optimizer.
+            jit: whether a compiler is to take the whole step.
+        """
+
+    def compile_seconds(self) -> float | None:
+        """As ``Backend.compile_seconds``."""
+        return None
+
+    def peak_memory(self) -> int | None:
+        """Most bytes that the GPU's allocator has held."""
+        return None
+
+
+class KerasModel(Model[Native], Generic[Native]):
+    """A network that is trained. How it is called and differentiated is each engine's own."""
+
+    def __init__(self, network: Network, train: TrainSpec) -> None:
+        self._network, self._train_spec = network, train
+        self._dtype = np.dtype(network.variable_dtype)
+
+    def _refresh(self) -> None:
+        """Bring Keras's variables up to date, where the engine keeps their values elsewhere."""
+        return None
+
+    @abstractmethod
+    def _put(self, array: NDArray[Any]) -> Native:
+        """A native copy in the array's own dtype."""
+
+    def put(self, array: NDArray[Any]) -> Native:
+        return self._put(np.array(array, self._dtype if np.issubdtype(array.dtype, np.floating) else np.int32))
+
+    def states(self, x: Native, initial: State | None = None) -> tuple[NDArray[Any], State]:
+        self._refresh()
+        begin = None
+        if initial is not None:  # Keras wants each direction's arrays side by side
+            kinds = [part for part in (initial.hidden, initial.cell) if part]
+            begin = [
+                [self.put(kind[n][d]) for d in range(len(kinds[0][n])) for kind in kinds] for n in range(len(kinds[0]))
+            ]
+        outputs, finals = self._states(x, begin)
+        directions = len(self._network.spec.directions)
+        hidden, cell = [], []
+        for arrays in finals:
+            each = len(arrays) // directions
+            hidden.append(np.stack([self.get(array) for array in arrays[::each]]))
+            if each == 2:
+                cell.append(np.stack([self.get(array) for array in arrays[1::each]]))
+        return self.get(outputs), State(tuple(hidden), tuple(cell))
+
+    def _states(self, x: Native, begin: list[list[Native]] | None) -> tuple[Native, list[list[Native]]]:
+        result: tuple[Native, list[list[Native]]] = self._network.states(x, begin)
+        return result
+
+    def parameters(self) -> Parameters:
+        self._refresh()
+        return self._network.unpack(lambda variable: self.get(variable.value))
+
+    def native_parameter_count(self) -> int:
+        return sum(int(np.prod(variable.shape)) for variable in self._network.trainable_variables)
+
+    def _canonical(self, gradients: list[Any]) -> Parameters:
+        """Gradients of the trainable variables by canonical name."""
+        by_variable = {
+            id(variable): gradient
+            for variable, gradient in zip(self._network.trainable_variables, gradients, strict=True)
+        }
+
+        def gradient_of(variable: Any) -> NDArray[Any] | None:
+            found = by_variable.get(id(variable))
+            return None if found is None else self.get(found)
+
+        return self._network.unpack(gradient_of)
+
+
+def describe_xla(text: str) -> str:
+    """What an XLA program computes with, from its optimised text."""
+    if "cudnn" in text.lower() and "rnn" in text.lower():
+        return "cuDNN RNN in an XLA program"
+    return f"XLA program, {'a loop over time' if ' while(' in text else 'no loop'}"

@@ -1,0 +1,186 @@
+"""The canonical model out of Keras's own layers, and where its parameters lie in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from lstm_bench import ModelSpec, Parameters, TrainSpec, parameter_shapes, statistics_shapes
+
+_CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Held:
+    """One Keras variable and the canonical parameters that it holds.
+
+    Attributes:
+        variable: the variable.
+        names: the canonical names.
+        pack: the variable's value from theirs.
+        unpack: theirs from the variable's value, or from its gradient.
+        mask: what its gradient is multiplied by, where a part of it is no parameter of the canonical model.
+    """
+
+    variable: Any
+    names: tuple[str, ...]
+    pack: Callable[..., Array]
+    unpack: Callable[[Array], tuple[Array, ...]]
+    mask: Array | None = None
+
+
+class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
+    """Recurrent layers under batch normalisation and a dense head.
+
+    Args:
+        spec: the model.
+        dtype: Keras's name of a precision policy.
+        unroll: whether the loops over time are written out.
+        seed: of the dropout masks.
+    """
+
+    def __init__(self, spec: ModelSpec, dtype: str, *, unroll: bool, seed: int) -> None:
+        super().__init__(dtype=dtype)
+        self.spec = spec
+        self.stack = [self._recurrent(n, dtype, unroll) for n in range(len(spec.hidden_sizes))]
+        self.drop = [layers.Dropout(spec.dropout, seed=seed + n, dtype=dtype) for n in range(len(self.stack) - 1)]
+        self.norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype) if spec.batch_norm else None
+        self.head = layers.Dense(spec.output_size, use_bias=spec.bias, dtype=dtype)
+        self(ops.zeros((1, 1, spec.input_size), dtype=self.variable_dtype))  # now every variable is there
+        self.held = list(self._where())
+        trained = {id(held.variable): held for held in self.held}
+        self.masks = [trained[id(variable)].mask for variable in self.trainable_variables]
+
+    def _recurrent(self, n: int, dtype: str, unroll: bool) -> Any:
+        spec = self.spec
+        layer = _CELLS[spec.cell](
+            spec.hidden_sizes[n], use_bias=spec.bias, unroll=unroll, return_state=True, dtype=dtype,
+            return_sequences=n < len(spec.hidden_sizes) - 1 or spec.readout == "all",
+        )  # fmt: skip
+        return layers.Bidirectional(layer, dtype=dtype) if spec.bidirectional else layer
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Logits `(B, O)` or `(B, T, O)` from ``x`` `(B, T, I)`, in the dtype of the parameters."""
+        for n, layer in enumerate(self.stack):
+            if n:
+                x = self.drop[n - 1](x, training=training)
+            x, *_ = layer(x)
+        if self.norm is not None:
+            x = self.norm(x, training=training)
+        return ops.cast(self.head(x), self.variable_dtype)
+
+    def states(self, x: Any, initial: Sequence[Sequence[Any]] | None) -> tuple[Any, list[list[Any]]]:
+        """The top layer's outputs `(B, T, D*H)`, and each layer's final arrays as Keras lists them."""
+        finals = []
+        for n, layer in enumerate(self.stack):
+            parts = {id(part): part for part in (layer, *_each_direction(layer))}.values()
+            usual = layer.return_sequences
+            for part in parts:
+                part.return_sequences = True
+            try:
+                x, *final = layer(x, initial_state=list(initial[n]) if initial else None)
+            finally:
+                for part in parts:
+                    part.return_sequences = usual
+            finals.append(final)
+        return x, finals
+
+    def _where(self) -> Iterator[Held]:
+        for n, layer in enumerate(self.stack):
+            for direction, one in zip(self.spec.directions, _each_direction(layer), strict=True):
+                yield from _cell_variables(self.spec, f"layers.{n}.{direction}", one.cell)
+        if self.norm is not None:
+            for name, variable in (
+                ("weight", self.norm.gamma), ("bias", self.norm.beta),
+                ("mean", self.norm.moving_mean), ("variance", self.norm.moving_variance),
+            ):  # fmt: skip
+                yield _as_it_is(variable, f"batch_norm.{name}")
+        yield Held(self.head.kernel, ("head.weight",), np.transpose, lambda kernel: (kernel.T,))
+        if self.spec.bias:
+            yield _as_it_is(self.head.bias, "head.bias")
+
+    @property
+    def compiles(self) -> bool:
+        """Whether a compiler can take it: on TensorFlow, layers that use cuDNN cannot go into an XLA program."""
+        return all(one.supports_jit for layer in self.stack for one in _each_direction(layer))
+
+    def pack(self, parameters: Parameters) -> Iterator[tuple[Any, Array]]:
+        """Each variable and its value, from canonical parameters and statistics."""
+        for held in self.held:
+            yield held.variable, held.pack(*(np.asarray(parameters[name]) for name in held.names))
+
+    def unpack(self, value_of: Callable[[Any], Array | None]) -> dict[str, Array]:
+        """Canonical arrays from what a function says of each variable; ``None`` leaves its names out."""
+        found: dict[str, Array] = {}
+        for held in self.held:
+            value = value_of(held.variable)
+            if value is not None:
+                found |= zip(held.names, map(np.ascontiguousarray, held.unpack(value)), strict=True)
+        order = parameter_shapes(self.spec) | statistics_shapes(self.spec)
+        return {name: found[name] for name in order if name in found}
+
+    def restrain(self, gradients: Sequence[Any]) -> list[Any]:
+        """Gradients of the trainable variables, zero where a variable holds what the canonical model does not have."""
+        return [
+            gradient if mask is None else gradient * ops.convert_to_tensor(mask, dtype=gradient.dtype)
+            for gradient, mask in zip(gradients, self.masks, strict=True)
+        ]
+
+
+def _each_direction(layer: Any) -> tuple[Any, ...]:
+    """The layer that reads forwards, and the one that reads backwards if there is one."""
+    return (layer.forward_layer, layer.backward_layer) if isinstance(layer, layers.Bidirectional) else (layer,)
+
+
+def _as_it_is(variable: Any, name: str) -> Held:
+    return Held(variable, (name,), np.array, lambda value: (value,))
+
+
+def _cell_variables(spec: ModelSpec, prefix: str, cell: Any) -> Iterator[Held]:
+    """Keras's kernels are the canonical weights transposed; its LSTM has the gates in canonical order.
+
+    Its GRU has them as z, r, n, and a second bias for each. Only the candidate's is a parameter of the canonical model;
+    the other two, of which each would do nothing that the first bias does not, are held at zero.
+    """
+    if spec.cell != "gru":
+
+        def reorder(rows: Array) -> Array:
+            return rows
+    else:
+
+        def reorder(rows: Array) -> Array:  # its own inverse
+            r, z, n = np.split(rows, 3)
+            return np.concatenate((z, r, n))
+
+    for name, variable in (("weight_ih", cell.kernel), ("weight_hh", cell.recurrent_kernel)):
+        yield Held(variable, (f"{prefix}.{name}",), lambda w: reorder(w).T, lambda kernel: (reorder(kernel.T),))
+    if not spec.bias:
+        return
+    if spec.cell != "gru":
+        yield _as_it_is(cell.bias, f"{prefix}.bias")
+        return
+    hidden = cell.units
+    mask = np.ones((2, 3 * hidden))
+    mask[1, : 2 * hidden] = 0
+    yield Held(
+        cell.bias,
+        (f"{prefix}.bias", f"{prefix}.bias_hn"),
+        lambda bias, bias_hn: np.stack((reorder(bias), np.concatenate((np.zeros(2 * hidden), bias_hn)))),
+        lambda both: (reorder(both[0]), both[1, 2 * hidden :]),
+        mask,
+    )
+
+
+def loss(train: TrainSpec, logits: Any, y: Any) -> Any:
+    """The mean loss of a batch."""
+    if train.loss == "mse":
+        return ops.mean(ops.square(logits - y))
+    return ops.mean(ops.sparse_categorical_crossentropy(y, logits, from_logits=True))

@@ -1,0 +1,116 @@
+"""Keras on PyTorch, step by step, or with the forward pass compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lstm_bench import Parameters, Precision, TrainSpec
+from lstm_bench_keras._model import Engine, KerasModel
+from lstm_bench_keras._network import Network, loss
+
+
+class Torch(Engine):
+    """PyTorch on the CPU or CUDA. It compiles for many seconds, and breaks Keras's layers into pieces when it does."""
+
+    jits = False
+
+    def versions(self) -> Mapping[str, str]:
+        return {"torch": torch.__version__}
+
+    def gpu(self) -> str | None:
+        return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+    def prepare(self, precision: Precision) -> None:
+        product = "tf32" if precision == "tf32" else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = product
+        torch.backends.cudnn.rnn.fp32_precision = product  # type: ignore[attr-defined]  # set up at run time
+
+    def model(self, network: Network, train: TrainSpec, jit: bool) -> KerasModel[Any]:
+        return TorchModel(network, train, jit)
+
+    def peak_memory(self) -> int | None:
+        return torch.cuda.max_memory_allocated()
+
+
+class TorchModel(KerasModel[Tensor]):
+    """Keras's variables hold the parameters as torch's own."""
+
+    def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
+        super().__init__(network, train)
+        self._forward = torch.compile(network) if jit else network
+        self._values = [variable.value for variable in network.trainable_variables]
+        self._device = self._values[0].device
+        self._optimizer = _optimizer(train, self._values)
+
+    def _put(self, array: NDArray[Any]) -> Tensor:
+        native = torch.from_numpy(array).to(self._device)
+        return native if native.is_floating_point() else native.long()
+
+    def get(self, native: Tensor) -> NDArray[Any]:
+        native = native.detach().cpu()
+        return (native.float() if native.dtype == torch.bfloat16 else native).numpy().copy()
+
+    def infer(self, x: Tensor) -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = self._forward(x, training=False)
+        return logits
+
+    def train(self, x: Tensor, y: Tensor, order: Tensor) -> Tensor:
+        losses, clip = [], self._train_spec.clip_norm
+        for rows in order:
+            value, gradients = self._loss_and_gradients(x[rows], y[rows])
+            if clip is not None:
+                norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+                torch._foreach_mul_(gradients, (clip / norm).clamp(max=1.0))
+            for parameter, gradient in zip(self._values, gradients, strict=True):
+                parameter.grad = gradient
+            self._optimizer.step()
+            losses.append(value.detach())
+        return torch.stack(losses)
+
+    def _loss_and_gradients(self, x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
+        value: Tensor = loss(self._train_spec, self._forward(x, training=True), y)
+        return value, self._network.restrain(torch.autograd.grad(value, self._values))
+
+    def gradients(self, x: Tensor, y: Tensor) -> tuple[float, Parameters]:
+        norm = self._network.norm
+        before = [] if norm is None else [(v, self.get(v.value)) for v in (norm.moving_mean, norm.moving_variance)]
+        value, gradients = self._loss_and_gradients(x, y)
+        for variable, statistic in before:  # a forward pass in training mode has moved them
+            variable.assign(statistic)
+        return value.item(), self._canonical(gradients)
+
+    def _states(self, x: Tensor, begin: list[list[Tensor]] | None) -> tuple[Tensor, list[list[Tensor]]]:
+        with torch.no_grad():
+            return super()._states(x, begin)
+
+    def synchronize(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def kernel_path(self, x: Tensor) -> str:
+        with torch.profiler.profile() as profile:
+            self.infer(x)
+        ran = {event.key for event in profile.key_averages()}
+        if any("_cudnn_rnn" in name for name in ran):
+            return "cuDNN RNN"
+        if "aten::mkldnn_rnn_layer" in ran:
+            return "oneDNN RNN"
+        return "ATen loop over time"
+
+
+def _optimizer(train: TrainSpec, parameters: list[Tensor]) -> torch.optim.Optimizer:
+    """PyTorch's own, as Keras's guide to custom loops on PyTorch has it; their formulas are the canonical ones."""
+    if train.optimizer == "adam":
+        return torch.optim.Adam(parameters, train.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    if train.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, train.learning_rate, alpha=0.9, eps=1e-8, foreach=True)
+    return torch.optim.SGD(parameters, train.learning_rate, momentum=train.momentum, fused=True)
+
+
+ENGINE = Torch

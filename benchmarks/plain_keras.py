@@ -1,0 +1,123 @@
+"""What a good engineer writes with Keras: its layers and its Adam, in the custom loop of Keras's own guides.
+
+These guides ("Writing a training loop from scratch") compile one step and call it for each batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from shapes import Shape
+
+Steps = Callable[[int], object]
+
+
+def build(shape: Shape) -> tuple[Steps, Steps]:
+    """Functions that train and infer for a number of steps, on the engine that Keras was imported with."""
+    model = keras.Sequential(
+        [keras.Input((shape.steps, shape.features)), keras.layers.LSTM(shape.hidden), keras.layers.Dense(shape.outputs)]
+    )
+    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer.build(model.trainable_variables)
+    loss = (
+        keras.losses.MeanSquaredError()
+        if shape.outputs == 1
+        else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    x, y = shape.data()
+    batches = [(x[n : n + shape.batch], y[n : n + shape.batch]) for n in range(0, len(x), shape.batch)]
+    return {"tensorflow": on_tensorflow, "jax": on_jax, "torch": on_torch}[keras.backend.backend()](
+        model, optimizer, loss, batches
+    )
+
+
+def on_tensorflow(model, optimizer, loss, batches) -> tuple[Steps, Steps]:
+    import tensorflow as tf
+
+    batches = [(tf.constant(x), tf.constant(y)) for x, y in batches]
+
+    @tf.function(jit_compile=True)
+    def train_step(x, y):
+        with tf.GradientTape() as tape:
+            value = loss(y, model(x, training=True))
+        optimizer.apply(tape.gradient(value, model.trainable_weights), model.trainable_weights)
+        return value
+
+    @tf.function(jit_compile=True)
+    def forward(x):
+        return model(x, training=False)
+
+    def train(steps: int) -> list:
+        return [train_step(*batches[step % len(batches)]) for step in range(steps)]
+
+    def infer(steps: int) -> list:
+        return [forward(batches[step % len(batches)][0]) for step in range(steps)]
+
+    return train, infer
+
+
+def on_jax(model, optimizer, loss, batches) -> tuple[Steps, Steps]:
+    import jax
+
+    batches = [(jax.numpy.asarray(x), jax.numpy.asarray(y)) for x, y in batches]
+
+    def loss_of(trainable, others, x, y):
+        logits, others = model.stateless_call(trainable, others, x, training=True)
+        return loss(y, logits), others
+
+    @jax.jit
+    def train_step(state, x, y):
+        trainable, others, moments = state
+        (value, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable, others, x, y)
+        trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
+        return value, (trainable, others, moments)
+
+    @jax.jit
+    def forward(trainable, others, x):
+        return model.stateless_call(trainable, others, x, training=False)[0]
+
+    state = tuple(
+        [v.value for v in some]
+        for some in (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
+    )
+
+    def train(steps: int) -> list:
+        nonlocal state
+        losses = []
+        for step in range(steps):
+            value, state = train_step(state, *batches[step % len(batches)])
+            losses.append(value)
+        return jax.block_until_ready(losses)
+
+    def infer(steps: int) -> object:
+        return jax.block_until_ready([forward(*state[:2], batches[step % len(batches)][0]) for step in range(steps)])
+
+    return train, infer
+
+
+def on_torch(model, optimizer, loss, batches) -> tuple[Steps, Steps]:
+    import torch
+
+    batches = [(torch.from_numpy(x), torch.from_numpy(np.asarray(y))) for x, y in batches]
+
+    def train(steps: int) -> list:
+        losses = []
+        for step in range(steps):
+            x, y = batches[step % len(batches)]
+            model.zero_grad()
+            value = loss(y, model(x, training=True))
+            value.backward()
+            with torch.no_grad():
+                optimizer.apply([v.value.grad for v in model.trainable_weights], model.trainable_weights)
+            losses.append(value.detach())
+        return losses
+
+    @torch.inference_mode()
+    def infer(steps: int) -> None:
+        for step in range(steps):
+            model(batches[step % len(batches)][0], training=False)
+
+    return train, infer
