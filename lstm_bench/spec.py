@@ -18,7 +18,8 @@ Precision = Literal["float64", "float32", "tf32", "bfloat16"]
 Initialisation = Literal["uniform", "glorot"]
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-"""``float32`` is IEEE float32 throughout; ``tf32`` allows matrix products to round their inputs to TF32."""
+"""``float32`` is IEEE float32 throughout; ``tf32`` allows matrix products to round their inputs to TF32. With
+``bfloat16`` it is layers and head that compute in it; parameters, optimizer, statistics and losses are float32."""
 
 LARGEST_SIZE = 2**24
 """No axis may be longer: beyond it element counts overflow before memory runs out."""

@@ -1,0 +1,278 @@
+"""Keras has one engine in each process: run this with KERAS_BACKEND set to each of them."""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from conformance import build, data_for, disagreements, model_specs, train_specs
+from lstm_bench import LSTMBenchError, ModelSpec, State, TrainSpec
+from lstm_bench.agreement import TOLERANCES, relative_error
+from lstm_bench.parameters import initial_parameters, parameter_count
+from lstm_bench_numpy._model import NumpyBackend
+
+keras = pytest.importorskip(
+    "keras", reason="keras is not installed, or not the engine that it is to use", exc_type=ImportError
+)
+
+from lstm_bench_keras._backend import KerasBackend  # noqa: E402
+from lstm_bench_keras._optimizers import optimizer  # noqa: E402
+
+ENGINE = keras.backend.backend()
+OPTIONS = {"engine": ENGINE, "jit": "auto", "unroll": "false"}
+HAS_FLOAT64 = ENGINE == "tensorflow"
+FINEST = "float64" if HAS_FLOAT64 else "float32"
+RTOL = {"float64": 1e-9, "float32": 1e-4}[FINEST]
+
+SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
+SMALL = ModelSpec(input_size=2, hidden_sizes=(3,), output_size=1)
+ADAM = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-2, batch_size=4)
+
+in_blocks = pytest.mark.skipif(ENGINE == "torch", reason="on torch steps are not compiled in blocks")
+
+
+@pytest.fixture(scope="module")
+def backend():
+    backend = KerasBackend()
+    if set(backend.devices()) != {"cpu"}:
+        pytest.skip("Keras computes on the GPU where it sees one: CUDA_VISIBLE_DEVICES=-1 hides it")
+    return backend
+
+
+# How many there is time for: JAX compiles for seconds, torch not at all.
+@settings(max_examples={"tensorflow": 20, "jax": 8, "torch": 40}[ENGINE])
+# Normalising a handful of numbers leaves float32 few right digits; see model_specs.
+@given(spec=model_specs(batch_norm=HAS_FLOAT64), train=train_specs)
+def test_it_agrees_with_the_reference_in_the_finest_precision_that_it_has(backend, spec, train):
+    assert disagreements(backend, spec, train, FINEST, **OPTIONS) == []
+
+
+@pytest.mark.parametrize("readout", ["last", "all"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_it_agrees_with_the_reference_in_float32_where_there_is_something_to_normalise(backend, cell, readout):
+    shape = {"input_size": 8, "hidden_sizes": (16,), "output_size": 4}
+    spec = ModelSpec(**shape, cell=cell, readout=readout, batch_norm=True)
+    train = TrainSpec(loss="mse", optimizer="sgd", learning_rate=1e-3, batch_size=4)
+    assert disagreements(backend, spec, train, "float32", **OPTIONS) == []
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_unrolled_it_computes_the_same(backend, cell):
+    spec = ModelSpec(input_size=3, hidden_sizes=(4, 3), output_size=2, cell=cell, bidirectional=True, readout="all")
+    train = TrainSpec(loss="cross_entropy", optimizer="adam", learning_rate=1e-2, batch_size=4)
+    assert disagreements(backend, spec, train, FINEST, **OPTIONS | {"unroll": "true"}) == []
+
+
+# Only what differs from jit=auto. Without a compiler JAX traces every step again, and with one torch takes 20 seconds.
+@pytest.mark.parametrize("jit", ["on", "off"] if ENGINE == "tensorflow" else ["off"])
+def test_with_a_compiler_and_without_it_computes_the_same(backend, jit):
+    spec = ModelSpec(input_size=2, hidden_sizes=(3, 2), output_size=2, cell="gru", bidirectional=True)
+    x, y, order = data_for(spec, ADAM)
+    x, order = x[:, :3], order[:2]
+    ours = build(backend, spec, ADAM, FINEST, **OPTIONS | {"jit": jit})
+    reference = build(NumpyBackend(), spec, ADAM, "float64")
+    native = ours.put(x)
+    np.testing.assert_allclose(ours.get(ours.infer(native)), reference.infer(x), rtol=RTOL)
+    losses = ours.get(ours.train(native, ours.put(y), ours.put(order)))
+    np.testing.assert_allclose(losses, reference.train(x, y, order), rtol=RTOL)
+    trained = ours.parameters()
+    for name, array in reference.parameters().items():
+        assert relative_error(trained[name], array) < TOLERANCES[FINEST]["update"], name
+
+
+@pytest.mark.parametrize(
+    ("engine", "options", "path"),
+    [
+        ("tensorflow", {}, "XLA program, a loop over time"),
+        ("tensorflow", {"unroll": "true"}, "XLA program, no loop"),
+        ("tensorflow", {"jit": "off"}, "TensorFlow graph, a loop over time"),
+        ("tensorflow", {"jit": "off", "unroll": "true"}, "TensorFlow graph, no loop"),
+        ("jax", {}, "XLA program, a loop over time"),
+        ("jax", {"unroll": "true"}, "XLA program, no loop"),
+        ("torch", {}, "ATen loop over time"),
+    ],
+)
+def test_it_says_whether_there_is_a_loop_and_who_compiled_it(backend, engine, options, path):
+    if engine != ENGINE:
+        pytest.skip(f"this process has {ENGINE}")
+    model = build(backend, SMALL, ADAM, "float32", **OPTIONS | options)
+    assert model.kernel_path(model.put(np.zeros((4, 5, 2)))) == path
+
+
+def test_a_block_of_any_length_is_that_many_steps(backend, monkeypatch):
+    if ENGINE != "torch":
+        monkeypatch.setattr(importlib.import_module(f"lstm_bench_keras._{ENGINE}"), "LONGEST_BLOCK", 4)
+    x, y, order = data_for(SMALL, ADAM)
+    ours, reference = build(backend, SMALL, ADAM, FINEST, **OPTIONS), build(NumpyBackend(), SMALL, ADAM, "float64")
+    native_x, native_y = ours.put(x), ours.put(y)
+    for steps in (1, 3, 4, 5, 11):  # of one model, since each would be compiled anew
+        losses = ours.get(ours.train(native_x, native_y, ours.put(order[:steps])))
+        assert losses.shape == (steps,)
+        np.testing.assert_allclose(losses, reference.train(x, y, order[:steps]), rtol=RTOL)
+        trained = ours.parameters()
+        for name, array in reference.parameters().items():
+            np.testing.assert_allclose(trained[name], array, rtol=RTOL, err_msg=f"{name} after {steps}")
+
+
+@in_blocks
+def test_one_compilation_serves_blocks_of_every_length(backend):
+    model = build(backend, SMALL, ADAM, "float32", **OPTIONS)
+    x, y, order = data_for(SMALL, ADAM)
+    for steps in (1, 7, 20):
+        model.train(model.put(x), model.put(y), model.put(order[:steps]))
+    compiled = model._train
+    assert (compiled._cache_size() if ENGINE == "jax" else compiled.experimental_get_tracing_count()) == 1
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_of_the_grus_second_bias_only_the_candidates_part_ever_moves(backend, bidirectional):
+    spec = ModelSpec(input_size=2, hidden_sizes=(3, 4), output_size=1, cell="gru", bidirectional=bidirectional)
+    model = build(backend, spec, ADAM, "float32", **OPTIONS)
+    x, y, order = data_for(spec, ADAM)
+    before = model.parameters()
+    model.train(model.put(x), model.put(y), model.put(order[:5]))
+    after = model.parameters()
+    for layer, hidden in enumerate(spec.hidden_sizes):
+        biases = [
+            held.variable
+            for held in model._network.held
+            if any(f"layers.{layer}." in n and "bias" in n for n in held.names)
+        ]
+        assert len(biases) == len(spec.directions)
+        for bias in biases:
+            second = model.get(bias.value)[1]
+            assert not second[: 2 * hidden].any()
+            assert second[2 * hidden :].all()
+        for direction in spec.directions:
+            name = f"layers.{layer}.{direction}.bias_hn"
+            assert (after[name] != before[name]).any(), name
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("cell", "unused"), [("lstm", 0), ("rnn", 0), ("gru", 2)])
+def test_keras_counts_the_part_of_the_grus_second_bias_that_is_held_at_zero(backend, cell, unused, bidirectional):
+    spec = ModelSpec(input_size=2, hidden_sizes=(3, 4), output_size=1, cell=cell, bidirectional=bidirectional)
+    native = build(backend, spec, ADAM, "float32", **OPTIONS).native_parameter_count()
+    assert native == parameter_count(spec) + unused * sum(spec.hidden_sizes) * len(spec.directions)
+
+
+def test_without_biases_there_are_none_in_keras_either(backend):
+    spec = ModelSpec(input_size=2, hidden_sizes=(3,), output_size=1, cell="gru", bias=False)
+    assert build(backend, spec, ADAM, "float32", **OPTIONS).native_parameter_count() == parameter_count(spec)
+
+
+def test_asking_for_gradients_changes_nothing(backend):
+    spec = ModelSpec(input_size=2, hidden_sizes=(8,), output_size=1, batch_norm=True)
+    x, y, order = data_for(spec, ADAM)
+    asked, left_alone = (build(backend, spec, ADAM, FINEST, **OPTIONS) for _ in range(2))
+    for steps in (2, 3):  # once with a fresh optimizer, and once in the midst of training
+        before = asked.parameters()
+        asked.gradients(asked.put(x[:4]), asked.put(y[:4]))
+        for name, array in asked.parameters().items():
+            np.testing.assert_array_equal(array, before[name], err_msg=name)
+        for model in (asked, left_alone):
+            model.train(model.put(x), model.put(y), model.put(order[:steps]))
+        undisturbed = left_alone.parameters()
+        for name, array in asked.parameters().items():
+            np.testing.assert_allclose(array, undisturbed[name], rtol=RTOL / 100, atol=1e-12, err_msg=name)
+
+
+def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(backend):
+    spec = ModelSpec(input_size=8, hidden_sizes=(32, 16), output_size=4)
+    train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=4)
+    x, y, order = data_for(spec, train)
+    ours, reference = (
+        build(backend, spec, train, "bfloat16", **OPTIONS),
+        build(NumpyBackend(), spec, train, "float64"),
+    )
+    logits = ours.get(ours.infer(ours.put(x)))
+    error = relative_error(logits, reference.infer(x))
+    assert TOLERANCES["float32"]["forward"] < error < TOLERANCES["bfloat16"]["forward"]
+    losses = ours.get(ours.train(ours.put(x), ours.put(y), ours.put(order)))
+    assert logits.dtype == losses.dtype == np.float32
+    assert relative_error(losses, reference.train(x, y, order)) < TOLERANCES["bfloat16"]["update"]
+    outputs, final = ours.states(ours.put(x))
+    assert {array.dtype for array in (outputs, *final.hidden, *final.cell)} == {np.dtype(np.float32)}
+    moved = ours.parameters()["head.weight"]
+    assert moved.dtype == np.float32
+    rounded = ours.get(keras.ops.cast(keras.ops.cast(moved, "bfloat16"), "float32"))
+    assert relative_error(moved, rounded) > 1e-5
+
+
+def test_given_states_are_kept_apart_from_those_of_other_calls(backend):
+    spec = ModelSpec(input_size=2, hidden_sizes=(3, 3), output_size=1, bidirectional=True)
+    model = build(backend, spec, ADAM, FINEST, **OPTIONS)
+    x = model.put(np.ones((2, 5, 2)))
+    before = model.get(model.infer(x))
+    model.states(x, State(*(tuple(np.full((2, 2, 3), fill) for _ in range(2)) for fill in (0.5, -0.5))))
+    np.testing.assert_array_equal(model.get(model.infer(x)), before)
+
+
+def test_what_goes_in_is_copied_and_what_comes_out_stays(backend):
+    parameters, x = initial_parameters(SPEC, "uniform", 0), np.ones((1, 12, 1), np.float32)
+    on_cpu = {"precision": "float32", "device": "cpu", "seed": 0, "options": OPTIONS}
+    model = backend.build(SPEC, ADAM, parameters, **on_cpu)
+    native, y = model.put(x), model.put(np.ones((1, 1)))
+    logits, before = model.get(model.infer(native)), model.parameters()
+    x[:] = 7
+    for array in parameters.values():
+        array[:] = 7
+    np.testing.assert_array_equal(model.get(model.infer(native)), logits)
+    kept, kept_logits = {name: array.copy() for name, array in before.items()}, logits.copy()
+    model.train(native, y, model.put(np.zeros((3, 1), int)))
+    for name, array in kept.items():
+        np.testing.assert_array_equal(before[name], array, err_msg=name)
+    np.testing.assert_array_equal(logits, kept_logits)
+    assert not np.array_equal(model.get(model.infer(native)), logits)
+
+
+@pytest.mark.parametrize(
+    ("precision", "reason"),
+    [("tf32", "NVIDIA"), ("float64", None if HAS_FLOAT64 else "Keras rounds float64 to float32"), ("float32", None)],
+)
+def test_what_it_cannot_do_it_refuses_with_the_reason(backend, precision, reason):
+    refusal = backend.refuses(SPEC, ADAM, precision=precision, device="cpu", options=OPTIONS)
+    assert refusal is None if reason is None else reason in refusal
+
+
+def test_another_engine_than_that_of_the_process_cannot_be_had(backend):
+    other = "jax" if ENGINE == "torch" else "torch"
+    with pytest.raises(LSTMBenchError, match=f"not with {other}; set KERAS_BACKEND"):
+        build(backend, SMALL, ADAM, "float32", **OPTIONS | {"engine": other})
+
+
+def test_it_names_its_libraries_and_devices(backend):
+    assert list(backend.versions())[:2] == ["keras", ENGINE]
+    assert "cpu" in backend.devices()
+    assert backend.peak_device_memory("cpu") is None
+
+
+@pytest.mark.skipif(ENGINE == "torch", reason="on torch the optimizers are torch's own")
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [
+        # p starts at 1, the gradients are 2 and then 1; each line is worked out from the formula by hand
+        ({"optimizer": "sgd"}, [0.8, 0.7]),
+        ({"optimizer": "sgd", "momentum": 0.5}, [0.8, 0.6]),  # v = 2, then 0.5 * 2 + 1 = 2
+        ({"optimizer": "sgd", "clip_norm": 1.0}, [0.9, 0.8]),
+        ({"optimizer": "adam"}, [0.9, 0.9 - 0.1 * (0.28 / 0.19) / (0.004996 / 0.001999) ** 0.5]),
+        (
+            {"optimizer": "rmsprop"},
+            [1 - 0.1 * 2 / 0.4**0.5, 1 - 0.1 * 2 / 0.4**0.5 - 0.1 / (0.9 * 0.4 + 0.1) ** 0.5],
+        ),
+    ],
+    ids=["sgd", "momentum", "clipped", "adam", "rmsprop"],
+)
+def test_optimizers_follow_their_formulas(train, expected):
+    spec = TrainSpec(loss="mse", learning_rate=0.1, batch_size=1, **train)
+    p = keras.Variable(np.ones(1), dtype="float32")
+    updating = optimizer(spec, SimpleNamespace(trainable_variables=[p]))
+    seen = []
+    for gradient in (2.0, 1.0):
+        updating.apply([keras.ops.convert_to_tensor([gradient], dtype="float32")], [p])
+        seen.append(float(p.value[0]))
+    assert seen == pytest.approx(expected, rel=1e-6)
