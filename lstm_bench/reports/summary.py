@@ -81,7 +81,7 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
     notes += [f"{a.cell.name}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
     shortened = {(a.cell.epochs, a.cell.recipe.epochs) for a in attempts if a.cell.epochs != a.cell.recipe.epochs}
     notes += [f"* trained for {epochs} of the recipe's {full} epochs" for epochs, full in sorted(shortened)]
-    if frame["native_parameters"].notna().any():
+    if (frame["native_parameters"].fillna(frame["parameters"]) != frame["parameters"]).any():
         notes.append("params: trained numbers of the canonical model (as the framework counts them)")
     notes.append("seq/s: sequences per second, median over blocks of steps; memory: peak above the level after import")
     notes += _measured(attempts)
