@@ -39,8 +39,8 @@ class Jax(Engine):
         return str(jax.devices()[0].device_kind) if jax.default_backend() == "gpu" else None
 
     def prepare(self, precision: Precision) -> None:
-        if precision == "float64":
-            jax.config.update("jax_enable_x64", True)
+        # Off, if it was on: with 64 bits allowed, some of Keras's operations give float64 where float32 went in.
+        jax.config.update("jax_enable_x64", precision == "float64")
         products = {"tf32": "tensorfloat32", "bfloat16": "bfloat16"}.get(precision, "highest")
         jax.config.update("jax_default_matmul_precision", products)
 

@@ -26,13 +26,13 @@ def backend():
     return JaxBackend()
 
 
-@settings(max_examples=30)
+@settings(max_examples=24)
 @given(spec=model_specs(batch_norm=True), train=train_specs)
 def test_it_agrees_with_the_reference_in_float64(backend, spec, train):
     assert disagreements(backend, spec, train, "float64", impl="scan") == []
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(spec=model_specs(batch_norm=False), train=train_specs)
 def test_it_agrees_with_the_reference_in_float32(backend, spec, train):
     assert disagreements(backend, spec, train, "float32", impl="scan") == []
