@@ -185,7 +185,7 @@ class JaxModel(Model[Array]):
         return jax.device_put(np.array(array, dtype), self._device)
 
     def get(self, native: Array) -> NDArray[Any]:
-        return np.array(native)
+        return np.array(native, np.float32 if native.dtype == jnp.bfloat16 else None)
 
     def infer(self, x: Array) -> Array:
         logits = self._program.infer(self._state.trained, self._state.statistics, x)

@@ -132,7 +132,8 @@ def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(backend):
     error = relative_error(logits, reference.infer(x))
     assert TOLERANCES["float32"]["forward"] < error < TOLERANCES["bfloat16"]["forward"]
     losses = ours.get(ours.train(ours.put(x), ours.put(y), ours.put(order)))
-    assert logits.dtype == losses.dtype == np.float32
+    outputs, final = ours.states(ours.put(x))
+    assert {a.dtype for a in (logits, losses, outputs, *final.hidden, *final.cell)} == {np.dtype(np.float32)}
     assert relative_error(losses, reference.train(x, y, order)) < TOLERANCES["bfloat16"]["update"]
     moved = ours.parameters()["head.weight"]
     assert relative_error(moved.astype(np.float32), np.array(jax.numpy.asarray(moved, "bfloat16"), np.float32)) > 1e-5
