@@ -105,7 +105,8 @@ class Network:
         """
         if self._dropout and training != self._training:
             self._set_mode(training)
-        x = x.to(self.dtype)
+        if x.dtype != self.dtype:  # asking costs less than converting what needs no conversion
+            x = x.to(self.dtype)
         for n, stack in enumerate(self.stacks):
             if n and training and self._dropout:
                 x = functional.dropout(x, self._dropout)
