@@ -17,9 +17,16 @@ Steps = Callable[[int], object]
 
 def build(shape: Shape) -> tuple[Steps, Steps]:
     """Functions that train and infer for a number of steps, on the engine that Keras was imported with."""
-    model = keras.Sequential(
-        [keras.Input((shape.steps, shape.features)), keras.layers.LSTM(shape.hidden), keras.layers.Dense(shape.outputs)]
+    # Weights drawn like ours, so that the same sizes of numbers are computed with.
+    uniform = keras.initializers.RandomUniform(-(shape.hidden**-0.5), shape.hidden**-0.5, seed=1)
+    lstm = keras.layers.LSTM(
+        shape.hidden,
+        kernel_initializer=uniform,
+        recurrent_initializer=uniform,
+        bias_initializer=uniform,
+        unit_forget_bias=False,
     )
+    model = keras.Sequential([keras.Input((shape.steps, shape.features)), lstm, keras.layers.Dense(shape.outputs)])
     optimizer = keras.optimizers.Adam(1e-3)
     optimizer.build(model.trainable_variables)
     loss = (
