@@ -22,13 +22,14 @@ STEPS = 10
 
 # Norm-wise relative errors. Observed on flights with torch and NumPy, float32: logits 7e-8, gradients 1.4e-7 and
 # parameters after ten steps 1.1e-7; float64: 2e-16, 2.8e-16, 8.8e-17. The bands are wider, since small random models do
-# worse (float32 up to 2.4e-7, 1.5e-6, 8.6e-6 over twenty steps; bfloat16 forward up to 2.4e-2).
+# worse (float32 up to 2.4e-7, 1.5e-6, 8.6e-6 over twenty steps; bfloat16 forward up to
+# 7.9e-3 on flights, but 2.4e-2 on a small tanh RNN, which its band does not forgive).
 # tf32 has not been tried.
 TOLERANCES: dict[Precision, dict[str, float]] = {
     "float64": {"forward": 1e-12, "backward": 1e-11, "update": 1e-9},
     "float32": {"forward": 1e-5, "backward": 1e-4, "update": 1e-4},
     "tf32": {"forward": 1e-2, "backward": 1e-1, "update": 1e-1},
-    "bfloat16": {"forward": 5e-2, "backward": 1e-1, "update": 1e-1},
+    "bfloat16": {"forward": 1e-2, "backward": 1e-1, "update": 1e-1},
 }
 
 BANDS = {
