@@ -24,6 +24,7 @@ from time import perf_counter
 import numpy as np
 
 from lstm_bench import BackendInfo
+from lstm_bench.result import EFFORTS
 from shapes import SHAPES, Shape
 
 PLAIN = {
@@ -39,7 +40,8 @@ PLAIN = {
 ONLY_ON = {"tutorial_torch": "flights", "tutorial_keras": "mnist-rows"}
 """The shapes that tutorials are about."""
 
-BLOCK_SECONDS = 0.1
+EFFORT = EFFORTS["default"]
+"""Whose blocks are timed here, too."""
 
 Steps = Callable[[int], object]
 
@@ -103,7 +105,8 @@ def one_round(backend: str, module: str, shape: Shape, pairs: int) -> dict[str, 
         steps = 1
         for _ in range(3):  # closer each time: what is done once per call weighs less in more steps
             timed(our_run, steps), timed(plain_run, steps)  # whatever compiles for this number of steps
-            steps = max(1, round(BLOCK_SECONDS / min(timed(our_run, steps), timed(plain_run, steps))))
+            fastest = min(timed(our_run, steps), timed(plain_run, steps))
+            steps = max(EFFORT.block_steps, round(EFFORT.block_seconds / fastest))
         for _ in range(5):
             timed(our_run, steps), timed(plain_run, steps)
         times: list[tuple[float, float]] = []

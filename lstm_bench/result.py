@@ -40,6 +40,8 @@ class Effort(Record, frozen=True):
         warmup_blocks: blocks before the timed ones, at least this many ...
         warmup_seconds: ... and lasting at least this long together.
         epoch_fraction: share of the recipe's epochs that are trained.
+        block_steps: the fewest steps of one block, so that what is done once per call, above all fetching memory from
+            the operating system, does not pass for a part of a long step.
     """
 
     name: str
@@ -48,16 +50,26 @@ class Effort(Record, frozen=True):
     warmup_blocks: int
     warmup_seconds: float
     epoch_fraction: float
+    block_steps: int = 1
 
 
 EFFORTS = {
     effort.name: effort
     for effort in (
-        Effort(name="quick", blocks=3, block_seconds=0.1, warmup_blocks=2, warmup_seconds=0.2, epoch_fraction=0.1),
-        Effort(name="default", blocks=10, block_seconds=0.1, warmup_blocks=10, warmup_seconds=1.0, epoch_fraction=1.0),
-        Effort(name="rigorous", blocks=30, block_seconds=0.2, warmup_blocks=10, warmup_seconds=2.0, epoch_fraction=1.0),
+        Effort(
+            name="quick", blocks=3, block_seconds=0.1, warmup_blocks=2, warmup_seconds=0.2, epoch_fraction=0.1,
+            block_steps=2,
+        ),
+        Effort(
+            name="default", blocks=10, block_seconds=0.1, warmup_blocks=10, warmup_seconds=1.0, epoch_fraction=1.0,
+            block_steps=4,
+        ),
+        Effort(
+            name="rigorous", blocks=30, block_seconds=0.2, warmup_blocks=10, warmup_seconds=2.0, epoch_fraction=1.0,
+            block_steps=8,
+        ),
     )
-}
+}  # fmt: skip
 
 
 class Cell(Record, frozen=True):

@@ -67,7 +67,7 @@ def time_inference(model: Model[Any], batches: list[Any], batch_size: int, effor
 
 
 def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort: Effort) -> Timing:
-    steps, block = _calibrate(prepare, effort.block_seconds)
+    steps, block = _calibrate(prepare, effort)
     gc.collect()  # so that the garbage of earlier phases is not collected in a timed block
     warmup: list[int] = []
     while len(warmup) < effort.warmup_blocks or sum(warmup) < effort.warmup_seconds * 1e9:
@@ -81,19 +81,19 @@ def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort
     )
 
 
-def _calibrate(prepare: Callable[[int], Block], block_seconds: float) -> tuple[int, Block]:
+def _calibrate(prepare: Callable[[int], Block], effort: Effort) -> tuple[int, Block]:
     """The number of steps that fill a block, and the block."""
     # A backend may compile anew for each number of steps, so it meets few, each once before its duration counts.
-    steps = 1
+    steps = effort.block_steps
     while True:
         block = prepare(steps)
         block()
         seconds = elapsed_ns(block) / 1e9
-        if seconds >= block_seconds:
+        if seconds >= effort.block_seconds:
             return steps, block
         # A tenth more than should do, so that the next try seldom falls short; at most a hundredfold, since the clock
         # of a single short step is not to be trusted.
-        steps = math.ceil(steps * min(1.1 * block_seconds / max(seconds, 1e-9), 100))
+        steps = math.ceil(steps * min(1.1 * effort.block_seconds / max(seconds, 1e-9), 100))
 
 
 def elapsed_ns(call: Callable[[], None]) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -46,6 +47,14 @@ def test_a_block_lasts_at_least_as_long_as_it_should(monkeypatch):
 def test_long_steps_are_blocks_of_one(monkeypatch):
     model = Clocked(monkeypatch, step_ns=300_000_000)
     assert timing.time_training(model, None, None, np.zeros((1, 1), int), EFFORT).steps_per_block == 1
+
+
+def test_a_block_has_its_fewest_steps_however_long_they_are(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=300_000_000)
+    effort = msgspec.structs.replace(EFFORT, block_steps=4)
+    found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    assert found.steps_per_block == 4
+    assert found.seconds_per_step == pytest.approx(0.3)
 
 
 def test_warming_up_takes_its_blocks_and_its_seconds_whichever_is_longer(monkeypatch):
