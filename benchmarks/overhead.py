@@ -124,13 +124,18 @@ def one_round(backend: str, module: str, shape: Shape, pairs: int) -> dict[str, 
     return answer
 
 
-def in_fresh_process(arguments: list[str], threads: int) -> dict[str, dict[str, float]]:
-    """Run one round with the variables of a worker."""
+def worker_environment(selector: str, threads: int) -> dict[str, str]:
+    """The variables that a worker of the harness gets."""
     from lstm_bench.machine import THREAD_VARIABLES
 
-    info, options = selected(arguments[0])
+    info, options = selected(selector)
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"CUDA_VISIBLE_DEVICES": "-1"}
-    environment |= info.environ(options, threads, "cpu")
+    return environment | info.environ(options, threads, "cpu")
+
+
+def in_fresh_process(arguments: list[str], threads: int) -> dict[str, dict[str, float]]:
+    """Run one round with the variables of a worker."""
+    environment = worker_environment(arguments[0], threads)
     done = subprocess.run(
         [sys.executable, __file__, "--one-round", *arguments], env=environment, stdout=subprocess.PIPE, check=True
     )

@@ -70,6 +70,8 @@ class TorchModel(KerasModel[Tensor]):
             for parameter, gradient in zip(self._values, gradients, strict=True):
                 parameter.grad = gradient
             self._optimizer.step()
+            self._optimizer.zero_grad()  # now, so that the next step finds their memory free
+            del gradients
             losses.append(value.detach())
         return torch.stack(losses)
 
