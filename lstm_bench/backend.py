@@ -210,6 +210,13 @@ class Model(ABC, Generic[Native]):
             y: their targets, as in ``train``.
         """
 
+    def input_gradient(self, x: Native, y: Native) -> NDArray[Any] | None:
+        """The gradient of the loss that ``gradients`` gives by ``x`` `(B, T, I)`; ``None`` if it is not to be had.
+
+        Changes nothing, either. Args as of ``gradients``.
+        """
+        return None
+
     @abstractmethod
     def states(self, x: Native, initial: State | None = None) -> tuple[NDArray[Any], State]:
         """What the recurrent layers compute, in evaluation mode.

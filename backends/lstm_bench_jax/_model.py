@@ -117,14 +117,14 @@ class Program:
             return self.network.states(trained, x, initial)
 
     def _gradients(self, trained: Trained, statistics: Statistics, x: Array, y: Array, key: Array) -> Any:
-        """``((loss, statistics afterwards), gradients)``."""
+        """``((loss, statistics afterwards), (gradients, gradient of x))``."""
 
-        def objective(trained: Trained) -> tuple[Array, Statistics]:
+        def objective(trained: Trained, x: Array) -> tuple[Array, Statistics]:
             logits, after = self.network.train(trained, statistics, x, key)
             return loss(self._train_spec, logits, y), after
 
         with jax.default_matmul_precision(self._products):
-            return jax.value_and_grad(objective, has_aux=True)(trained)
+            return jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)(trained, x)
 
     def _train(self, state: TrainState, x: Array, y: Array, order: Array, steps: Array) -> tuple[TrainState, Array]:
         """Train on the first ``steps`` rows of ``order``; the losses of the others are 0."""
@@ -134,7 +134,9 @@ class Program:
             rows = order[n]
             key, used = jax.random.split(state.key) if self.network.spec.dropout else (state.key, state.key)
             x_batch, y_batch = (data.at[rows].get(mode="promise_in_bounds") for data in (x, y))
-            (value, statistics), gradients = self._gradients(state.trained, state.statistics, x_batch, y_batch, used)
+            (value, statistics), (gradients, _) = self._gradients(
+                state.trained, state.statistics, x_batch, y_batch, used
+            )
             updates, optimizer = self.optimizer.update(gradients, state.optimizer)
             trained = optax.apply_updates(state.trained, updates)
             return TrainState(trained, statistics, optimizer, key), losses.at[n].set(value)
@@ -204,10 +206,18 @@ class JaxModel(Model[Array]):
         return losses
 
     def gradients(self, x: Array, y: Array) -> tuple[float, Parameters]:
+        value, (gradients, _) = self._gradients(x, y)
+        return float(value), {name: self.get(array) for name, array in self._program.network.unpack(gradients).items()}
+
+    def input_gradient(self, x: Array, y: Array) -> NDArray[Any]:
+        return self.get(self._gradients(x, y)[1][1])
+
+    def _gradients(self, x: Array, y: Array) -> tuple[Array, tuple[Trained, Array]]:
+        """The loss of a batch, and its gradients by parameters and ``x``."""
         key, used = jax.random.split(self._state.key)
         self._state = self._state._replace(key=key)
         (value, _), gradients = self._program.gradients(self._state.trained, self._state.statistics, x, y, used)
-        return float(value), {name: self.get(array) for name, array in self._program.network.unpack(gradients).items()}
+        return value, gradients
 
     def states(self, x: Array, initial: State | None = None) -> tuple[NDArray[Any], State]:
         begin: list[list[Tensors]] | None = None

@@ -126,13 +126,18 @@ class JaxModel(KerasModel[Array]):
         trained, optimizer = self._optimizer.stateless_apply(state.optimizer, gradients, state.trained)
         return TrainState(trained, others, optimizer), value
 
-    def _loss_and_gradients(self, state: TrainState, x: Array, y: Array) -> tuple[tuple[Array, list[Array]], list[Any]]:
-        def objective(trained: list[Array]) -> tuple[Array, list[Array]]:
-            logits, others = self._network.stateless_call(trained, state.others, x, training=True)
-            return loss(self._train_spec, logits, y), others
+    def _loss(self, trained: list[Array], x: Array, y: Array, others: list[Array]) -> tuple[Array, list[Array]]:
+        """The loss, and what a forward pass in training mode makes of the other values."""
+        logits, others = self._network.stateless_call(trained, others, x, training=True)
+        return loss(self._train_spec, logits, y), others
 
-        found, gradients = jax.value_and_grad(objective, has_aux=True)(state.trained)
+    def _loss_and_gradients(self, state: TrainState, x: Array, y: Array) -> tuple[tuple[Array, list[Array]], list[Any]]:
+        found, gradients = jax.value_and_grad(self._loss, has_aux=True)(state.trained, x, y, state.others)
         return found, self._network.restrain(gradients)
+
+    def input_gradient(self, x: Array, y: Array) -> NDArray[Any]:
+        by_x = jax.grad(self._loss, argnums=1, has_aux=True)
+        return self.get(by_x(self._state.trained, x, y, self._state.others)[0])
 
     def gradients(self, x: Array, y: Array) -> tuple[float, Parameters]:
         (value, others), gradients = self._loss_and_gradients(self._state, x, y)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -97,6 +98,15 @@ class KerasModel(Model[Native], Generic[Native]):
     def _states(self, x: Native, begin: list[list[Native]] | None) -> tuple[Native, list[list[Native]]]:
         result: tuple[Native, list[list[Native]]] = self._network.states(x, begin)
         return result
+
+    @contextmanager
+    def _statistics_kept(self) -> Iterator[None]:
+        """Undo what a forward pass in training mode does to batch norm's statistics."""
+        norm = self._network.norm
+        before = [] if norm is None else [(v, self.get(v.value)) for v in (norm.moving_mean, norm.moving_variance)]
+        yield
+        for variable, statistic in before:
+            variable.assign(statistic)
 
     def parameters(self) -> Parameters:
         self._refresh()

@@ -83,12 +83,15 @@ class TensorFlowModel(KerasModel[Any]):
         return value, self._network.restrain(tape.gradient(value, self._network.trainable_variables))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, Parameters]:
-        norm = self._network.norm
-        before = [] if norm is None else [(v, v.numpy()) for v in (norm.moving_mean, norm.moving_variance)]
-        value, gradients = self._loss_and_gradients(x, y)
-        for variable, statistic in before:  # a forward pass in training mode has moved them
-            variable.assign(statistic)
+        with self._statistics_kept():
+            value, gradients = self._loss_and_gradients(x, y)
         return float(value), self._canonical(gradients)
+
+    def input_gradient(self, x: Any, y: Any) -> NDArray[Any]:
+        with self._statistics_kept(), tf.GradientTape() as tape:
+            tape.watch(x)
+            value = loss(self._train_spec, self._network(x, training=True), y)
+        return self.get(tape.gradient(value, x))
 
     def synchronize(self) -> None:
         tf.test.experimental.sync_devices()

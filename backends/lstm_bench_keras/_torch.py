@@ -80,12 +80,15 @@ class TorchModel(KerasModel[Tensor]):
         return value, self._network.restrain(torch.autograd.grad(value, self._values))
 
     def gradients(self, x: Tensor, y: Tensor) -> tuple[float, Parameters]:
-        norm = self._network.norm
-        before = [] if norm is None else [(v, self.get(v.value)) for v in (norm.moving_mean, norm.moving_variance)]
-        value, gradients = self._loss_and_gradients(x, y)
-        for variable, statistic in before:  # a forward pass in training mode has moved them
-            variable.assign(statistic)
+        with self._statistics_kept():
+            value, gradients = self._loss_and_gradients(x, y)
         return value.item(), self._canonical(gradients)
+
+    def input_gradient(self, x: Tensor, y: Tensor) -> NDArray[Any]:
+        x = x.detach().clone().requires_grad_()
+        with self._statistics_kept():
+            value = loss(self._train_spec, self._forward(x, training=True), y)
+        return self.get(torch.autograd.grad(value, x)[0])
 
     def _states(self, x: Tensor, begin: list[list[Tensor]] | None) -> tuple[Tensor, list[list[Tensor]]]:
         with torch.no_grad():

@@ -79,6 +79,7 @@ class NumpyModel(Model[NDArray[Any]]):
     ) -> None:
         self._spec, self._dtype, self._generator = spec, dtype, np.random.default_rng(seed)
         self._masks: list[Array] = []
+        self._d_x: Array | None = None
         shapes = parameter_shapes(spec)
         size = sum(prod(shape) for shape in shapes.values())
         self._flat, self._flat_gradient = np.empty(size, dtype), np.zeros(size, dtype)
@@ -130,6 +131,11 @@ class NumpyModel(Model[NDArray[Any]]):
         loss = self._backpropagate(x, y, remember=False)
         return loss, {name: view.copy() for name, view in self._gradient.items()}
 
+    def input_gradient(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        self._backpropagate(x, y, remember=False, wants_dx=True)
+        assert self._d_x is not None
+        return self._d_x.swapaxes(0, 1).copy()
+
     def states(self, x: NDArray[Any], initial: State | None = None) -> tuple[NDArray[Any], State]:
         outputs = self._recur(x, initial)
         finals = [[direction.final() for direction in layer] for layer in self._layers]
@@ -179,7 +185,7 @@ class NumpyModel(Model[NDArray[Any]]):
             logits += self._named["head.bias"]
         return logits
 
-    def _backpropagate(self, x: NDArray[Any], y: NDArray[Any], *, remember: bool) -> float:
+    def _backpropagate(self, x: NDArray[Any], y: NDArray[Any], *, remember: bool, wants_dx: bool = False) -> float:
         """The loss of one batch; leaves its gradient in the gradient vector, and statistics if they are to remember."""
         readout = self._readout(self._recur(x, training=True))
         if self._batch_norm is not None:
@@ -205,14 +211,15 @@ class NumpyModel(Model[NDArray[Any]]):
                 gradients, d_x = direction.backward(
                     None if d_outputs is None else d_outputs[..., half],
                     None if d_final is None else d_final[..., half],
-                    wants_dx=index > 0,
+                    wants_dx=wants_dx or index > 0,
                 )
                 for name, gradient in gradients.items():
                     self._gradient[f"layers.{index}.{self._spec.directions[d]}.{name}"][...] = gradient
                 d_below = d_x if d_below is None or d_x is None else d_below + d_x
-            if d_below is not None and self._spec.dropout:
+            if d_below is not None and index > 0 and self._spec.dropout:
                 d_below = d_below * self._masks[index - 1]
             d_outputs, d_final = d_below, None
+        self._d_x = d_outputs
         return loss
 
 

@@ -144,6 +144,11 @@ class TorchModel(Model[Tensor]):
         gradients = self._network.pick(self._gradients(loss))
         return loss.item(), {name: self.get(gradient) for name, gradient in gradients.items()}
 
+    def input_gradient(self, x: Tensor, y: Tensor) -> NDArray[Any]:
+        x = x.detach().clone().requires_grad_()
+        loss = self._loss(self._forward(x, training=True), y)
+        return self.get(torch.autograd.grad(loss, x)[0])
+
     def states(self, x: Tensor, initial: State | None = None) -> tuple[NDArray[Any], State]:
         with torch.inference_mode():
             outputs, hidden, cell = self._network.states(x, initial)

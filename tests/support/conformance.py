@@ -83,6 +83,7 @@ def quantities(model, spec: ModelSpec, train: TrainSpec) -> Iterator[tuple[str, 
     yield "forward", "loss", np.asarray(loss)
     for name, gradient in gradients.items():
         yield "backward", f"gradient of {name}", gradient
+    yield "backward", "gradient of x", model.input_gradient(batch, model.put(y[:BATCH]))
     yield "forward", "logits after gradients", model.get(model.infer(batch))
     yield "update", "losses", model.get(model.train(native_x, native_y, model.put(order)))
     for name, parameter in model.parameters().items():
