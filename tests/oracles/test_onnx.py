@@ -1,0 +1,94 @@
+"""The reference against ONNX's reference evaluator, which others wrote from the equations of the ONNX standard."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lstm_bench import ModelSpec, State, TrainSpec
+from lstm_bench.agreement import relative_error
+from lstm_bench.parameters import GATES, initial_parameters
+from lstm_bench_numpy._model import NumpyBackend
+
+# Before 1.23 the evaluator takes one direction only, runs a reverse one forwards and gives no final cell state.
+onnx = pytest.importorskip("onnx", minversion="1.23")
+evaluator = pytest.importorskip("onnx.reference")
+
+TRAIN = TrainSpec(loss="mse", optimizer="sgd", learning_rate=0.1, batch_size=1)
+
+# Where ONNX's gates stand among ours: its i, o, f, c in i, f, g, o; its z, r, h in r, z, n
+ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
+
+
+def drawn(seed: int) -> tuple[ModelSpec, dict[str, np.ndarray], np.ndarray, State | None]:
+    """A spec of one layer, its parameters, sequences and initial states, all of them numbers that float32 has."""
+    generator = np.random.default_rng(seed)
+
+    def numbers(*shape: int) -> np.ndarray:
+        return generator.uniform(-1, 1, shape).astype(np.float32).astype(np.float64)
+
+    inputs, size, batch = generator.integers(1, [9, 9, 6]).tolist()
+    bidirectional, bias, from_zeros = generator.integers(0, 2, 3).astype(bool).tolist()
+    cell = ("lstm", "gru", "rnn")[seed % 3]
+    spec = ModelSpec(
+        input_size=inputs, hidden_sizes=(size,), output_size=1, cell=cell, bidirectional=bidirectional, bias=bias
+    )
+    parameters = {name: numbers(*array.shape) for name, array in initial_parameters(spec, "uniform", 0).items()}
+    x = numbers(batch, int(generator.integers(1, 10)), inputs)
+    h, c = (numbers(1 + bidirectional, batch, size) for _ in range(2))
+    initial = None if from_zeros else State((h,), (c,) if cell == "lstm" else ())
+    return spec, parameters, x, initial
+
+
+def in_onnx_order(rows: np.ndarray, cell: str) -> np.ndarray:
+    gates = np.split(rows, GATES[cell])
+    return np.concatenate([gates[k] for k in ORDER[cell]])
+
+
+def evaluated(spec: ModelSpec, parameters: dict[str, np.ndarray], x: np.ndarray, initial: State | None) -> list:
+    """ONNX's Y as outputs `(B, T, D*H)`, Y_h and, of an LSTM, Y_c."""
+    size = spec.hidden_sizes[0]
+    layers = [
+        {name: parameters.get(f"layers.0.{direction}.{name}") for name in ("weight_ih", "weight_hh", "bias", "bias_hn")}
+        for direction in spec.directions
+    ]
+    given = {"X": x.swapaxes(0, 1)}
+    for ours, theirs in (("weight_ih", "W"), ("weight_hh", "R")):
+        given[theirs] = np.stack([in_onnx_order(layer[ours], spec.cell) for layer in layers])
+    if spec.bias:
+        # Two biases where we have one: all of ours goes into the first, and bias_hn to the end of the second.
+        recurrent = [np.zeros_like(layer["bias"]) for layer in layers]
+        if spec.cell == "gru":
+            for zeros, layer in zip(recurrent, layers, strict=True):
+                zeros[-size:] = layer["bias_hn"]
+        first = [in_onnx_order(layer["bias"], spec.cell) for layer in layers]
+        given["B"] = np.concatenate([np.stack(first), np.stack(recurrent)], axis=1)
+    if initial is not None:
+        given |= zip(("initial_h", "initial_c"), initial.hidden + initial.cell, strict=False)
+
+    names = ["X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c"]
+    node = onnx.helper.make_node(
+        spec.cell.upper(),
+        [name if name in given else "" for name in names[: 7 if spec.cell == "lstm" else 6]],
+        ["Y", "Y_h", "Y_c"][: 3 if spec.cell == "lstm" else 2],
+        hidden_size=size,
+        direction="bidirectional" if spec.bidirectional else "forward",
+        **({"linear_before_reset": 1} if spec.cell == "gru" else {}),
+    )
+    feeds = {name: array.astype(np.float32) for name, array in given.items()}
+    outputs, *final = evaluator.ReferenceEvaluator(node).run(None, feeds)
+    return [outputs.transpose(2, 0, 1, 3).reshape(*x.shape[:2], -1), *final]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_outputs_and_final_states_are_those_that_onnx_evaluates(seed):
+    spec, parameters, x, initial = drawn(seed)
+    model = NumpyBackend().build(spec, TRAIN, parameters, precision="float64", device="cpu", seed=0, options={})
+    outputs, final = model.states(x, initial)
+    ours = [outputs, *final.hidden, *final.cell]
+    theirs = evaluated(spec, parameters, x, initial)
+    for name, value, expected in zip(["Y", "Y_h", "Y_c"][: len(theirs)], ours, theirs, strict=True):
+        assert expected.dtype == np.float32
+        assert value.shape == expected.shape, f"{name} of {spec}"
+        error = relative_error(expected, value)  # ours is the exacter one, so it is what errors are relative to
+        assert error < 1e-6, f"{name} of {spec}, T={x.shape[1]}, B={x.shape[0]}: {error:.1e}"
