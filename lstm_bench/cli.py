@@ -217,6 +217,76 @@ def exit_code(attempts: Sequence[Attempt]) -> int:
 
 
 @main.command()
+@click.option(
+    "-b",
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="NAME[option=value,...]",
+    help="Backend to check; repeatable.  [default: every installed one, on each of its engines]",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(PRECISIONS),
+    default=("float32", "float64"),
+    show_default=True,
+    help="What to compute in; repeatable.",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Of the cases.")
+@click.option("--cases", type=click.IntRange(1, 10**6), help="How many.  [default: 50; rigorous: 200]")
+@click.option("--rigorous", is_flag=True, help="200 cases.")
+@click.option("--case", metavar="JSON", help="This one case, as a failure names it.")
+@click.option("--format", "format_name", type=click.Choice(["table", "md", "json"]), default="table", show_default=True)
+@click.option(
+    "--timeout",
+    callback=_not_nan,
+    type=click.FloatRange(0, 10**7, min_open=True),
+    default=1800.0,
+    show_default=True,
+    help="Seconds after which a backend is stopped.",
+)
+@_plugin_option
+def check(
+    backends: tuple[str, ...], precisions: tuple[Any, ...], device: str, seed: int, cases: int | None, rigorous: bool,
+    case: str | None, format_name: str, timeout: float, plugin_files: tuple[Path, ...],
+) -> int:  # fmt: skip
+    """Hold backends against the float64 reference: outputs, states, loss, every gradient, training.
+
+    Exit code 0 if all agree, 1 if one disagrees or nothing could be compared, 2 if the command was wrong.
+    """
+    from lstm_bench import check as checking
+    from lstm_bench.conformance.cases import read_case
+    from lstm_bench.machine import usable_cores
+    from lstm_bench.plan import plan_subjects
+    from lstm_bench.reports import agreement, markdown, terminal
+
+    plugins = _plugins(plugin_files)
+    if case is not None:
+        read_case(case)  # what is wrong with it is said here, once
+    files = tuple(str(file.resolve()) for file in plugin_files)
+    numbers = range(1 if case is not None else cases or (200 if rigorous else 50))
+    subjects = [
+        checking.Subject(info, options, precision, place, files)
+        for precision in dict.fromkeys(precisions)
+        for info, options, place in plan_subjects(plugins, backends, device)
+    ]
+    _say(f"{len(subjects)} to check in {len(numbers)} {'case' if len(numbers) == 1 else 'cases'} each")
+    outcomes = checking.check(
+        subjects, seed=seed, numbers=numbers, case=case, timeout=timeout, workers=usable_cores(),
+    )  # fmt: skip
+    if format_name == "json":
+        click.echo(agreement.render_json(outcomes), nl=False)
+    else:
+        summary = agreement.summarise(outcomes, seed=seed, case=case)
+        click.echo((terminal if format_name == "table" else markdown).show(summary), nl=False)
+    verdicts = {outcome.verdict for outcome in outcomes}
+    return 0 if "agrees" in verdicts and verdicts <= {"agrees", "unsupported"} else 1
+
+
+@main.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results/local"))
 @click.option("--format", "format_name", default="table", show_default=True, help="table, md, csv, json or a plugin's.")
 @click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each cell.")

@@ -42,14 +42,8 @@ def plan_cells(
         UnknownName: for whatever does not exist, with the nearest that does.
         NotInstalled: for a backend that was asked for and whose framework is missing.
     """
-    chosen = []
-    for text in backends or [name for name, info in plugins.backends.items() if not info.missing()]:
-        selector = parse_selector(text)
-        if selector.recipe is not None:
-            raise LSTMBenchError(f"cannot read {text!r}: a backend has no recipes; write {selector.name}[option=value]")
-        info = plugins.backend(selector.name)
-        require_installed(info, selector.options)
-        chosen.append((info, resolve_options(info.options, selector.options, f"backend {info.name!r}")))
+    installed = [name for name, info in plugins.backends.items() if not info.missing()]
+    chosen = [_chosen(plugins, text) for text in backends or installed]
     recipes = []
     for text in tasks:
         selector = parse_selector(text)
@@ -79,6 +73,45 @@ def plan_cells(
         )
     ]
     return list({cell.fingerprint: cell for cell in cells}.values())  # what is asked for twice is run once
+
+
+def plan_subjects(
+    plugins: Plugins, backends: Sequence[str], device: str
+) -> list[tuple[BackendInfo, dict[str, str], str]]:
+    """Backends with their resolved options, and the device's full name.
+
+    Args:
+        plugins: what there is.
+        backends: selectors; none for every installed backend, and beside its defaults every value of its options that
+            brings another framework in.
+        device: device name.
+
+    Raises:
+        UnknownName: for whatever does not exist, with the nearest that does.
+        NotInstalled: for a backend that was asked for and whose framework is missing.
+    """
+    place = parse_device(device)
+    if backends:
+        return [(*_chosen(plugins, text), place) for text in dict.fromkeys(backends)]
+    found = []
+    for info in plugins.backends.values():
+        variants: list[dict[str, str]] = [{}]
+        for name, option in info.options.items():
+            variants += [{name: value} for value in option.requires if value != option.default]
+        for given in variants:
+            if not info.missing(given):
+                found.append((info, resolve_options(info.options, given, f"backend {info.name!r}"), place))
+    return found
+
+
+def _chosen(plugins: Plugins, text: str) -> tuple[BackendInfo, dict[str, str]]:
+    """The backend of a selector, and its resolved options."""
+    selector = parse_selector(text)
+    if selector.recipe is not None:
+        raise LSTMBenchError(f"cannot read {text!r}: a backend has no recipes; write {selector.name}[option=value]")
+    info = plugins.backend(selector.name)
+    require_installed(info, selector.options)
+    return info, resolve_options(info.options, selector.options, f"backend {info.name!r}")
 
 
 def require_installed(info: BackendInfo, options: Mapping[str, str]) -> None:

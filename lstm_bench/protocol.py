@@ -9,14 +9,15 @@ from time import monotonic, perf_counter
 
 import msgspec
 
-from lstm_bench.result import Cell, Findings, Phase, Status
+from lstm_bench.result import Cell, Compared, Findings, Phase, Status
+from lstm_bench.spec import Precision
 
 LONGEST_LINE = 16 * 2**20
 """Bytes. A worker that says more in one line is not answering, it is flooding."""
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a worker needs to know.
+class Job(msgspec.Struct, frozen=True, kw_only=True, tag="measure"):
+    """Everything that a worker needs to know to run one cell.
 
     Attributes:
         cell: what to compute and how to measure it.
@@ -28,11 +29,48 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     plugin_files: tuple[str, ...] = ()
     data_dir: str | None = None
 
+    @property
+    def threads(self) -> int:
+        """Processor threads for the worker."""
+        return self.cell.threads
+
+
+class CheckJob(msgspec.Struct, frozen=True, kw_only=True, tag="check"):
+    """Everything that a worker needs to know to hold a backend against the reference.
+
+    Attributes:
+        backend: its name.
+        options: all of them, resolved.
+        precision: what to compute in.
+        device: where.
+        threads: processor threads for the worker.
+        seed: of the cases.
+        cases: their numbers.
+        case: one case in JSON, in place of those that the numbers stand for.
+        plugin_files: Python files that are plugins, beside the installed ones.
+    """
+
+    backend: str
+    options: dict[str, str]
+    precision: Precision
+    device: str
+    threads: int
+    seed: int
+    cases: tuple[int, ...]
+    case: str | None = None
+    plugin_files: tuple[str, ...] = ()
+
 
 class Entered(msgspec.Struct, frozen=True, tag="entered"):
     """The worker has begun a phase."""
 
     phase: Phase
+
+
+class Comparing(msgspec.Struct, frozen=True, tag="comparing"):
+    """The worker has begun a case."""
+
+    number: int
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
@@ -55,10 +93,10 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     reason: str
 
 
-Message = Entered | Progress | Found | Ended
+Message = Entered | Progress | Found | Comparing | Compared | Ended
 
 encode = msgspec.json.Encoder().encode
-decode_job = msgspec.json.Decoder(Job).decode
+decode_job = msgspec.json.Decoder(Job | CheckJob).decode
 decode_message = msgspec.json.Decoder(Message).decode
 
 
@@ -73,7 +111,7 @@ class Session:
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
         """Announce a phase, and record how long it took."""
-        self._say(Entered(name))
+        self.say(Entered(name))
         begin = perf_counter()
         yield
         self.found(seconds=self._findings.seconds | {name: perf_counter() - begin})
@@ -81,17 +119,18 @@ class Session:
     def found(self, **fields: object) -> None:
         """Add to the findings, and tell the parent, so that a later crash does not take them along."""
         self._findings = msgspec.structs.replace(self._findings, **fields)
-        self._say(Found(self._findings))
+        self.say(Found(self._findings))
 
     def progress(self, done: int, total: int) -> None:
         """Tell how far the phase is, a few times a second at most."""
         if monotonic() >= self._progress_due or done == total:
             self._progress_due = monotonic() + 0.25
-            self._say(Progress(done, total))
+            self.say(Progress(done, total))
 
     def ended(self, status: Status, reason: str) -> None:
         """Say the last word."""
-        self._say(Ended(status, reason))
+        self.say(Ended(status, reason))
 
-    def _say(self, message: Message) -> None:
+    def say(self, message: Message) -> None:
+        """Send a message."""
         self._pipe.write(encode(message) + b"\n")

@@ -15,7 +15,10 @@ import lstm_bench
 from lstm_bench import process, protocol
 from lstm_bench.backend import BackendInfo
 from lstm_bench.machine import THREAD_VARIABLES
-from lstm_bench.result import Attempt, Cell, Findings, Phase, Status
+from lstm_bench.result import Attempt, Findings, Phase, Status
+
+WORKER = (sys.executable, "-P", "-X", "faulthandler", "-m", "lstm_bench.worker")
+"""The command that starts one."""
 
 Listener = Callable[[protocol.Message], None]
 """Told what a worker says, as it says it."""
@@ -38,8 +41,8 @@ def run_attempt(
     begun = datetime.now(UTC)
     hearing = _Hearing(on_message)
     ended = process.supervise(
-        [sys.executable, "-P", "-X", "faulthandler", "-m", "lstm_bench.worker"],
-        worker_environment(job.cell, backend),
+        WORKER,
+        worker_environment(backend, job.cell.backend_options, job.cell.threads, job.cell.device),
         protocol.encode(job),
         hearing.line,
         timeout=timeout,
@@ -59,13 +62,13 @@ def run_attempt(
     )
 
 
-def worker_environment(cell: Cell, backend: BackendInfo) -> dict[str, str]:
+def worker_environment(backend: BackendInfo, options: Mapping[str, str], threads: int, device: str) -> dict[str, str]:
     """The environment that a worker starts in: ours, but for what decides threads and devices."""
-    ours: dict[str, str] = dict.fromkeys(THREAD_VARIABLES, str(cell.threads))
+    ours: dict[str, str] = dict.fromkeys(THREAD_VARIABLES, str(threads))
     ours["PYTHONUNBUFFERED"] = "1"  # so that the last words of a worker that dies are not lost
-    if cell.device == "cpu":
+    if device == "cpu":
         ours["CUDA_VISIBLE_DEVICES"] = "-1"  # some frameworks prepare the GPU even when told to use the CPU
-    asked: Mapping[str, str] = backend.environ(cell.backend_options, cell.threads, cell.device)
+    asked: Mapping[str, str] = backend.environ(options, threads, device)
     return {**os.environ, **ours, **asked}
 
 
@@ -100,20 +103,24 @@ class _Hearing:
         """The attempt's status and its reason."""
         if self._ended is not None:
             return self._ended.status, self._ended.reason
-        where = f"in phase {self.phase!r}"
         if ended.cause == "told":
             return "invalid-output", self._gibberish
-        if ended.cause == "deadline":
-            return "timeout", f"not done after {timeout:g} s, stopped {where}"
-        if ended.cause == "flood":
-            return "crashed", f"stopped {where}: it wrote more output than the {process.MOST_OUTPUT >> 20} MiB allowed"
-        if ended.cause == "long line":
-            return "crashed", f"stopped {where}: a line of its answer was over {protocol.LONGEST_LINE >> 20} MiB long"
-        if ended.returncode == -signal.SIGKILL:
-            return "crashed", f"killed {where} by SIGKILL, which the system also sends when memory runs out"
-        if ended.returncode < 0:
-            return "crashed", f"killed {where} by {_signal_name(-ended.returncode)}"
-        return "crashed", f"left {where} with exit code {ended.returncode} and without an answer"
+        return how_it_ended(ended, f"in phase {self.phase!r}", timeout)
+
+
+def how_it_ended(ended: process.Exit, where: str, timeout: float) -> tuple[Status, str]:
+    """The status of a worker that went without a last word, and the reason. ``where`` is what it was doing."""
+    if ended.cause == "deadline":
+        return "timeout", f"not done after {timeout:g} s, stopped {where}"
+    if ended.cause == "flood":
+        return "crashed", f"stopped {where}: it wrote more output than the {process.MOST_OUTPUT >> 20} MiB allowed"
+    if ended.cause == "long line":
+        return "crashed", f"stopped {where}: a line of its answer was over {protocol.LONGEST_LINE >> 20} MiB long"
+    if ended.returncode == -signal.SIGKILL:
+        return "crashed", f"killed {where} by SIGKILL, which the system also sends when memory runs out"
+    if ended.returncode < 0:
+        return "crashed", f"killed {where} by {_signal_name(-ended.returncode)}"
+    return "crashed", f"left {where} with exit code {ended.returncode} and without an answer"
 
 
 def _signal_name(number: int) -> str:

@@ -20,11 +20,16 @@ def main() -> None:
     session = protocol.Session(pipe)
     job = protocol.decode_job(sys.stdin.buffer.readline())
     _die_with_parent()
-    machine.restrict_to(job.cell.threads)
+    machine.restrict_to(job.threads)
     # Only now: NumPy's BLAS starts its threads when it is imported, and they keep to the processors of their beginning.
-    from lstm_bench.measurement import carry_out
+    if isinstance(job, protocol.CheckJob):
+        from lstm_bench.conformance import work as checking
 
-    carry_out(job, session)
+        checking.carry_out(job, session)
+    else:
+        from lstm_bench import measurement
+
+        measurement.carry_out(job, session)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # what was to be said has been said: no framework's teardown can hang or crash any more

@@ -81,8 +81,8 @@ def words(text):
 def test_the_summary_of_an_attempt_says_what_it_did():
     (section,) = summarise([an_attempt()]).sections
     cells = {column.title: cell for column, cell in zip(section.columns, section.rows[0].cells, strict=True)}
-    assert section.task == "flights:tutorial"
-    assert section.metric == "rmse in passengers, lower is better"
+    assert section.title == "flights:tutorial"
+    assert section.subtitle == "rmse in passengers, lower is better"
     assert {title: " ".join(words(cell)) for title, cell in cells.items()} == {
         "backend": "torch 2.9.1",
         "device": "cpu",
@@ -124,7 +124,7 @@ def test_each_task_is_a_section_of_its_own_with_its_own_metric():
     )
     copy = an_attempt(2, cell=a_cell(task="copy"), findings=some_findings(judgement=accuracy))
     sections = summarise([an_attempt(1), copy, a_failure(3, cell=a_cell(task="new"))]).sections
-    assert [(section.task, section.metric, section.columns[4].title) for section in sections] == [
+    assert [(section.title, section.subtitle, section.columns[4].title) for section in sections] == [
         ("flights:tutorial", "rmse in passengers, lower is better", "rmse"),
         ("copy:tutorial", "accuracy, higher is better", "accuracy"),
         ("new:tutorial", "", "metric"),
@@ -135,7 +135,7 @@ def test_each_task_is_a_section_of_its_own_with_its_own_metric():
 def test_a_task_has_one_section_in_whatever_order_the_attempts_come():
     cells = [a_cell(), a_cell(task="copy"), a_cell(seed=1)]
     summary = summarise([an_attempt(number, cell=cell) for number, cell in enumerate(cells)])
-    assert [section.task for section in summary.sections] == ["flights:tutorial", "copy:tutorial"]
+    assert [section.title for section in summary.sections] == ["flights:tutorial", "copy:tutorial"]
 
 
 def test_parameters_are_shown_once_where_the_framework_counts_the_same():

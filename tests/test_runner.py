@@ -248,18 +248,18 @@ def test_an_answer_that_is_too_long_is_stopped():
 @pytest.mark.parametrize(("device", "visible"), [("cpu", "-1"), ("cuda:0", "3")])
 def test_a_worker_sees_gpus_only_if_it_is_to_use_one(device, visible, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert worker_environment(a_cell(device=device), a_backend_info("any"))["CUDA_VISIBLE_DEVICES"] == visible
+    assert worker_environment(a_backend_info("any"), {}, 1, device)["CUDA_VISIBLE_DEVICES"] == visible
 
 
 def test_nothing_is_said_about_gpus_where_nothing_was_said(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert "CUDA_VISIBLE_DEVICES" not in worker_environment(a_cell(device="cuda:0"), a_backend_info("any"))
+    assert "CUDA_VISIBLE_DEVICES" not in worker_environment(a_backend_info("any"), {}, 1, "cuda:0")
 
 
 def test_a_worker_inherits_the_environment_but_for_its_thread_counts(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
-    environment = worker_environment(a_cell(threads=3), a_backend_info("any"))
+    environment = worker_environment(a_backend_info("any"), {}, 3, "cpu")
     assert {environment[name] for name in THREAD_VARIABLES} == {"3"}
     assert environment["HTTPS_PROXY"] == "http://proxy"
 
@@ -268,7 +268,7 @@ def test_what_the_backend_asks_for_wins():
     asked = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "7", "ZOO": "open"}
     heard = []
     info = a_backend_info("any", environ=lambda *about: heard.append(about) or asked)
-    environment = worker_environment(a_cell(threads=3, backend_options={"engine": "jax"}), info)
+    environment = worker_environment(info, {"engine": "jax"}, 3, "cpu")
     assert heard == [({"engine": "jax"}, 3, "cpu")]
     assert asked.items() <= environment.items()
 

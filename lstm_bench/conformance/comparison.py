@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench.agreement import TOLERANCES, relative_error
-from lstm_bench.backend import Backend
+from lstm_bench.backend import Backend, Unsupported
 from lstm_bench.conformance.cases import Case, Problem, problem_of
+from lstm_bench.result import Compared, Quantity
 from lstm_bench.spec import Precision
 from lstm_bench.text import describe
 
@@ -63,48 +64,6 @@ KINDS = (
 _GRADIENTS = {"weight_ih": D_IH, "weight_hh": D_HH, "bias": D_BIAS, "bias_hn": D_BIAS}
 
 
-class Quantity(msgspec.Struct, frozen=True):
-    """How far one kind of quantity is off in one case.
-
-    Attributes:
-        name: of the worst array, such as ``dW_hh of layers.0.forward``.
-        error: norm-wise relative error, ``||ours - reference|| / ||reference||``; ``None`` if it is not a number.
-        ulps: the largest difference of an element, in units of the precision's spacing at the largest element.
-        tolerance: for ``error``.
-    """
-
-    name: str
-    error: float | None
-    ulps: float | None
-    tolerance: float
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the error is within the tolerance."""
-        return self.error is not None and self.error <= self.tolerance
-
-
-class Compared(msgspec.Struct, frozen=True, kw_only=True, tag="compared"):
-    """What became of one case.
-
-    Attributes:
-        number: of the case.
-        quantities: by kind, the worst of each.
-        faults: whatever else is wrong, one line each.
-        skipped: why it was not compared, if the backend refuses it.
-    """
-
-    number: int
-    quantities: dict[str, Quantity] = {}
-    faults: tuple[str, ...] = ()
-    skipped: str = ""
-
-    @property
-    def agrees(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.faults and all(quantity.agrees for quantity in self.quantities.values())
-
-
 class Observed:
     """What a model has computed until now: arrays by kind and name, and how it misbehaved."""
 
@@ -124,6 +83,8 @@ def observe(build: Callable[[], Model[Any]], case: Case, problem: Problem) -> Ob
     before = [array.copy() for array in given]
     try:
         _exercise(build(), case, problem, found)
+    except Unsupported:
+        raise
     except Exception as error:
         found.faults.append(f"raised {describe(error)}")
     if any(not np.array_equal(now, then) for now, then in zip(given, before, strict=True)):

@@ -6,18 +6,22 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from lstm_bench.reports.summary import summarise
+from lstm_bench.reports.summary import Summary, summarise
 from lstm_bench.result import Attempt
 from lstm_bench.text import one_line
 
 
 def render(attempts: Sequence[Attempt]) -> str:
     """A heading and a table for each task, and the notes as a list."""
-    summary = summarise(attempts)
+    return show(summarise(attempts))
+
+
+def show(summary: Summary) -> str:
+    """A heading for each table, and the notes as a list."""
     lines = []
     for section in summary.sections:
-        lines += [f"### {escape(section.task)}", ""]
-        lines += [escape(section.metric), ""] if section.metric else []
+        lines += [f"### {escape(section.title)}", ""]
+        lines += [escape(section.subtitle), ""] if section.subtitle else []
         lines.append(_line(escape(column.title) for column in section.columns))
         lines.append(_line("---:" if column.numeric else "---" for column in section.columns))
         lines += [_line(map(escape, row.cells)) for row in section.rows]

@@ -38,17 +38,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """One task.
+    """One table.
 
     Attributes:
-        task: its selector.
-        metric: what the model is judged by, such as ``rmse in passengers, lower is better``.
+        title: a task's selector.
+        subtitle: what the model is judged by, such as ``rmse in passengers, lower is better``.
         columns: in order; the metric's title is the metric's name.
         rows: attempts, then baselines.
     """
 
-    task: str
-    metric: str
+    title: str
+    subtitle: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 

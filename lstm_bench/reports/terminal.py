@@ -12,25 +12,29 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from lstm_bench.reports.summary import Section, summarise
+from lstm_bench.reports.summary import Section, Summary, summarise
 from lstm_bench.result import Attempt
 from lstm_bench.text import one_line
 
 WIDTH_ELSEWHERE = 160
 """Columns, where the output is no terminal: nothing is to be folded in a file."""
 
-STYLES = {"ok": "green", "unsupported": "yellow"}
+STYLES = {"ok": "green", "agrees": "green", "unsupported": "yellow"}
 
 
 def render(attempts: Sequence[Attempt]) -> str:
     """A table for each task as text, with colours if stdout is a terminal that has them."""
-    summary = summarise(attempts)
+    return show(summarise(attempts))
+
+
+def show(summary: Summary) -> str:
+    """Tables and notes as text, with colours if stdout is a terminal that has them."""
     on_terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else WIDTH_ELSEWHERE
     output = io.StringIO()
     console = Console(file=output, width=width, force_terminal=on_terminal)
     for section in summary.sections:
-        console.print(Text.assemble((one_line(section.task), "bold"), f"  {one_line(section.metric)}"))
+        console.print(Text.assemble((one_line(section.title), "bold"), f"  {one_line(section.subtitle)}"))
         console.print(_table(section, width), Text())
     for note in summary.notes:
         console.print(Text(one_line(note), style="dim"), soft_wrap=not on_terminal)

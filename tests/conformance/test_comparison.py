@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm_bench import InvalidSpec, Unsupported
+from lstm_bench import InvalidSpec
 from lstm_bench.conformance.cases import KINDS, Case, draw_case, problem_of, read_case
 from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.plugins import load_plugins
@@ -183,7 +183,7 @@ def test_a_case_has_no_dropout():
 def test_the_reference_says_when_it_is_the_one_that_fails():
     class Refuses(NumpyBackend):
         def build(self, *args, **kwargs):
-            raise Unsupported("no")
+            raise ValueError("no")
 
     with pytest.raises(RuntimeError, match="the reference fails in"):
         Reference(Refuses()).observe(draw_case(0, 0), problem_of(draw_case(0, 0)))

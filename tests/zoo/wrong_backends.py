@@ -143,7 +143,7 @@ class KeepsStateBetweenCalls(NumpyModel):
 
     def infer(self, x):
         outputs, self._kept = self.states(x, self._kept)
-        return self._head(outputs[:, -1])
+        return self._head(outputs if self._spec.readout == "all" else outputs[:, -1])
 
 
 @animal
@@ -238,8 +238,8 @@ class LeavesOutBiasCorrection(TextbookAdam):
 class SumsOverTheBatch(NumpyModel):
     """the gradient is that of the batch's sum"""
 
-    def _backpropagate(self, x, y, *, remember):
-        loss = super()._backpropagate(x, y, remember=remember)
+    def _backpropagate(self, x, y, **how):
+        loss = super()._backpropagate(x, y, **how)
         self._flat_gradient *= len(x)
         return loss
 

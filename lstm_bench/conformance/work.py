@@ -1,0 +1,60 @@
+"""What a worker does to hold a backend against the reference, one case after the other."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lstm_bench import protocol
+from lstm_bench.backend import Unsupported
+from lstm_bench.conformance.cases import Case, Problem, draw_case, read_case
+from lstm_bench.conformance.comparison import Comparison, Reference
+from lstm_bench.errors import LSTMBenchError
+from lstm_bench.plugins import load_plugins
+from lstm_bench.result import Compared
+from lstm_bench.text import describe, one_line
+
+if TYPE_CHECKING:
+    from lstm_bench.backend import Model
+
+REFERENCE = "numpy"
+
+
+def carry_out(job: protocol.CheckJob, session: protocol.Session) -> None:
+    """Compare every case of the job, and say how it ended. A case that fails keeps none of the others from running."""
+    try:
+        _work(job, session)
+    except LSTMBenchError as error:
+        session.ended("unsupported", one_line(str(error)))
+    except Exception as error:
+        traceback.print_exc()
+        session.ended("crashed", describe(error))
+    else:
+        session.ended("ok", "")
+
+
+def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
+    plugins = load_plugins(Path(file) for file in job.plugin_files)
+    backend = plugins.backend(job.backend).load()
+    devices = backend.devices()
+    if job.device not in devices:
+        raise Unsupported(f"{job.backend} sees no device {job.device!r} on this machine; it sees: {', '.join(devices)}")
+    reference = Reference(plugins.backend(REFERENCE).load())
+    how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
+    for number in job.cases:
+        session.say(protocol.Comparing(number))
+        case = draw_case(job.seed, number) if job.case is None else read_case(job.case)
+        refusal = backend.refuses(case.model, case.train, **how)
+        if refusal is not None:
+            session.say(Compared(number=number, skipped=one_line(refusal)))
+            continue
+
+        def build(case: Case, problem: Problem) -> Model[Any]:
+            return backend.build(case.model, case.train, problem.parameters, seed=case.seed, **how)
+
+        try:
+            found = Comparison(case, build, reference, job.precision).compared(number)
+        except Unsupported as error:
+            found = Compared(number=number, skipped=one_line(str(error)))
+        session.say(found)

@@ -1,0 +1,82 @@
+"""What ``lstm-bench check`` prints: for each backend, how far it is off the reference."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from lstm_bench.check import Outcome
+from lstm_bench.conformance.cases import draw_case
+from lstm_bench.conformance.comparison import KINDS
+from lstm_bench.conformance.work import REFERENCE
+from lstm_bench.reports.summary import Column, Row, Section, Summary
+from lstm_bench.result import Compared
+
+COLUMNS = (
+    Column("quantity"), Column("worst error", numeric=True), Column("tolerance", numeric=True),
+    Column("ulps", numeric=True), Column("in case", numeric=True), Column("verdict"),
+)  # fmt: skip
+
+MEANING = (
+    "worst error: ||ours - reference|| / ||reference||, of the array and the case that are worst by their tolerance",
+    "ulps: the largest difference of an element there, in spacings of the precision at the array's largest element",
+)
+
+
+def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Summary:
+    """A table for each backend and precision, and what failed with the command that shows it again."""
+    notes = []
+    for outcome in outcomes:
+        name = outcome.subject.name
+        if outcome.reason:
+            notes.append(f"{name}: {outcome.status}: {outcome.reason}")
+        skipped = {case.skipped for case in outcome.cases if case.skipped}
+        notes += [f"{name}: left out: {reason}" for reason in sorted(skipped)]
+        if outcome.failing:
+            notes += _failure(outcome, outcome.failing[0], seed, case)
+    sections = tuple(_section(outcome) for outcome in outcomes if outcome.compared)
+    if any(outcome.subject.info.name == REFERENCE for outcome in outcomes):
+        notes.append(f"{REFERENCE} in float64 is the reference itself")
+    return Summary(sections, (*notes, *MEANING) if sections else tuple(notes))
+
+
+def _section(outcome: Outcome) -> Section:
+    rows = []
+    worst = outcome.worst()
+    for kind in (kind.name for kind in KINDS if kind.name in worst):
+        case, quantity = worst[kind]
+        error = "not a number" if quantity.error is None else f"{quantity.error:.1e}"
+        ulps = "" if quantity.ulps is None else f"{quantity.ulps:.3g}"
+        verdict = "agrees" if quantity.agrees else f"disagrees: {quantity.name}"
+        rows.append(Row((kind, error, f"{quantity.tolerance:.1e}", ulps, str(case.number), verdict)))
+    faults = {fault: case for case in reversed(outcome.cases) for fault in case.faults}
+    rows += [Row(("fault", "", "", "", str(case.number), fault)) for fault, case in faults.items()]
+    failing = f", {len(outcome.failing)} of them disagree" if outcome.failing else ""
+    return Section(outcome.subject.name, f"{outcome.verdict}: {outcome.compared} cases{failing}", COLUMNS, tuple(rows))
+
+
+def _failure(outcome: Outcome, failing: Compared, seed: int, given: str | None) -> list[str]:
+    subject = outcome.subject
+    case = given or str(draw_case(seed, failing.number))
+    plugins = [word for file in subject.plugin_files for word in ("--plugin", file)]
+    chosen = ["-b", subject.selector, "--precision", subject.precision, "--device", subject.device]
+    again = shlex.join(["lstm-bench", "check", *plugins, *chosen, "--case", case])
+    wrong = [quantity.name for quantity in failing.quantities.values() if not quantity.agrees]
+    what = "; ".join((*failing.faults, *([f"off in {', '.join(wrong)}"] if wrong else [])))
+    return [f"{subject.name}: case {failing.number}: {what}", f"again: {again}"]
+
+
+def render_json(outcomes: Sequence[Outcome]) -> str:
+    """Every case of every backend."""
+    records: list[dict[str, Any]] = [
+        {
+            "backend": outcome.subject.selector, "precision": outcome.subject.precision,
+            "device": outcome.subject.device, "verdict": outcome.verdict, "status": outcome.status,
+            "reason": outcome.reason, "cases": outcome.cases,
+        }
+        for outcome in outcomes
+    ]  # fmt: skip
+    return msgspec.json.format(msgspec.json.encode(records), indent=2).decode() + "\n"

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("lstm-bench")
+WRONG = Path(__file__).parent / "zoo" / "wrong_backends.py"
+
+DIES = """
+import os
+from lstm_bench import BackendInfo, hookimpl
+from lstm_bench_numpy._model import NumpyBackend
+
+
+class Dies(NumpyBackend):
+    def build(self, spec, train, parameters, **how):
+        if spec.cell == "gru":
+            os.abort()
+        if spec.cell == "rnn":
+            raise ValueError("no rnn here")
+        return super().build(spec, train, parameters, **how)
+
+
+@hookimpl
+def lstm_bench_backends():
+    yield BackendInfo(name="dies", summary="in every GRU", load=Dies)
+"""
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
+def check(*arguments):
+    return subprocess.run([COMMAND, "check", *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_a_right_backend_agrees_and_its_errors_are_shown():
+    done = check("-b", "numpy", "--cases", 6)
+    assert done.returncode == 0, done.stderr
+    assert "numpy (cpu, float32)  agrees: 6 cases" in done.stdout
+    assert "numpy in float64 is the reference itself" in done.stdout
+    rows = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    for quantity in ("outputs", "final h", "logits", "loss", "dW_ih", "dW_hh", "dx", "parameters after 20 steps"):
+        assert rows.count(quantity) == 2
+
+
+def test_a_wrong_backend_is_named_with_the_command_that_shows_it_again():
+    done = check("--plugin", WRONG, "-b", "sums-over-the-batch", "-b", "unchanged", "--cases", 6)
+    assert done.returncode == 1
+    assert "unchanged (cpu, float64)  agrees: 6 cases" in done.stdout
+    assert "sums-over-the-batch (cpu, float64)  disagrees: 6 cases" in done.stdout
+    assert "disagrees: gradient of " in done.stdout
+    again = next(line for line in done.stdout.splitlines() if line.startswith("again: lstm-bench check"))
+    repeated = check(*shlex.split(again)[3:])
+    assert repeated.returncode == 1
+    assert "disagrees: 1 cases, 1 of them disagree" in repeated.stdout
+
+
+def test_a_case_that_kills_the_worker_is_a_failure_and_the_others_still_run(tmp_path):
+    (tmp_path / "dies.py").write_text(DIES)
+    done = check("--plugin", "dies.py", "-b", "dies", "--precision", "float32", "--cases", 12, "--format", "json")
+    assert done.returncode == 1
+    (found,) = json.loads(done.stdout)
+    assert (found["verdict"], found["status"]) == ("disagrees", "ok")
+    by_number = {case["number"]: case for case in found["cases"]}
+    assert sorted(by_number) == list(range(12))
+    for number, case in by_number.items():
+        faults = {0: [], 1: [f"killed in case {number} by SIGABRT"], 2: ["raised ValueError: no rnn here"]}
+        assert case["faults"] == faults[number // 5 % 3]
+
+
+def test_what_is_refused_is_left_out_with_the_reason():
+    done = check("--plugin", WRONG, "-b", "refuses-everything", "--cases", 1, "--precision", "float64")
+    assert done.returncode == 1
+    assert "refuses-everything (cpu, float64): left out: this zoo has no lstm of 3 units" in done.stdout
+
+
+def test_markdown_is_markdown():
+    done = check("-b", "numpy", "--cases", 1, "--precision", "float32", "--format", "md")
+    assert "### numpy (cpu, float32)" in done.stdout
+    assert "| --- | ---: | ---: | ---: | ---: | --- |" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-b", "nunpy"], "Did you mean 'numpy'?"),
+        (["-b", "numpy:recipe"], "a backend has no recipes"),
+        (["--device", "gpu"], "unknown device 'gpu'"),
+        (["--case", "{"], "cannot read the case '{'"),
+        (["--cases", "0"], "--cases"),
+        (["--plugin", "nowhere.py"], "there is no such file"),
+    ],
+)
+def test_a_wrong_command_is_one_line_and_nothing_runs(arguments, words):
+    done = check(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_device_that_is_not_there_is_said():
+    done = check("-b", "numpy", "--device", "cuda:7", "--precision", "float32")
+    assert done.returncode == 1
+    assert "numpy sees no device 'cuda:7' on this machine; it sees: cpu" in done.stdout
