@@ -57,12 +57,14 @@ class Outcome:
         status: ``ok`` if every case was gone through.
         reason: why not, otherwise.
         cases: what became of each case.
+        diagnosis: what would explain the disagreements; ``None`` if nobody asked.
     """
 
     subject: Subject
     status: Status = "ok"
     reason: str = ""
     cases: list[Compared] = field(default_factory=list)
+    diagnosis: tuple[str, ...] | None = None
 
     @property
     def failing(self) -> list[Compared]:
@@ -152,7 +154,7 @@ def _check_one(
     left = job.cases
     deaths = 0
     while left:
-        hearing = _Hearing(outcome.cases, stopping, tell)
+        hearing = _Hearing(outcome, stopping, tell)
         ended = process.supervise(
             WORKER,
             worker_environment(subject.info, subject.options, job.threads, subject.device),
@@ -180,10 +182,10 @@ def _check_one(
 class _Hearing:
     """What a worker has said until now."""
 
-    def __init__(self, cases: list[Compared], stopping: threading.Event, tell: Callable[[], None]) -> None:
+    def __init__(self, outcome: Outcome, stopping: threading.Event, tell: Callable[[], None]) -> None:
         self.at: int | None = None
         self.ended: protocol.Ended | None = None
-        self._cases, self._stopping, self._tell = cases, stopping, tell
+        self._outcome, self._stopping, self._tell = outcome, stopping, tell
 
     def line(self, line: bytes) -> bool:
         """Take one line; whether to go on listening."""
@@ -191,8 +193,10 @@ class _Hearing:
             case protocol.Comparing(number):
                 self.at = number
             case Compared() as compared:
-                self._cases.append(compared)
+                self._outcome.cases.append(compared)
                 self._tell()
+            case protocol.Diagnosed(texts):
+                self._outcome.diagnosis = texts
             case protocol.Ended() as ended:
                 self.ended = ended
         return self.ended is None and not self._stopping.is_set()

@@ -73,6 +73,12 @@ class Comparing(msgspec.Struct, frozen=True, tag="comparing"):
     number: int
 
 
+class Diagnosed(msgspec.Struct, frozen=True, tag="diagnosed"):
+    """What would explain the disagreements: what follows "it matches if"."""
+
+    texts: tuple[str, ...]
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """How far the present phase is. Sent only while nothing is being timed."""
 
@@ -93,7 +99,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     reason: str
 
 
-Message = Entered | Progress | Found | Comparing | Compared | Ended
+Message = Entered | Progress | Found | Comparing | Compared | Diagnosed | Ended
 
 encode = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job | CheckJob).decode

@@ -58,6 +58,10 @@ def test_a_wrong_backend_is_named_with_the_command_that_shows_it_again():
     assert "unchanged (cpu, float64)  agrees: 6 cases" in done.stdout
     assert "sums-over-the-batch (cpu, float64)  disagrees: 6 cases" in done.stdout
     assert "disagrees: gradient of " in done.stdout
+    assert (
+        "sums-over-the-batch (cpu, float64): it matches if its gradients are those of the sum over the batch"
+        in done.stdout
+    )
     again = next(line for line in done.stdout.splitlines() if line.startswith("again: lstm-bench check"))
     repeated = check(*shlex.split(again)[3:])
     assert repeated.returncode == 1
@@ -74,7 +78,12 @@ def test_a_case_that_kills_the_worker_is_a_failure_and_the_others_still_run(tmp_
     assert sorted(by_number) == list(range(12))
     for number, case in by_number.items():
         faults = {0: [], 1: [f"killed in case {number} by SIGABRT"], 2: ["raised ValueError: no rnn here"]}
-        assert case["faults"] == faults[number // 5 % 3]
+        assert case["faults"] == faults[number % 3]
+
+
+def test_what_nothing_explains_is_said_to_be_so():
+    done = check("--plugin", WRONG, "-b", "rounds-weights-to-float16", "--cases", 3, "--precision", "float64")
+    assert "rounds-weights-to-float16 (cpu, float64): no known confusion explains it" in done.stdout
 
 
 def test_what_is_refused_is_left_out_with_the_reason():

@@ -26,6 +26,10 @@ KINDS: tuple[tuple[Weights, Inputs], ...] = (
 """Every model is met with each of these. Frameworks that compile do so once for all of them."""
 
 
+MODELS = 40
+"""So many cases are of as many models; the next are of the same ones, with other numbers."""
+
+
 class Case(Spec, frozen=True, kw_only=True):
     """One model, how it is trained, and on what.
 
@@ -83,8 +87,8 @@ def _without_defaults(record: msgspec.Struct) -> dict[str, Any]:
 
 def draw_case(seed: int, number: int) -> Case:
     """The case of this number: all cells in turn, one to three layers of mixed sizes, and everything else drawn."""
-    kind = number % len(KINDS)
-    which = number // len(KINDS)
+    kind = number // MODELS % len(KINDS)
+    which = number % MODELS + number // (MODELS * len(KINDS)) * MODELS
     generator = named_generator(seed, "case", str(which))
 
     def pick(*choices: Any) -> Any:

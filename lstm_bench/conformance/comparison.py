@@ -36,8 +36,6 @@ WIDEST = 0.1
 
 STAGES = ("forward", "backward", "update")
 
-Arrays = dict[str, NDArray[Any]]
-
 
 class Kind(msgspec.Struct, frozen=True):
     """What quantities of one kind have in common: a row of the table, and the band of its tolerance."""
@@ -64,11 +62,17 @@ KINDS = (
 _GRADIENTS = {"weight_ih": D_IH, "weight_hh": D_HH, "bias": D_BIAS, "bias_hn": D_BIAS}
 
 
+Key = tuple[Kind, str]
+"""An array's kind and name."""
+
+Arrays = dict[Key, NDArray[Any]]
+
+
 class Observed:
     """What a model has computed until now: arrays by kind and name, and how it misbehaved."""
 
     def __init__(self) -> None:
-        self.arrays: dict[tuple[Kind, str], NDArray[Any]] = {}
+        self.arrays: Arrays = {}
         self.faults: list[str] = []
 
     def add(self, kind: Kind, name: str, array: NDArray[Any]) -> None:
@@ -120,17 +124,18 @@ def _exercise(model: Model[Any], case: Case, problem: Problem, found: Observed) 
 
     first = model.get(model.train(all_x, all_y, model.put(problem.order[:1])))
     for name, array in model.parameters().items():
-        found.add(STATISTICS if _is_statistic(name) else AFTER_1, f"{name} after 1 step", array)
+        found.add(STATISTICS if is_statistic(name) else AFTER_1, f"{name} after 1 step", array)
     rest = model.get(model.train(all_x, all_y, model.put(problem.order[1:])))
     found.add(LOSSES, "training losses", np.concatenate((np.atleast_1d(first), np.atleast_1d(rest))))
     for name, array in model.parameters().items():
-        found.add(STATISTICS if _is_statistic(name) else AFTER_20, f"{name} after 20 steps", array)
+        found.add(STATISTICS if is_statistic(name) else AFTER_20, f"{name} after 20 steps", array)
     found.add(TRAINED_LOGITS, "logits after training", model.get(model.infer(x)))
     if any(not np.array_equal(model.get(now), then) for now, then in zip((x, all_x), natives, strict=True)):
         found.faults.append("changes its inputs in place")
 
 
-def _is_statistic(name: str) -> bool:
+def is_statistic(name: str) -> bool:
+    """Whether this is a statistic of batch norm, which is not trained."""
     return name in ("batch_norm.mean", "batch_norm.variance")
 
 
@@ -155,8 +160,8 @@ class Comparison:
         self.theirs = reference.observe(case, self.problem)
         shaken = reference.observe(case, self.problem.perturbed(EPS[precision]))
         rounded = reference.observe(case, self.problem, precision) if precision == "float32" else self.theirs
-        self.tolerances: dict[tuple[Kind, str], float] = {}
-        self.errors: dict[tuple[Kind, str], float] = {}
+        self.tolerances: dict[Key, float] = {}
+        self.errors: dict[Key, float] = {}
         self.faults = list(self.ours.faults)
         gradients = [float(np.linalg.norm(a)) for (kind, _), a in self.theirs.items() if kind.stage == "backward"]
         self._floor = SMALL_GRADIENT * max(gradients, default=0.0)
@@ -177,7 +182,7 @@ class Comparison:
         if self._forgets_nothing():
             self.faults.append("keeps state between calls: asked again, its logits are others")
 
-    def _compare(self, key: tuple[Kind, str], ours: NDArray[Any], expected: NDArray[Any]) -> None:
+    def _compare(self, key: Key, ours: NDArray[Any], expected: NDArray[Any]) -> None:
         kind, name = key
         if ours.shape != expected.shape:
             self.faults.append(f"{name}: has shape {ours.shape}, not {expected.shape}")
@@ -188,13 +193,13 @@ class Comparison:
         self.tolerances[key] = self._bands[kind.stage]
         self.errors[key] = self._error(key, ours) if np.all(np.isfinite(ours)) else np.inf
 
-    def _error(self, key: tuple[Kind, str], array: NDArray[Any]) -> float:
+    def _error(self, key: Key, array: NDArray[Any]) -> float:
         expected = self.theirs[key]
         error = relative_error(array, expected)
         size = float(np.linalg.norm(expected))
         return error * size / self._floor if key[0].stage == "backward" and 0 < size < self._floor else error
 
-    def agrees(self, key: tuple[Kind, str]) -> bool:
+    def agrees(self, key: Key) -> bool:
         """Whether this array does."""
         return self.errors[key] <= self.tolerances[key]
 
@@ -223,7 +228,7 @@ class Comparison:
             )  # fmt: skip
         return Compared(number=number, quantities=worst, faults=tuple(dict.fromkeys(self.faults)))
 
-    def _ulps(self, key: tuple[Kind, str]) -> float:
+    def _ulps(self, key: Key) -> float:
         expected = self.theirs[key].astype(np.float64)
         scale = float(np.max(np.abs(expected), initial=0.0)) or 1.0
         difference = float(np.max(np.abs(self.ours.arrays[key] - expected), initial=0.0))
@@ -242,9 +247,7 @@ class Reference:
             case.model, case.train, parameters, precision=precision, device="cpu", seed=0, options={}
         )
 
-    def observe(
-        self, case: Case, problem: Problem, precision: Precision = "float64"
-    ) -> dict[tuple[Kind, str], NDArray[Any]]:
+    def observe(self, case: Case, problem: Problem, precision: Precision = "float64") -> Arrays:
         """All that it computes.
 
         Raises:

@@ -10,6 +10,7 @@ from lstm_bench import protocol
 from lstm_bench.backend import Unsupported
 from lstm_bench.conformance.cases import Case, Problem, draw_case, read_case
 from lstm_bench.conformance.comparison import Comparison, Reference
+from lstm_bench.conformance.confusions import explain
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.plugins import load_plugins
 from lstm_bench.result import Compared
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from lstm_bench.backend import Model
 
 REFERENCE = "numpy"
+"""The backend that, in float64, all others are held against."""
+
+LOOKED_AT = 6
+"""Disagreeing cases that an explanation has to explain."""
 
 
 def carry_out(job: protocol.CheckJob, session: protocol.Session) -> None:
@@ -42,6 +47,7 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
         raise Unsupported(f"{job.backend} sees no device {job.device!r} on this machine; it sees: {', '.join(devices)}")
     reference = Reference(plugins.backend(REFERENCE).load())
     how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
+    disagreeing: list[Comparison] = []
     for number in job.cases:
         session.say(protocol.Comparing(number))
         case = draw_case(job.seed, number) if job.case is None else read_case(job.case)
@@ -54,7 +60,12 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
             return backend.build(case.model, case.train, problem.parameters, seed=case.seed, **how)
 
         try:
-            found = Comparison(case, build, reference, job.precision).compared(number)
+            comparison = Comparison(case, build, reference, job.precision)
         except Unsupported as error:
-            found = Compared(number=number, skipped=one_line(str(error)))
-        session.say(found)
+            session.say(Compared(number=number, skipped=one_line(str(error))))
+            continue
+        session.say(comparison.compared(number))
+        if comparison.stage is not None and len(disagreeing) < LOOKED_AT:
+            disagreeing.append(comparison)
+    if disagreeing:
+        session.say(protocol.Diagnosed(tuple(explain(disagreeing))))

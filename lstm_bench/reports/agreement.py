@@ -37,6 +37,9 @@ def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Su
         notes += [f"{name}: left out: {reason}" for reason in sorted(skipped)]
         if outcome.failing:
             notes += _failure(outcome, outcome.failing[0], seed, case)
+        if outcome.diagnosis is not None:
+            matches = " or if ".join(outcome.diagnosis)
+            notes.append(f"{name}: it matches if {matches}" if matches else f"{name}: no known confusion explains it")
     sections = tuple(_section(outcome) for outcome in outcomes if outcome.compared)
     if any(outcome.subject.info.name == REFERENCE for outcome in outcomes):
         notes.append(f"{REFERENCE} in float64 is the reference itself")
@@ -75,7 +78,7 @@ def render_json(outcomes: Sequence[Outcome]) -> str:
         {
             "backend": outcome.subject.selector, "precision": outcome.subject.precision,
             "device": outcome.subject.device, "verdict": outcome.verdict, "status": outcome.status,
-            "reason": outcome.reason, "cases": outcome.cases,
+            "reason": outcome.reason, "diagnosis": outcome.diagnosis, "cases": outcome.cases,
         }
         for outcome in outcomes
     ]  # fmt: skip

@@ -161,7 +161,8 @@ def test_cases_are_the_same_every_time_and_cover_the_specification():
     assert {case.train.optimizer for case in cases} == {"sgd", "rmsprop", "adam"}
     assert {case.train.loss for case in cases} == {"mse", "cross_entropy"}
     assert {(case.weights, case.inputs) for case in cases} == set(KINDS)
-    assert len({case.model for case in cases[: len(KINDS)]}) == 1, "compiled once for all kinds of numbers"
+    assert len({case.model for case in cases}) <= 40, "compiled once for all kinds of numbers"
+    assert len({case.model for case in cases[:30]}) == 30
 
 
 def test_a_perturbed_problem_is_off_by_its_last_place_only():
