@@ -58,6 +58,7 @@ class Outcome:
         reason: why not, otherwise.
         cases: what became of each case.
         diagnosis: what would explain the disagreements; ``None`` if nobody asked.
+        smallest: the smallest case that disagrees, in JSON, if one was looked for.
     """
 
     subject: Subject
@@ -65,6 +66,7 @@ class Outcome:
     reason: str = ""
     cases: list[Compared] = field(default_factory=list)
     diagnosis: tuple[str, ...] | None = None
+    smallest: str | None = None
 
     @property
     def failing(self) -> list[Compared]:
@@ -197,6 +199,8 @@ class _Hearing:
                 self._tell()
             case protocol.Diagnosed(texts):
                 self._outcome.diagnosis = texts
+            case protocol.Shrunk(case):
+                self._outcome.smallest = case
             case protocol.Ended() as ended:
                 self.ended = ended
         return self.ended is None and not self._stopping.is_set()

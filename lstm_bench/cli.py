@@ -255,12 +255,16 @@ def check(
 ) -> int:  # fmt: skip
     """Hold backends against the float64 reference: outputs, states, loss, every gradient, training.
 
+    The cases are drawn from the seed: all cells, one to three layers, everything that a model can be. For a backend
+    that disagrees it says what would explain it, and the command that shows it again.
+
     Exit code 0 if all agree, 1 if one disagrees or nothing could be compared, 2 if the command was wrong.
     """
     from lstm_bench import check as checking
     from lstm_bench.conformance.cases import read_case
     from lstm_bench.machine import usable_cores
     from lstm_bench.plan import plan_subjects
+    from lstm_bench.progress import counting
     from lstm_bench.reports import agreement, markdown, terminal
 
     plugins = _plugins(plugin_files)
@@ -274,9 +278,10 @@ def check(
         for info, options, place in plan_subjects(plugins, backends, device)
     ]
     _say(f"{len(subjects)} to check in {len(numbers)} {'case' if len(numbers) == 1 else 'cases'} each")
-    outcomes = checking.check(
-        subjects, seed=seed, numbers=numbers, case=case, timeout=timeout, workers=usable_cores(),
-    )  # fmt: skip
+    with counting(len(subjects) * len(numbers)) as tell:
+        outcomes = checking.check(
+            subjects, seed=seed, numbers=numbers, case=case, timeout=timeout, workers=usable_cores(), on_progress=tell
+        )
     if format_name == "json":
         click.echo(agreement.render_json(outcomes), nl=False)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -45,6 +45,20 @@ def display() -> Iterator[Display]:
         transient=True,
     ) as progress:
         yield _Live(console, progress)
+
+
+@contextmanager
+def counting(total: int) -> Iterator[Callable[[int], None]]:
+    """Something to tell how much is done, which shows on a terminal only."""
+    console = Console(stderr=True, emoji=False)
+    if not console.is_terminal:
+        yield lambda done: None
+        return
+    with Progress(
+        BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"), console=console, transient=True
+    ) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def name_of(number: int, total: int, cell: Cell) -> str:

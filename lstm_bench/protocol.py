@@ -79,6 +79,12 @@ class Diagnosed(msgspec.Struct, frozen=True, tag="diagnosed"):
     texts: tuple[str, ...]
 
 
+class Shrunk(msgspec.Struct, frozen=True, tag="shrunk"):
+    """The smallest case that disagrees, in JSON."""
+
+    case: str
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """How far the present phase is. Sent only while nothing is being timed."""
 
@@ -99,7 +105,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     reason: str
 
 
-Message = Entered | Progress | Found | Comparing | Compared | Diagnosed | Ended
+Message = Entered | Progress | Found | Comparing | Compared | Diagnosed | Shrunk | Ended
 
 encode = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job | CheckJob).decode

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from lstm_bench.backend import Unsupported
 from lstm_bench.conformance.cases import Case, Problem, draw_case, read_case
 from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.conformance.confusions import explain
+from lstm_bench.conformance.shrinking import smallest
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.plugins import load_plugins
 from lstm_bench.result import Compared
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 REFERENCE = "numpy"
 """The backend that, in float64, all others are held against."""
+
+SHRINKING_SECONDS = 60.0
+"""After which no smaller case is looked for."""
 
 LOOKED_AT = 6
 """Disagreeing cases that an explanation has to explain."""
@@ -47,6 +53,10 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
         raise Unsupported(f"{job.backend} sees no device {job.device!r} on this machine; it sees: {', '.join(devices)}")
     reference = Reference(plugins.backend(REFERENCE).load())
     how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
+
+    def build(case: Case, problem: Problem) -> Model[Any]:
+        return backend.build(case.model, case.train, problem.parameters, seed=case.seed, **how)
+
     disagreeing: list[Comparison] = []
     for number in job.cases:
         session.say(protocol.Comparing(number))
@@ -55,9 +65,6 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
         if refusal is not None:
             session.say(Compared(number=number, skipped=one_line(refusal)))
             continue
-
-        def build(case: Case, problem: Problem) -> Model[Any]:
-            return backend.build(case.model, case.train, problem.parameters, seed=case.seed, **how)
 
         try:
             comparison = Comparison(case, build, reference, job.precision)
@@ -69,3 +76,17 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
             disagreeing.append(comparison)
     if disagreeing:
         session.say(protocol.Diagnosed(tuple(explain(disagreeing))))
+        with suppress(ImportError):  # hypothesis, without which the case is shown as it is
+            session.say(protocol.Shrunk(str(_smallest(disagreeing[0], build, reference, job))))
+
+
+def _smallest(
+    comparison: Comparison, build: Callable[[Case, Problem], Model[Any]], reference: Reference, job: protocol.CheckJob
+) -> Case:
+    def fails(case: Case) -> bool:
+        try:
+            return Comparison(case, build, reference, job.precision).stage == comparison.stage
+        except Unsupported:
+            return False
+
+    return smallest(comparison.case, fails, seconds=SHRINKING_SECONDS)

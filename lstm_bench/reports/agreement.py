@@ -57,19 +57,23 @@ def _section(outcome: Outcome) -> Section:
         rows.append(Row((kind, error, f"{quantity.tolerance:.1e}", ulps, str(case.number), verdict)))
     faults = {fault: case for case in reversed(outcome.cases) for fault in case.faults}
     rows += [Row(("fault", "", "", "", str(case.number), fault)) for fault, case in faults.items()]
-    failing = f", {len(outcome.failing)} of them disagree" if outcome.failing else ""
-    return Section(outcome.subject.name, f"{outcome.verdict}: {outcome.compared} cases{failing}", COLUMNS, tuple(rows))
+    failing = f", wrong in {len(outcome.failing)}" if outcome.failing else ""
+    cases = "1 case" if outcome.compared == 1 else f"{outcome.compared} cases"
+    return Section(outcome.subject.name, f"{outcome.verdict}: {cases}{failing}", COLUMNS, tuple(rows))
 
 
 def _failure(outcome: Outcome, failing: Compared, seed: int, given: str | None) -> list[str]:
     subject = outcome.subject
-    case = given or str(draw_case(seed, failing.number))
+    case = outcome.smallest or given or str(draw_case(seed, failing.number))
     plugins = [word for file in subject.plugin_files for word in ("--plugin", file)]
     chosen = ["-b", subject.selector, "--precision", subject.precision, "--device", subject.device]
     again = shlex.join(["lstm-bench", "check", *plugins, *chosen, "--case", case])
     wrong = [quantity.name for quantity in failing.quantities.values() if not quantity.agrees]
     what = "; ".join((*failing.faults, *([f"off in {', '.join(wrong)}"] if wrong else [])))
-    return [f"{subject.name}: case {failing.number}: {what}", f"again: {again}"]
+    notes = [f"{subject.name}: case {failing.number}: {what}"]
+    if outcome.smallest is None and outcome.diagnosis is not None:
+        notes.append('no smaller case was looked for: pip install "lstm-bench[check]"')
+    return [*notes, f"again: {again}"]
 
 
 def render_json(outcomes: Sequence[Outcome]) -> str:
@@ -78,7 +82,8 @@ def render_json(outcomes: Sequence[Outcome]) -> str:
         {
             "backend": outcome.subject.selector, "precision": outcome.subject.precision,
             "device": outcome.subject.device, "verdict": outcome.verdict, "status": outcome.status,
-            "reason": outcome.reason, "diagnosis": outcome.diagnosis, "cases": outcome.cases,
+            "reason": outcome.reason, "diagnosis": outcome.diagnosis, "smallest": outcome.smallest,
+            "cases": outcome.cases,
         }
         for outcome in outcomes
     ]  # fmt: skip

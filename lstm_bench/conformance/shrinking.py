@@ -1,0 +1,94 @@
+"""The smallest case in which a backend is still wrong, found by hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from lstm_bench.conformance.cases import Case
+from lstm_bench.spec import ModelSpec, TrainSpec
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+TRIES = 300
+"""Cases that are drawn at most before one fails."""
+
+
+def smallest(case: Case, fails: Callable[[Case], bool], *, seconds: float) -> Case:
+    """The simplest case at or below a failing one that still fails; the case itself if none was found in time.
+
+    Below means: nothing larger, no more layers, and of every choice either this case's or the plain one.
+
+    Args:
+        case: one that fails.
+        fails: whether a case does.
+        seconds: after which nothing more is tried.
+
+    Raises:
+        ImportError: if hypothesis is not installed.
+    """
+    from hypothesis import HealthCheck, Phase, find, settings
+    from hypothesis.errors import NoSuchExample
+
+    known = {case: True}
+    until = monotonic() + seconds
+
+    def still_fails(candidate: Case) -> bool:
+        if candidate not in known:
+            if monotonic() > until:
+                return False
+            known[candidate] = fails(candidate)
+        return known[candidate]
+
+    quiet = settings(
+        max_examples=TRIES, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )  # fmt: skip
+    try:
+        return find(_below(case), still_fails, settings=quiet, random=Random(0))
+    except NoSuchExample:
+        return case
+
+
+def _below(case: Case) -> SearchStrategy[Case]:
+    from hypothesis import strategies as st
+
+    model, train = case.model, case.train
+
+    def either(plain: Any, given: Any) -> SearchStrategy[Any]:
+        return st.sampled_from([plain, given]) if plain != given else st.just(given)
+
+    models = st.builds(
+        ModelSpec,
+        input_size=st.integers(1, model.input_size),
+        hidden_sizes=st.lists(
+            st.integers(1, max(model.hidden_sizes)), min_size=1, max_size=len(model.hidden_sizes)
+        ).map(tuple),
+        output_size=st.integers(1, model.output_size),
+        cell=st.just(model.cell),
+        bidirectional=either(False, model.bidirectional),
+        bias=either(False, model.bias),
+        batch_norm=either(False, model.batch_norm),
+        readout=either("last", model.readout),
+    )
+    trains = st.builds(
+        TrainSpec,
+        loss=either("mse", train.loss),
+        optimizer=st.just(train.optimizer) if train.momentum else either("sgd", train.optimizer),
+        learning_rate=st.just(train.learning_rate),
+        batch_size=st.integers(min(train.batch_size, 4 if model.batch_norm else 1), train.batch_size),
+        momentum=st.just(train.momentum),
+        clip_norm=either(None, train.clip_norm),
+    )
+    return st.builds(
+        Case,
+        model=models,
+        train=trains,
+        time=st.integers(1, case.time),
+        weights=either("uniform", case.weights),
+        inputs=either("normal", case.inputs),
+        seed=either(0, case.seed),
+    )

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from lstm_bench.conformance.cases import draw_case
+from lstm_bench.conformance.shrinking import smallest
+
+
+def cases_with(holds):
+    return [case for case in (draw_case(0, number) for number in range(200)) if holds(case)]
+
+
+def test_the_smallest_failing_case_keeps_only_what_it_fails_for():
+    def fails(case):
+        return case.model.bidirectional and len(case.model.hidden_sizes) >= 2
+
+    for case in cases_with(fails)[:5]:
+        found = smallest(case, fails, seconds=30)
+        assert found.model.bidirectional
+        assert found.model.hidden_sizes == (1, 1)
+        assert (found.model.input_size, found.model.output_size, found.time) == (1, 1, 1)
+        assert (found.model.bias, found.model.batch_norm, found.model.readout) == (False, False, "last")
+        assert (found.train.optimizer, found.train.clip_norm, found.weights) == ("sgd", None, "uniform")
+
+
+def test_where_nothing_smaller_fails_it_is_the_case_itself():
+    case = draw_case(0, 7)
+    assert smallest(case, lambda other: other == case, seconds=30) == case
+
+
+def test_it_ends_in_time():
+    asked = []
+
+    def fails(case):
+        asked.append(case)
+        return True
+
+    case = draw_case(0, 7)
+    assert smallest(case, fails, seconds=0) == case
+    assert asked == []
