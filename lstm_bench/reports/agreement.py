@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,8 +34,8 @@ def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Su
         name = outcome.subject.name
         if outcome.reason:
             notes.append(f"{name}: {outcome.status}: {outcome.reason}")
-        skipped = {case.skipped for case in outcome.cases if case.skipped}
-        notes += [f"{name}: left out: {reason}" for reason in sorted(skipped)]
+        skipped = Counter(case.skipped for case in outcome.cases if case.skipped)
+        notes += [f"{name}: left out in {_cases(count)}: {reason}" for reason, count in skipped.most_common()]
         if outcome.failing:
             notes += _failure(outcome, outcome.failing[0], seed, case)
         if outcome.diagnosis is not None:
@@ -58,8 +59,13 @@ def _section(outcome: Outcome) -> Section:
     faults = {fault: case for case in reversed(outcome.cases) for fault in case.faults}
     rows += [Row(("fault", "", "", "", str(case.number), fault)) for fault, case in faults.items()]
     failing = f", wrong in {len(outcome.failing)}" if outcome.failing else ""
-    cases = "1 case" if outcome.compared == 1 else f"{outcome.compared} cases"
-    return Section(outcome.subject.name, f"{outcome.verdict}: {cases}{failing}", COLUMNS, tuple(rows))
+    return Section(
+        outcome.subject.name, f"{outcome.verdict}: {_cases(outcome.compared)}{failing}", COLUMNS, tuple(rows)
+    )
+
+
+def _cases(count: int) -> str:
+    return "1 case" if count == 1 else f"{count} cases"
 
 
 def _failure(outcome: Outcome, failing: Compared, seed: int, given: str | None) -> list[str]:
