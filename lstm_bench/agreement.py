@@ -17,6 +17,9 @@ from lstm_bench.spec import ModelSpec, Precision
 if TYPE_CHECKING:
     from lstm_bench.backend import Model
 
+REFERENCE = "numpy"
+"""The backend that, in float64, all others are held against."""
+
 STEPS = 10
 """Optimizer steps that are compared. A wrong update shows in training alone."""
 

@@ -236,7 +236,7 @@ def exit_code(attempts: Sequence[Attempt]) -> int:
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Of the cases.")
-@click.option("--cases", type=click.IntRange(1, 10**6), help="How many.  [default: 50; rigorous: 200]")
+@click.option("--cases", type=click.IntRange(1, 10**6), help="How many.  [default: 30; rigorous: 200]")
 @click.option("--rigorous", is_flag=True, help="200 cases.")
 @click.option("--case", metavar="JSON", help="This one case, as a failure names it.")
 @click.option("--format", "format_name", type=click.Choice(["table", "md", "json"]), default="table", show_default=True)
@@ -271,7 +271,7 @@ def check(
     if case is not None:
         read_case(case)  # what is wrong with it is said here, once
     files = tuple(str(file.resolve()) for file in plugin_files)
-    numbers = range(1 if case is not None else cases or (200 if rigorous else 50))
+    numbers = range(1 if case is not None else cases or (200 if rigorous else 30))
     subjects = [
         checking.Subject(info, options, precision, place, files)
         for precision in dict.fromkeys(precisions)

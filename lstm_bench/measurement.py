@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from lstm_bench.spec import ModelSpec
     from lstm_bench.task import Evaluation, Metric, Predict
 
-REFERENCE = "numpy"
-"""The backend that, in float64, all others are held against."""
-
 LARGEST_PREDICTION = 1000
 """Sequences that are inferred at once when a task asks for more."""
 
@@ -89,7 +86,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         )  # fmt: skip
 
     def build_reference(parameters: Any = parameters, spec: ModelSpec = spec) -> Model[Any]:
-        reference = plugins.backend(REFERENCE).load()
+        reference = plugins.backend(agreement.REFERENCE).load()
         in_float64: Any = {"precision": "float64", "device": "cpu", "options": {}}
         if (refusal := reference.refuses(spec, recipe.train, **in_float64)) is not None:
             raise Unsupported(f"the reference cannot check it: {refusal}")

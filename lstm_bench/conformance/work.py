@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm_bench import protocol
+from lstm_bench.agreement import REFERENCE
 from lstm_bench.backend import Unsupported
 from lstm_bench.conformance.cases import Case, Problem, draw_case, read_case
 from lstm_bench.conformance.comparison import Comparison, Reference
@@ -21,9 +22,6 @@ from lstm_bench.text import describe, one_line
 
 if TYPE_CHECKING:
     from lstm_bench.backend import Model
-
-REFERENCE = "numpy"
-"""The backend that, in float64, all others are held against."""
 
 SHRINKING_SECONDS = 60.0
 """After which no smaller case is looked for."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from lstm_bench.agreement import REFERENCE
 from lstm_bench.check import Outcome
 from lstm_bench.conformance.cases import draw_case
 from lstm_bench.conformance.comparison import KINDS
-from lstm_bench.conformance.work import REFERENCE
 from lstm_bench.reports.summary import Column, Row, Section, Summary
 from lstm_bench.result import Compared
 
