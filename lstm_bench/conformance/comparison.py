@@ -83,7 +83,14 @@ class Observed:
 def observe(build: Callable[[], Model[Any]], case: Case, problem: Problem) -> Observed:
     """Let a model do all that it can. What it raises becomes a fault."""
     found = Observed()
-    given = [problem.x, problem.y, problem.order, *problem.parameters.values(), *problem.initial.hidden]
+    given = [
+        problem.x,
+        problem.y,
+        problem.order,
+        *problem.parameters.values(),
+        *problem.initial.hidden,
+        *problem.initial.cell,
+    ]
     before = [array.copy() for array in given]
     try:
         _exercise(build(), case, problem, found)
@@ -115,7 +122,7 @@ def _exercise(model: Model[Any], case: Case, problem: Problem, found: Observed) 
     found.add(LOSS, "loss", np.asarray(loss))
     for name, gradient in gradients.items():
         owner, _, what = name.rpartition(".")
-        kind = D_HEAD if owner == "head" else D_NORM if owner == "batch_norm" else _GRADIENTS[what]
+        kind = D_HEAD if owner == "head" else D_NORM if owner == "batch_norm" else _GRADIENTS.get(what, D_IH)
         found.add(kind, f"gradient of {name}", gradient)
     d_x = model.input_gradient(x, y)
     if d_x is not None:
@@ -148,7 +155,8 @@ class Comparison:
         ours: what the backend computed.
         theirs: what the reference did.
         tolerances: by array.
-        errors: by array; infinite where shape, dtype or value forbid a comparison.
+        errors: by array; infinite where not all is finite. What has another shape is a fault and not here.
+        faults: whatever else is wrong.
     """
 
     def __init__(
@@ -179,7 +187,7 @@ class Comparison:
                 self.faults.append(f"gives no {key[1]}")
         for _, name in self.ours.arrays.keys() - self.theirs.keys():
             self.faults.append(f"gives {name}, which there is not")
-        if self._forgets_nothing():
+        if self._keeps_state():
             self.faults.append("keeps state between calls: asked again, its logits are others")
 
     def _compare(self, key: Key, ours: NDArray[Any], expected: NDArray[Any]) -> None:
@@ -203,7 +211,7 @@ class Comparison:
         """Whether this array does."""
         return self.errors[key] <= self.tolerances[key]
 
-    def _forgets_nothing(self) -> bool:
+    def _keeps_state(self) -> bool:
         agree = [self.agrees(key) for key in self.errors if key[0] is LOGITS]
         return bool(agree) and agree[0] and not all(agree)
 

@@ -114,7 +114,7 @@ class RenamesAGradient(NumpyModel):
     def gradients(self, x, y):
         loss, gradients = super().gradients(x, y)
         gradients.pop("head.weight")
-        return loss, gradients | {"head.kernel": np.zeros(1)}
+        return loss, gradients | {"layers.0.kernel": np.zeros(1)}
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,7 @@ class RenamesAGradient(NumpyModel):
         (WidensLogits, "logits: is float64, not float32"),
         (KeepsState, "keeps state between calls: asked again, its logits are others"),
         (RenamesAGradient, "gives no gradient of head.weight"),
+        (RenamesAGradient, "gives gradient of layers.0.kernel, which there is not"),
     ],
 )
 def test_misbehaviour_is_named(model, fault):
