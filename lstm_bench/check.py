@@ -168,7 +168,7 @@ def _check_one(
         if hearing.ended is not None:
             outcome.status, outcome.reason = hearing.ended.status, hearing.ended.reason
             return outcome
-        where = "before the first case" if hearing.at is None else f"in case {hearing.at}"
+        where = "between the cases" if hearing.at is None else f"in case {hearing.at}"
         status, reason = how_it_ended(ended, where, timeout)
         deaths += 1
         if hearing.at is None or status == "timeout" or stopping.is_set() or deaths > MOST_DEATHS:
@@ -191,11 +191,17 @@ class _Hearing:
 
     def line(self, line: bytes) -> bool:
         """Take one line; whether to go on listening."""
-        match protocol.decode_message(line):
+        try:
+            message = protocol.decode_message(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self.ended = protocol.Ended("invalid-output", f"the worker's answer cannot be read: {error}")
+            return False
+        match message:
             case protocol.Comparing(number):
                 self.at = number
             case Compared() as compared:
                 self._outcome.cases.append(compared)
+                self.at = None
                 self._tell()
             case protocol.Diagnosed(texts):
                 self._outcome.diagnosis = texts

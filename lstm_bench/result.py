@@ -141,7 +141,7 @@ class Quantity(Record, frozen=True):
     """How far one kind of quantity is off in one case.
 
     Attributes:
-        name: of the worst array, such as ``dW_hh of layers.0.forward``.
+        name: of the worst array, such as ``gradient of layers.0.forward.weight_hh``.
         error: norm-wise relative error, ``||ours - reference|| / ||reference||``; ``None`` if it is not a number.
         ulps: the largest difference of an element, in units of the precision's spacing at the largest element.
         tolerance: for ``error``.

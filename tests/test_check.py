@@ -121,3 +121,34 @@ def test_a_device_that_is_not_there_is_said():
     done = check("-b", "numpy", "--device", "cuda:7", "--precision", "float32")
     assert done.returncode == 1
     assert "numpy sees no device 'cuda:7' on this machine; it sees: cpu" in done.stdout
+
+
+GIBBERS = """
+import os
+from lstm_bench import BackendInfo, hookimpl
+from lstm_bench_numpy._model import NumpyBackend
+
+
+class Gibbers(NumpyBackend):
+    def devices(self):
+        for number in os.listdir("/proc/self/fd"):
+            if int(number) > 2:
+                try:
+                    os.write(int(number), b"gibberish\\n")
+                except OSError:
+                    pass
+        return super().devices()
+
+
+@hookimpl
+def lstm_bench_backends():
+    yield BackendInfo(name="gibbers", summary="on every pipe", load=Gibbers)
+"""
+
+
+def test_an_answer_that_cannot_be_read_is_said_to_be_so(tmp_path):
+    (tmp_path / "gibbers.py").write_text(GIBBERS)
+    done = check("--plugin", "gibbers.py", "-b", "gibbers", "--precision", "float32", "--cases", 2)
+    assert done.returncode == 1
+    assert "gibbers (cpu, float32): invalid-output: the worker's answer cannot be read" in done.stdout
+    assert "Traceback" not in done.stderr
