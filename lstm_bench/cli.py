@@ -68,6 +68,13 @@ def _not_nan(context: click.Context, parameter: click.Parameter, value: float) -
     return value
 
 
+def _timeout_option(seconds: float) -> Callable[[F], F]:
+    return click.option(
+        "--timeout", callback=_not_nan, type=click.FloatRange(0, 10**7, min_open=True), default=seconds,
+        show_default=True, help="Seconds after which a worker is stopped.",
+    )  # fmt: skip
+
+
 def _plugin_option(command: F) -> F:
     return click.option(
         "--plugin", "plugin_files", multiple=True, metavar="FILE.py", type=click.Path(path_type=Path),
@@ -132,14 +139,7 @@ def main(debug: bool) -> None:
     show_default=True,
     help="Of weights, batch order and generated data.",
 )
-@click.option(
-    "--timeout",
-    callback=_not_nan,
-    type=click.FloatRange(0, 10**7, min_open=True),
-    default=900.0,
-    show_default=True,
-    help="Seconds after which a worker is stopped.",
-)
+@_timeout_option(900.0)
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -240,14 +240,7 @@ def exit_code(attempts: Sequence[Attempt]) -> int:
 @click.option("--rigorous", is_flag=True, help="200 cases.")
 @click.option("--case", metavar="JSON", help="This one case, as a failure names it.")
 @click.option("--format", "format_name", type=click.Choice(["table", "md", "json"]), default="table", show_default=True)
-@click.option(
-    "--timeout",
-    callback=_not_nan,
-    type=click.FloatRange(0, 10**7, min_open=True),
-    default=1800.0,
-    show_default=True,
-    help="Seconds after which a backend is stopped.",
-)
+@_timeout_option(1800.0)
 @_plugin_option
 def check(
     backends: tuple[str, ...], precisions: tuple[Any, ...], device: str, seed: int, cases: int | None, rigorous: bool,
