@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import weakref
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import keras
 
 from lstm_bench import Backend, LSTMBenchError, Model, ModelSpec, Parameters, Precision, TrainSpec, Unsupported
-from lstm_bench_keras._model import Engine
+from lstm_bench_keras._model import Engine, Program
 from lstm_bench_keras._network import Network
 
 _POLICIES = {"float64": "float64", "float32": "float32", "tf32": "float32", "bfloat16": "mixed_bfloat16"}
 """Keras's names. Its mixed policy keeps parameters in float32, as the precision ``bfloat16`` does."""
 
 
+MOST_IDLE = 64
+"""Programs that are kept at most for models to come."""
+
+
 class KerasBackend(Backend):
     """Keras on TensorFlow, JAX or PyTorch."""
 
     def __init__(self) -> None:
+        self._idle: list[tuple[Hashable, Program]] = []
         self._engine_name = keras.backend.backend()
         module = importlib.import_module(f"lstm_bench_keras._{self._engine_name}")
         self._engine: Engine = module.ENGINE()
@@ -61,13 +67,30 @@ class KerasBackend(Backend):
         self._engine.prepare(precision)
         # The optimizer's own numbers, such as the learning rate, follow this and not the layers' policy.
         keras.config.set_floatx("float64" if precision == "float64" else "float32")
-        network = Network(spec, _POLICIES[precision], unroll=options["unroll"] == "true", seed=seed % 2**31)
-        for variable, value in network.pack(parameters):
-            variable.assign(value)
+        kind = (spec, train, precision, options["unroll"], options["jit"])
+        program = self._take(kind) or self._program(spec, train, precision, options)
+        model = program.model(parameters, seed)
+        weakref.finalize(model, self._give_back, kind, program).atexit = False
+        return model
+
+    def _program(self, spec: ModelSpec, train: TrainSpec, precision: Precision, options: Mapping[str, str]) -> Program:
+        network = Network(spec, _POLICIES[precision], unroll=options["unroll"] == "true")
         if options["jit"] == "on" and not network.compiles:
             raise Unsupported("cuDNN's kernels do not go into an XLA program; jit=auto and jit=off use them")
         jit = (self._engine.jits and network.compiles) if options["jit"] == "auto" else options["jit"] == "on"
-        return self._engine.model(network, train, jit)
+        return self._engine.program(network, train, jit)
+
+    def _take(self, kind: Hashable) -> Program | None:
+        """A program of this kind whose model is gone, if there is one: what was compiled for it is there already."""
+        for n, (other, program) in enumerate(self._idle):
+            if other == kind:
+                del self._idle[n]
+                return program
+        return None
+
+    def _give_back(self, kind: Hashable, program: Program) -> None:
+        self._idle.append((kind, program))
+        del self._idle[:-MOST_IDLE]
 
     def compile_seconds(self) -> float | None:
         return self._engine.compile_seconds()

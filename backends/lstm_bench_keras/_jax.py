@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
 
 from lstm_bench import Parameters, Precision, TrainSpec
-from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, describe_xla
+from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, Program, describe_xla
 from lstm_bench_keras._network import Network, loss
 from lstm_bench_keras._optimizers import optimizer
 
@@ -44,8 +45,8 @@ class Jax(Engine):
         products = {"tf32": "tensorfloat32", "bfloat16": "bfloat16"}.get(precision, "highest")
         jax.config.update("jax_default_matmul_precision", products)
 
-    def model(self, network: Network, train: TrainSpec, jit: bool) -> KerasModel[Any]:
-        return JaxModel(network, train, jit)
+    def program(self, network: Network, train: TrainSpec, jit: bool) -> JaxProgram:
+        return JaxProgram(network, train, jit)
 
     def peak_memory(self) -> int | None:
         statistics = jax.devices()[0].memory_stats()
@@ -60,46 +61,35 @@ class TrainState(NamedTuple):
     optimizer: list[Array]
 
 
-class JaxModel(KerasModel[Array]):
-    """The values live here, not in Keras's variables, which are brought up to date when someone asks."""
+class JaxProgram(Program):
+    """Pure functions of all values, which Keras's variables only lend their names.
+
+    Attributes:
+        infer: logits.
+        train: steps in a row of ``order``.
+        gradients: of the loss of a batch in training mode, by the parameters and by ``x``.
+        states: what the recurrent layers compute.
+    """
 
     def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
         super().__init__(network, train)
         self._optimizer = optimizer(train, network)
-        variables = (network.trainable_variables, network.non_trainable_variables, self._optimizer.variables)
+        self.infer: Callable[..., Any] = jax.jit(self.logits) if jit else self.logits
+        self.train: Callable[..., Any] = jax.jit(self._steps, donate_argnums=0) if jit else self._each_step
+        self.gradients: Callable[..., Any] = jax.jit(self._gradients) if jit else self._gradients
+        self.states: Callable[..., Any] = jax.jit(self._states) if jit else self._states
+
+    def model(self, parameters: Parameters, seed: int) -> JaxModel:
+        self.network.begin(parameters, seed)
+        variables = (self.network.trainable_variables, self.network.non_trainable_variables, self._optimizer.variables)
         # Copies: what is donated to a program is gone, and Keras's variables still hold the originals.
-        self._state = TrainState(*([jnp.array(variable.value) for variable in some] for some in variables))
-        self._stale = False
-        self._infer = jax.jit(self._logits) if jit else self._logits
-        self._train = jax.jit(self._steps, donate_argnums=0) if jit else self._each_step
-        self._pending: list[Array] = []
+        state = TrainState(*([jnp.array(variable.value) for variable in some] for some in variables))
+        return JaxModel(self, state)
 
-    def _put(self, array: NDArray[Any]) -> Array:
-        return jax.device_put(array)
-
-    def get(self, native: Array) -> NDArray[Any]:
-        return np.array(native, np.float32 if native.dtype == jnp.bfloat16 else None)
-
-    def infer(self, x: Array) -> Array:
-        logits = self._infer(self._state.trained, self._state.others, x)
-        self._pending.append(logits)
+    def logits(self, trained: list[Array], others: list[Array], x: Array) -> Array:
+        """In evaluation mode."""
+        logits: Array = self.network.stateless_call(trained, others, x, training=False)[0]
         return logits
-
-    def _logits(self, trained: list[Array], others: list[Array], x: Array) -> Array:
-        logits: Array = self._network.stateless_call(trained, others, x, training=False)[0]
-        return logits
-
-    def train(self, x: Array, y: Array, order: Array) -> Array:
-        found = []
-        for begin in range(0, len(order), LONGEST_BLOCK):
-            block = order[begin : begin + LONGEST_BLOCK]
-            padded = jnp.pad(block, ((0, LONGEST_BLOCK - len(block)), (0, 0)))
-            self._state, losses = self._train(self._state, x, y, padded, len(block))
-            found.append(losses[: len(block)])
-        losses = found[0] if len(found) == 1 else jnp.concatenate(found)
-        self._stale = True
-        self._pending.append(losses)
-        return losses
 
     def _steps(self, state: TrainState, x: Array, y: Array, order: Array, steps: Array) -> tuple[TrainState, Array]:
         """Train on the first ``steps`` rows of ``order``; the losses of the others are 0."""
@@ -109,7 +99,8 @@ class JaxModel(KerasModel[Array]):
             state, value = self._step(state, x, y, order[n])
             return state, losses.at[n].set(value)
 
-        result: tuple[TrainState, Array] = lax.fori_loop(0, steps, step, (state, jnp.zeros(len(order), self._dtype)))
+        losses = jnp.zeros(len(order), self.network.variable_dtype)
+        result: tuple[TrainState, Array] = lax.fori_loop(0, steps, step, (state, losses))
         return result
 
     def _each_step(self, state: TrainState, x: Array, y: Array, order: Array, steps: int) -> tuple[TrainState, Array]:
@@ -122,25 +113,69 @@ class JaxModel(KerasModel[Array]):
 
     def _step(self, state: TrainState, x: Array, y: Array, rows: Array) -> tuple[TrainState, Array]:
         x_batch, y_batch = (data.at[rows].get(mode="promise_in_bounds") for data in (x, y))
-        (value, others), gradients = self._loss_and_gradients(state, x_batch, y_batch)
-        trained, optimizer = self._optimizer.stateless_apply(state.optimizer, gradients, state.trained)
+        by_parameters = jax.value_and_grad(self._loss, has_aux=True)
+        (value, others), gradients = by_parameters(state.trained, x_batch, y_batch, state.others)
+        trained, optimizer = self._optimizer.stateless_apply(
+            state.optimizer, self.network.restrain(gradients), state.trained
+        )
         return TrainState(trained, others, optimizer), value
 
     def _loss(self, trained: list[Array], x: Array, y: Array, others: list[Array]) -> tuple[Array, list[Array]]:
         """The loss, and what a forward pass in training mode makes of the other values."""
-        logits, others = self._network.stateless_call(trained, others, x, training=True)
-        return loss(self._train_spec, logits, y), others
+        logits, others = self.network.stateless_call(trained, others, x, training=True)
+        return loss(self.train_spec, logits, y), others
 
-    def _loss_and_gradients(self, state: TrainState, x: Array, y: Array) -> tuple[tuple[Array, list[Array]], list[Any]]:
-        found, gradients = jax.value_and_grad(self._loss, has_aux=True)(state.trained, x, y, state.others)
-        return found, self._network.restrain(gradients)
+    def _gradients(
+        self, trained: list[Array], x: Array, y: Array, others: list[Array]
+    ) -> tuple[Array, list[Array], list[Array], Array]:
+        """The loss, the other values after it, and its gradients by the trained values and by ``x``."""
+        by_both = jax.value_and_grad(self._loss, argnums=(0, 1), has_aux=True)
+        (value, others), (gradients, d_x) = by_both(trained, x, y, others)
+        return value, others, self.network.restrain(gradients), d_x
+
+    def _states(
+        self, trained: list[Array], x: Array, begin: list[list[Array]] | None
+    ) -> tuple[Array, list[list[Array]]]:
+        mapping = zip(self.network.trainable_variables, trained, strict=True)
+        with keras.StatelessScope(state_mapping=mapping):
+            return self.network.states(x, begin)
+
+
+class JaxModel(KerasModel[Array]):
+    """A program with the values of its variables, which live here and not in Keras."""
+
+    def __init__(self, program: JaxProgram, state: TrainState) -> None:
+        super().__init__(program.network)
+        self._program, self._state = program, state
+        self._pending: list[Array] = []
+
+    def _put(self, array: NDArray[Any]) -> Array:
+        return jax.device_put(array)
+
+    def get(self, native: Array) -> NDArray[Any]:
+        return np.array(native, np.float32 if native.dtype == jnp.bfloat16 else None)
+
+    def infer(self, x: Array) -> Array:
+        logits = self._program.infer(self._state.trained, self._state.others, x)
+        self._pending.append(logits)
+        return logits
+
+    def train(self, x: Array, y: Array, order: Array) -> Array:
+        found = []
+        for begin in range(0, len(order), LONGEST_BLOCK):
+            block = order[begin : begin + LONGEST_BLOCK]
+            padded = jnp.pad(block, ((0, LONGEST_BLOCK - len(block)), (0, 0)))
+            self._state, losses = self._program.train(self._state, x, y, padded, len(block))
+            found.append(losses[: len(block)])
+        losses = found[0] if len(found) == 1 else jnp.concatenate(found)
+        self._pending.append(losses)
+        return losses
 
     def input_gradient(self, x: Array, y: Array) -> NDArray[Any]:
-        by_x = jax.grad(self._loss, argnums=1, has_aux=True)
-        return self.get(by_x(self._state.trained, x, y, self._state.others)[0])
+        return self.get(self._program.gradients(self._state.trained, x, y, self._state.others)[3])
 
     def gradients(self, x: Array, y: Array) -> tuple[float, Parameters]:
-        (value, others), gradients = self._loss_and_gradients(self._state, x, y)
+        value, others, gradients, _ = self._program.gradients(self._state.trained, x, y, self._state.others)
         # The next call draws other masks; batch norm's statistics stay.
         norm = self._network.norm
         statistics = set() if norm is None else {id(norm.moving_mean), id(norm.moving_variance)}
@@ -153,16 +188,14 @@ class JaxModel(KerasModel[Array]):
         self._state = self._state._replace(others=kept)
         return float(value), self._canonical(gradients)
 
-    def _refresh(self) -> None:
-        if self._stale:
-            network = self._network
-            for variables, values in (
-                (network.trainable_variables, self._state.trained),
-                (network.non_trainable_variables, self._state.others),
-            ):
-                for variable, value in zip(variables, values, strict=True):
-                    variable.assign(jnp.array(value))
-            self._stale = False
+    def _states(self, x: Array, begin: list[list[Array]] | None) -> tuple[Array, list[list[Array]]]:
+        return self._program.states(self._state.trained, x, begin)
+
+    def _value_of(self, variable: Any) -> Array:
+        network, state = self._network, self._state
+        names = (*network.trainable_variables, *network.non_trainable_variables)
+        by_variable = {id(one): value for one, value in zip(names, (*state.trained, *state.others), strict=True)}
+        return by_variable[id(variable)]
 
     def synchronize(self) -> None:
         # Every result, not the last alone: XLA's CPU client runs independent programs side by side.
@@ -170,7 +203,7 @@ class JaxModel(KerasModel[Array]):
         self._pending.clear()
 
     def kernel_path(self, x: Array) -> str:
-        compiled = jax.jit(self._logits).lower(self._state.trained, self._state.others, x).compile()
+        compiled = jax.jit(self._program.logits).lower(self._state.trained, self._state.others, x).compile()
         return describe_xla(compiled.as_text() or "")
 
 

@@ -41,11 +41,11 @@ class Engine(ABC):
         """Set what is global to the process: which precision matrix products have."""
 
     @abstractmethod
-    def model(self, network: Network, train: TrainSpec, jit: bool) -> KerasModel[Any]:
-        """The model, ready to be called.
+    def program(self, network: Network, train: TrainSpec, jit: bool) -> Program:
+        """What is computed.
 
         Args:
-            network: with its initial parameters.
+            network: the model.
             train: loss and optimizer.
             jit: whether a compiler is to take the whole step.
         """
@@ -59,16 +59,28 @@ class Engine(ABC):
         return None
 
 
+class Program(ABC):
+    """A network and its optimizer, and what is compiled of them. It belongs to one model at a time.
+
+    Attributes:
+        network: the model's layers. Keras's variables lie in them, so that two models cannot share one.
+        train_spec: loss and optimizer.
+    """
+
+    def __init__(self, network: Network, train: TrainSpec) -> None:
+        self.network, self.train_spec = network, train
+
+    @abstractmethod
+    def model(self, parameters: Parameters, seed: int) -> KerasModel[Any]:
+        """A model with these initial parameters and a fresh optimizer. The last one that this gave is then none."""
+
+
 class KerasModel(Model[Native], Generic[Native]):
     """A network that is trained. How it is called and differentiated is each engine's own."""
 
-    def __init__(self, network: Network, train: TrainSpec) -> None:
-        self._network, self._train_spec = network, train
+    def __init__(self, network: Network) -> None:
+        self._network = network
         self._dtype = np.dtype(network.variable_dtype)
-
-    def _refresh(self) -> None:
-        """Bring Keras's variables up to date, where the engine keeps their values elsewhere."""
-        return None
 
     @abstractmethod
     def _put(self, array: NDArray[Any]) -> Native:
@@ -78,7 +90,6 @@ class KerasModel(Model[Native], Generic[Native]):
         return self._put(np.array(array, self._dtype if np.issubdtype(array.dtype, np.floating) else np.int32))
 
     def states(self, x: Native, initial: State | None = None) -> tuple[NDArray[Any], State]:
-        self._refresh()
         begin = None
         if initial is not None:  # Keras wants each direction's arrays side by side
             kinds = [part for part in (initial.hidden, initial.cell) if part]
@@ -109,8 +120,12 @@ class KerasModel(Model[Native], Generic[Native]):
             variable.assign(statistic)
 
     def parameters(self) -> Parameters:
-        self._refresh()
-        return self._network.unpack(lambda variable: self.get(variable.value))
+        return self._network.unpack(lambda variable: self.get(self._value_of(variable)))
+
+    def _value_of(self, variable: Any) -> Native:
+        """What a variable of Keras's holds in this model."""
+        value: Native = variable.value
+        return value
 
     def native_parameter_count(self) -> int:
         return sum(int(np.prod(variable.shape)) for variable in self._network.trainable_variables)

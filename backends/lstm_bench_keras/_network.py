@@ -44,17 +44,16 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         spec: the model.
         dtype: Keras's name of a precision policy.
         unroll: whether the loops over time are written out.
-        seed: of the dropout masks.
     """
 
-    def __init__(self, spec: ModelSpec, dtype: str, *, unroll: bool, seed: int) -> None:
+    def __init__(self, spec: ModelSpec, dtype: str, *, unroll: bool) -> None:
         super().__init__(dtype=dtype)
         self.spec = spec
         self.stack = [self._recurrent(n, dtype, unroll) for n in range(len(spec.hidden_sizes))]
-        self.drop = [layers.Dropout(spec.dropout, seed=seed + n, dtype=dtype) for n in range(len(self.stack) - 1)]
+        self.drop = [layers.Dropout(spec.dropout, dtype=dtype) for _ in self.stack[1:]]
         self.norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype) if spec.batch_norm else None
-        self.head = layers.Dense(spec.output_size, use_bias=spec.bias, dtype=dtype)
-        self(ops.zeros((1, 1, spec.input_size), dtype=self.variable_dtype))  # now every variable is there
+        self.head = layers.Dense(spec.output_size, use_bias=spec.bias, kernel_initializer="zeros", dtype=dtype)
+        self(keras.Input((1, spec.input_size), dtype=self.variable_dtype))  # now every variable is there
         self.held = list(self._where())
         trained = {id(held.variable): held for held in self.held}
         self.masks = [trained[id(variable)].mask for variable in self.trainable_variables]
@@ -64,6 +63,7 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         layer = _CELLS[spec.cell](
             spec.hidden_sizes[n], use_bias=spec.bias, unroll=unroll, return_state=True, dtype=dtype,
             return_sequences=n < len(spec.hidden_sizes) - 1 or spec.readout == "all",
+            kernel_initializer="zeros", recurrent_initializer="zeros",  # until the initial parameters come
         )  # fmt: skip
         return layers.Bidirectional(layer, dtype=dtype) if spec.bidirectional else layer
 
@@ -112,10 +112,13 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         """Whether a compiler can take it: on TensorFlow, layers that use cuDNN cannot go into an XLA program."""
         return all(one.supports_jit for layer in self.stack for one in _each_direction(layer))
 
-    def pack(self, parameters: Parameters) -> Iterator[tuple[Any, Array]]:
-        """Each variable and its value, from canonical parameters and statistics."""
+    def begin(self, parameters: Parameters, seed: int) -> None:
+        """Set every variable: from canonical parameters and statistics, and from the seed of the dropout masks."""
         for held in self.held:
-            yield held.variable, held.pack(*(np.asarray(parameters[name]) for name in held.names))
+            held.variable.assign(held.pack(*(np.asarray(parameters[name]) for name in held.names)))
+        if self.spec.dropout:
+            for n, drop in enumerate(self.drop):
+                drop.seed_generator.state.assign(np.array([(seed + n) % 2**31, 0], np.uint32))
 
     def unpack(self, value_of: Callable[[Any], Array | None]) -> dict[str, Array]:
         """Canonical arrays from what a function says of each variable; ``None`` leaves its names out."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from lstm_bench import Parameters, Precision, TrainSpec
-from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, describe_xla
+from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, Program, describe_xla
 from lstm_bench_keras._network import Network, loss
 from lstm_bench_keras._optimizers import optimizer
 
@@ -29,21 +29,60 @@ class TensorFlow(Engine):
     def prepare(self, precision: Precision) -> None:
         tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
 
-    def model(self, network: Network, train: TrainSpec, jit: bool) -> KerasModel[Any]:
-        return TensorFlowModel(network, train, jit)
+    def program(self, network: Network, train: TrainSpec, jit: bool) -> TensorFlowProgram:
+        return TensorFlowProgram(network, train, jit)
 
     def peak_memory(self) -> int | None:
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
 
-class TensorFlowModel(KerasModel[Any]):
-    """Keras's variables hold the parameters; the functions change them in place."""
+class TensorFlowProgram(Program):
+    """Its functions change Keras's variables in place.
+
+    Attributes:
+        jit: whether XLA compiles the functions.
+        infer: logits of ``x``.
+        train: steps in a row of ``order``.
+    """
 
     def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
         super().__init__(network, train)
-        self._jit, self._optimizer = jit, optimizer(train, network)
-        self._infer = tf.function(lambda x: self._network(x, training=False), jit_compile=self._jit)
-        self._train = tf.function(self._steps, jit_compile=self._jit)
+        self.jit, self._optimizer = jit, optimizer(train, network)
+        self._fresh = [variable.numpy() for variable in self._optimizer.variables]
+        self.infer = tf.function(lambda x: network(x, training=False), jit_compile=jit)
+        self.train = tf.function(self._steps, jit_compile=jit)
+
+    def model(self, parameters: Parameters, seed: int) -> TensorFlowModel:
+        self.network.begin(parameters, seed)
+        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        return TensorFlowModel(self)
+
+    def _steps(self, x: Any, y: Any, order: Any, steps: Any) -> Any:
+        """Train on the first ``steps`` rows of ``order``; the losses of the others are 0."""
+        losses = tf.TensorArray(self.network.variable_dtype, size=LONGEST_BLOCK)
+        step = tf.constant(0)
+        while step < steps:  # not tf.range, for whose limit XLA wants a constant, and so a program for each number
+            x_batch, y_batch = tf.gather(x, order[step]), tf.gather(y, order[step])
+            value, gradients = self.loss_and_gradients(x_batch, y_batch)
+            self._optimizer.apply(gradients, self.network.trainable_variables)
+            losses = losses.write(step, value)
+            step += 1
+        return losses.stack()
+
+    def loss_and_gradients(self, x: Any, y: Any) -> tuple[Any, list[Any]]:
+        """The loss of a batch in training mode, and its gradients by the trainable variables."""
+        with tf.GradientTape() as tape:
+            value = loss(self.train_spec, self.network(x, training=True), y)
+        return value, self.network.restrain(tape.gradient(value, self.network.trainable_variables))
+
+
+class TensorFlowModel(KerasModel[Any]):
+    """A program whose variables hold the parameters."""
+
+    def __init__(self, program: TensorFlowProgram) -> None:
+        super().__init__(program.network)
+        self._program = program
 
     def _put(self, array: NDArray[Any]) -> Any:
         return tf.constant(array)
@@ -54,7 +93,7 @@ class TensorFlowModel(KerasModel[Any]):
         return found
 
     def infer(self, x: Any) -> Any:
-        return self._infer(x)
+        return self._program.infer(x)
 
     def train(self, x: Any, y: Any, order: Any) -> Any:
         found = []
@@ -62,46 +101,29 @@ class TensorFlowModel(KerasModel[Any]):
             block = order[begin : begin + LONGEST_BLOCK]
             steps = len(block)
             padded = tf.pad(block, ((0, LONGEST_BLOCK - steps), (0, 0)))
-            found.append(self._train(x, y, padded, tf.constant(steps))[:steps])
+            found.append(self._program.train(x, y, padded, tf.constant(steps))[:steps])
         return found[0] if len(found) == 1 else tf.concat(found, axis=0)
-
-    def _steps(self, x: Any, y: Any, order: Any, steps: Any) -> Any:
-        """Train on the first ``steps`` rows of ``order``; the losses of the others are 0."""
-        losses = tf.TensorArray(self._dtype, size=LONGEST_BLOCK)
-        step = tf.constant(0)
-        while step < steps:  # not tf.range, for whose limit XLA wants a constant, and so a program for each number
-            x_batch, y_batch = tf.gather(x, order[step]), tf.gather(y, order[step])
-            value, gradients = self._loss_and_gradients(x_batch, y_batch)
-            self._optimizer.apply(gradients, self._network.trainable_variables)
-            losses = losses.write(step, value)
-            step += 1
-        return losses.stack()
-
-    def _loss_and_gradients(self, x: Any, y: Any) -> tuple[Any, list[Any]]:
-        with tf.GradientTape() as tape:
-            value = loss(self._train_spec, self._network(x, training=True), y)
-        return value, self._network.restrain(tape.gradient(value, self._network.trainable_variables))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, Parameters]:
         with self._statistics_kept():
-            value, gradients = self._loss_and_gradients(x, y)
+            value, gradients = self._program.loss_and_gradients(x, y)
         return float(value), self._canonical(gradients)
 
     def input_gradient(self, x: Any, y: Any) -> NDArray[Any]:
         with self._statistics_kept(), tf.GradientTape() as tape:
             tape.watch(x)
-            value = loss(self._train_spec, self._network(x, training=True), y)
+            value = loss(self._program.train_spec, self._network(x, training=True), y)
         return self.get(tape.gradient(value, x))
 
     def synchronize(self) -> None:
         tf.test.experimental.sync_devices()
 
     def kernel_path(self, x: Any) -> str:
-        operations = {node.type for node in _operations(self._infer.get_concrete_function(x).graph)}
+        operations = {node.type for node in _operations(self._program.infer.get_concrete_function(x).graph)}
         if any(name.startswith("CudnnRNN") for name in operations):
             return "cuDNN RNN"
-        if self._jit:
-            return describe_xla(self._infer.experimental_get_compiler_ir(x)(stage="optimized_hlo"))
+        if self._program.jit:
+            return describe_xla(self._program.infer.experimental_get_compiler_ir(x)(stage="optimized_hlo"))
         loops = operations & {"While", "StatelessWhile"}
         return f"TensorFlow graph, {'a loop over time' if loops else 'no loop'}"
 

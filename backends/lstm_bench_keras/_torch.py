@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lstm_bench import Parameters, Precision, TrainSpec
-from lstm_bench_keras._model import Engine, KerasModel
+from lstm_bench_keras._model import Engine, KerasModel, Program
 from lstm_bench_keras._network import Network, loss
 
 
@@ -30,22 +30,39 @@ class Torch(Engine):
         torch.backends.cuda.matmul.fp32_precision = product
         torch.backends.cudnn.rnn.fp32_precision = product  # type: ignore[attr-defined]  # set up at run time
 
-    def model(self, network: Network, train: TrainSpec, jit: bool) -> KerasModel[Any]:
-        return TorchModel(network, train, jit)
+    def program(self, network: Network, train: TrainSpec, jit: bool) -> TorchProgram:
+        return TorchProgram(network, train, jit)
 
     def peak_memory(self) -> int | None:
         return torch.cuda.max_memory_allocated()
 
 
-class TorchModel(KerasModel[Tensor]):
-    """Keras's variables hold the parameters as torch's own."""
+class TorchProgram(Program):
+    """The forward pass, compiled or not.
+
+    Attributes:
+        forward: logits of ``x``.
+    """
 
     def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
         super().__init__(network, train)
-        self._forward = torch.compile(network) if jit else network
-        self._values = [variable.value for variable in network.trainable_variables]
+        self.forward = torch.compile(network) if jit else network
+
+    def model(self, parameters: Parameters, seed: int) -> TorchModel:
+        self.network.begin(parameters, seed)
+        torch.manual_seed(seed)  # on torch, Keras's dropout draws from the global generator and not from its layer's
+        return TorchModel(self)
+
+
+class TorchModel(KerasModel[Tensor]):
+    """Keras's variables hold the parameters as torch's own."""
+
+    def __init__(self, program: TorchProgram) -> None:
+        super().__init__(program.network)
+        self._forward, self._train_spec = program.forward, program.train_spec
+        self._values = [variable.value for variable in program.network.trainable_variables]
         self._device = self._values[0].device
-        self._optimizer = _optimizer(train, self._values)
+        self._optimizer = _optimizer(self._train_spec, self._values)
 
     def _put(self, array: NDArray[Any]) -> Tensor:
         native = torch.from_numpy(array).to(self._device)

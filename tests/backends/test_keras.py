@@ -122,10 +122,41 @@ def test_a_block_of_any_length_is_that_many_steps(backend, monkeypatch):
 def test_one_compilation_serves_blocks_of_every_length(backend):
     model = build(backend, SMALL, ADAM, "float32", **OPTIONS)
     x, y, order = data_for(SMALL, ADAM)
+    compiled = []
     for steps in (1, 7, 20):
         model.train(model.put(x), model.put(y), model.put(order[:steps]))
-    compiled = model._train
-    assert (compiled._cache_size() if ENGINE == "jax" else compiled.experimental_get_tracing_count()) == 1
+        train = model._program.train
+        compiled.append(train._cache_size() if ENGINE == "jax" else train.experimental_get_tracing_count())
+    assert len(set(compiled)) == 1
+
+
+def test_what_was_compiled_for_a_model_that_is_gone_serves_the_next_of_its_kind(backend):
+    spec = ModelSpec(input_size=2, hidden_sizes=(5, 4), output_size=1, batch_norm=True, dropout=0.5)
+    x, y, order = data_for(spec, ADAM)
+
+    def new(seed):
+        parameters = initial_parameters(spec, "uniform", seed)
+        how = {"precision": "float32", "device": "cpu", "options": OPTIONS}
+        return backend.build(spec, ADAM, parameters, seed=seed, **how)
+
+    def trained(model):
+        losses = model.get(model.train(model.put(x), model.put(y), model.put(order)))
+        return [losses, model.get(model.infer(model.put(x))), *model.parameters().values()]
+
+    first = new(1)
+    program, network = getattr(first, "_program", None), first._network
+    expected = trained(first)
+    second = new(2)  # beside the first, which still is what it was
+    assert second._network is not network
+    others = trained(second)
+    np.testing.assert_array_equal(first.get(first.infer(first.put(x))), expected[1])
+    del first
+    again = new(2)
+    assert again._network is network
+    assert getattr(again, "_program", None) is program
+    for ours, theirs, old in zip(trained(again), others, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+        assert not np.allclose(ours, old, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
