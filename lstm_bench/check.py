@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import msgspec
 
@@ -111,7 +112,7 @@ def check(
     workers: int,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Outcome]:
-    """Compare all subjects, several at once, each with one thread: nothing is timed.
+    """Compare all subjects, several at once, each on a processor of its own: nothing is timed.
 
     Args:
         subjects: what to compare.
@@ -119,10 +120,13 @@ def check(
         numbers: of the cases.
         case: one case in JSON in their place.
         timeout: seconds for each subject.
-        workers: processes at once.
+        workers: processes at once, not more than there are processors.
         on_progress: told how many cases are done.
     """
     stopping = threading.Event()
+    free: SimpleQueue[int] = SimpleQueue()  # processors: two workers on the same one would only be in each other's way
+    for processor in range(workers):
+        free.put(processor)
     done = 0
     lock = threading.Lock()
 
@@ -135,9 +139,13 @@ def check(
     def one(subject: Subject) -> Outcome:
         job = protocol.CheckJob(
             backend=subject.info.name, options=subject.options, precision=subject.precision, device=subject.device,
-            threads=1, seed=seed, cases=tuple(numbers), case=case, plugin_files=subject.plugin_files,
+            threads=1, first_processor=free.get(), seed=seed, cases=tuple(numbers), case=case,
+            plugin_files=subject.plugin_files,
         )  # fmt: skip
-        return _check_one(subject, job, timeout, stopping, tell)
+        try:
+            return _check_one(subject, job, timeout, stopping, tell)
+        finally:
+            free.put(job.first_processor)
 
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(one, subject) for subject in subjects]

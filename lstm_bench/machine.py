@@ -38,10 +38,10 @@ def describe_machine() -> Machine:
     )
 
 
-def restrict_to(threads: int) -> None:
-    """Keep this process, and all that it starts, on the first ``threads`` processors that it may use."""
+def restrict_to(threads: int, first: int = 0) -> None:
+    """Keep this process, and all that it starts, on ``threads`` of the processors that it may use, from one on."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[first : first + threads])
 
 
 def read_back_threads() -> Threads:

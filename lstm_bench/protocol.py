@@ -34,6 +34,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="measure"):
         """Processor threads for the worker."""
         return self.cell.threads
 
+    @property
+    def first_processor(self) -> int:
+        """Which of those that may be used is the worker's first."""
+        return 0
+
 
 class CheckJob(msgspec.Struct, frozen=True, kw_only=True, tag="check"):
     """Everything that a worker needs to know to hold a backend against the reference.
@@ -44,6 +49,7 @@ class CheckJob(msgspec.Struct, frozen=True, kw_only=True, tag="check"):
         precision: what to compute in.
         device: where.
         threads: processor threads for the worker.
+        first_processor: which of those that may be used is the worker's first; beside it others may be at work.
         seed: of the cases.
         cases: their numbers.
         case: one case in JSON, in place of those that the numbers stand for.
@@ -55,6 +61,7 @@ class CheckJob(msgspec.Struct, frozen=True, kw_only=True, tag="check"):
     precision: Precision
     device: str
     threads: int
+    first_processor: int
     seed: int
     cases: tuple[int, ...]
     case: str | None = None

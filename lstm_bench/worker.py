@@ -20,7 +20,7 @@ def main() -> None:
     session = protocol.Session(pipe)
     job = protocol.decode_job(sys.stdin.buffer.readline())
     _die_with_parent()
-    machine.restrict_to(job.threads)
+    machine.restrict_to(job.threads, job.first_processor)
     # Only now: NumPy's BLAS starts its threads when it is imported, and they keep to the processors of their beginning.
     if isinstance(job, protocol.CheckJob):
         from lstm_bench.conformance import work as checking

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from functools import lru_cache, partial
+from itertools import combinations
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 import numpy as np
@@ -18,16 +21,26 @@ STEPS = 20
 """Optimizer steps of a case."""
 
 Weights = Literal["uniform", "glorot", "large"]
-Inputs = Literal["normal", "large", "sparse"]
+Inputs = Literal["normal", "large", "sparse", "small"]
 
 KINDS: tuple[tuple[Weights, Inputs], ...] = (
     ("uniform", "normal"), ("glorot", "normal"), ("large", "normal"), ("uniform", "large"), ("uniform", "sparse"),
+    ("glorot", "large"), ("glorot", "sparse"), ("large", "large"), ("large", "sparse"),
+    ("uniform", "small"), ("glorot", "small"), ("large", "small"),
 )  # fmt: skip
 """Every model is met with each of these. Frameworks that compile do so once for all of them."""
 
+MODELS = 18
+"""So many cases are of as many models, in which any two choices meet (seldom but one pair); the next are of the same
+models, with other numbers. Frameworks that compile take most of their time for the first."""
 
-MODELS = 40
-"""So many cases are of as many models; the next are of the same ones, with other numbers."""
+CANDIDATES, SETS = 60, 6
+"""Models that are drawn for one that is taken, and sets of them."""
+
+
+SPREADING = {"lstm": 3.0, "gru": 2.0, "rnn": 1.0}
+"""How much larger the weights are under batch norm. Gates leave little of the difference between two sequences in each
+layer, and of numbers that are nearly equal batch norm leaves few right digits."""
 
 
 class Case(Spec, frozen=True, kw_only=True):
@@ -37,8 +50,10 @@ class Case(Spec, frozen=True, kw_only=True):
         model: without dropout, of which each framework draws its own.
         train: its batch size is that of all data here.
         time: steps of a sequence.
-        weights: ``uniform`` or ``glorot`` as in ``initial_parameters``; ``large`` is twice ``uniform``.
-        inputs: ``normal``; ``large``, three times that, so that gates saturate; or ``sparse``, three quarters zeros.
+        weights: ``uniform`` or ``glorot`` as in ``initial_parameters``; ``large`` is twice ``uniform``. Under batch
+            norm, recurrent layers have larger ones in any case.
+        inputs: ``normal``; ``large``, three times that, so that gates saturate; ``sparse``, three quarters zeros; or
+            ``small``, a tenth of it, so that the recurrence decides.
         seed: of weights, data and order.
 
     Raises:
@@ -86,48 +101,110 @@ def _without_defaults(record: msgspec.Struct) -> dict[str, Any]:
 
 
 def draw_case(seed: int, number: int) -> Case:
-    """The case of this number: all cells in turn, one to three layers of mixed sizes, and everything else drawn.
+    """The case of this number: all cells in turn, one to three layers of mixed sizes, and everything else drawn."""
+    generation, rest = divmod(number, MODELS * len(KINDS))
+    kind, which = divmod(rest, MODELS)
+    shape = _shapes(seed, generation)[which]
+    weights, inputs = KINDS[kind]
+    return Case(
+        model=shape.model, train=shape.train, time=shape.time, weights=weights, inputs=inputs, seed=seed + number
+    )
 
-    Every fourth model is a plain one, of one layer read forwards and trained with Adam, so that a backend that can do
+
+class _Shape(NamedTuple):
+    """All of a case that a framework compiles for."""
+
+    model: ModelSpec
+    train: TrainSpec
+    time: int
+
+    @property
+    def size(self) -> int:
+        """Loops over time, which is what takes a compiler its time."""
+        return len(self.model.hidden_sizes) * len(self.model.directions)
+
+    def pairs(self) -> set[tuple[Any, Any]]:
+        """Every two choices that meet in it."""
+        model, train = self.model, self.train
+        choices = {
+            "cell": model.cell, "layers": len(model.hidden_sizes), "bidirectional": model.bidirectional,
+            "bias": model.bias, "batch norm": model.batch_norm, "readout": model.readout, "loss": train.loss,
+            "optimizer": (train.optimizer, train.momentum > 0), "learning rate": train.learning_rate,
+            "clipped at": train.clip_norm, "from zeros": self.time % 2 == 0,
+        }  # fmt: skip
+        return set(combinations(choices.items(), 2))
+
+
+@lru_cache
+def _shapes(seed: int, generation: int) -> tuple[_Shape, ...]:
+    """Models in which as many choices meet as in any of some sets that are drawn; the smallest of equals."""
+    generator = named_generator(seed, "cases", str(generation))
+    sets = [_some_shapes(generator) for _ in range(SETS)]
+    return max(sets, key=lambda some: (len(_met(some)), -sum(shape.size for shape in some)))
+
+
+def _some_shapes(generator: np.random.Generator) -> tuple[_Shape, ...]:
+    """Of many that are drawn, those that bring most choices together that did not meet before; the smallest of equals.
+
+    One of each cell is a plain one, of one layer read forwards and trained with Adam, so that a backend that can do
     little is held against something, too.
     """
-    kind = number // MODELS % len(KINDS)
-    which = number % MODELS + number // (MODELS * len(KINDS)) * MODELS
-    generator = named_generator(seed, "case", str(which))
+    found: list[_Shape] = []
+    for which in range(MODELS):
+        cell = get_args(CellKind)[which % 3]
+        if which < 3:
+            found.append(_plain(generator, cell))
+        else:
+            met, candidates = _met(found), [_any(generator, cell) for _ in range(CANDIDATES)]
+            found.append(max(candidates, key=lambda shape: (len(shape.pairs() - met), -shape.size)))
+    return tuple(found)
+
+
+def _met(shapes: Iterable[_Shape]) -> set[tuple[Any, Any]]:
+    return set().union(*(shape.pairs() for shape in shapes))
+
+
+def _plain(generator: np.random.Generator, cell: CellKind) -> _Shape:
+    size = partial(_size, generator)
+    model = ModelSpec(cell=cell, input_size=size(5), hidden_sizes=(size(6),), output_size=size(4))
+    rate = float(generator.choice([1e-3, 1e-2]))
+    return _Shape(model, TrainSpec(loss="mse", optimizer="adam", learning_rate=rate, batch_size=size(8)), size(8))
+
+
+def _any(generator: np.random.Generator, cell: CellKind) -> _Shape:
+    size = partial(_size, generator)
 
     def pick(*choices: Any) -> Any:
         return choices[int(generator.integers(len(choices)))]
 
-    def size(most: int) -> int:
-        return int(generator.integers(1, most + 1))
+    # Batch norm over two or three sequences, or of units that hear of one number alone, subtracts nearly equal numbers,
+    # which leaves few right digits.
+    batch_norm = pick(False, False, True)
+    few, many = (3, 4) if batch_norm else (1, 1)
+    model = ModelSpec(
+        cell=cell,
+        input_size=size(5, few),
+        hidden_sizes=tuple(size(6, few) for _ in range(pick(1, 1, 2, 2, 3))),
+        output_size=size(4),
+        bidirectional=pick(False, True),
+        bias=pick(True, True, False),
+        batch_norm=batch_norm,
+        readout=pick("last", "all"),
+    )
+    optimizer, momentum = pick(("sgd", 0.0), ("sgd", 0.9), ("rmsprop", 0.0), ("adam", 0.0))
+    train = TrainSpec(
+        loss=pick("mse", "cross_entropy"),
+        optimizer=optimizer,
+        learning_rate=pick(1e-3, 1e-2),
+        batch_size=size(8, many),
+        momentum=momentum,
+        clip_norm=pick(None, 0.05, 1e3),
+    )
+    return _Shape(model, train, size(8))
 
-    cell = get_args(CellKind)[which % 3]
-    if which % 4 == 3:
-        model = ModelSpec(cell=cell, input_size=size(5), hidden_sizes=(size(6),), output_size=size(4))
-        train = TrainSpec(loss="mse", optimizer="adam", learning_rate=pick(1e-3, 1e-2), batch_size=size(8))
-    else:
-        model = ModelSpec(
-            cell=cell,
-            input_size=size(5),
-            hidden_sizes=tuple(size(6) for _ in range(size(3))),
-            output_size=size(4),
-            bidirectional=pick(False, True),
-            bias=pick(True, True, False),
-            batch_norm=pick(False, False, True),
-            readout=pick("last", "all"),
-        )
-        optimizer = pick("sgd", "rmsprop", "adam")
-        train = TrainSpec(
-            loss=pick("mse", "cross_entropy"),
-            optimizer=optimizer,
-            learning_rate=pick(1e-3, 1e-2),
-            # Batch norm over two or three sequences subtracts nearly equal numbers, which leaves few right digits.
-            batch_size=int(generator.integers(4 if model.batch_norm else 1, 9)),
-            momentum=pick(0.0, 0.9) if optimizer == "sgd" else 0.0,
-            clip_norm=pick(None, 0.05, 1e3),
-        )
-    weights, inputs = KINDS[kind]
-    return Case(model=model, train=train, time=size(8), weights=weights, inputs=inputs, seed=seed + number)
+
+def _size(generator: np.random.Generator, most: int, least: int = 1) -> int:
+    return int(generator.integers(least, most + 1))
 
 
 @dataclass(frozen=True)
@@ -168,13 +245,18 @@ def problem_of(case: Case) -> Problem:
     """The numbers of a case; the same on every call."""
     spec, train = case.model, case.train
     parameters = initial_parameters(spec, "glorot" if case.weights == "glorot" else "uniform", case.seed)
-    if case.weights == "large":
-        parameters = {n: p if n.startswith("batch_norm") else 2 * p for n, p in parameters.items()}
+    usual = 2.0 if case.weights == "large" else 1.0
+    weights = SPREADING[spec.cell] if spec.batch_norm else usual
+    for name, array in parameters.items():
+        if not name.startswith("batch_norm"):
+            array *= weights if name.endswith(("weight_ih", "weight_hh")) else usual
     generator = named_generator(case.seed, "problem")
     count, batch = 3 * train.batch_size, train.batch_size
     x = generator.standard_normal((count, case.time, spec.input_size))
     if case.inputs == "large":
         x *= 3
+    elif case.inputs == "small":
+        x *= 0.1
     elif case.inputs == "sparse":
         x *= generator.random(x.shape) < 0.25
     shape = (count,) if spec.readout == "last" else (count, case.time)

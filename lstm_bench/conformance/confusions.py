@@ -20,6 +20,8 @@ from lstm_bench.conformance.comparison import (
     AFTER_1,
     AFTER_20,
     D_X,
+    DECAY,
+    EPSILON,
     FINAL_C,
     FINAL_H,
     LOGITS,
@@ -29,6 +31,7 @@ from lstm_bench.conformance.comparison import (
     Arrays,
     Comparison,
     Kind,
+    batch_statistic,
     is_statistic,
 )
 
@@ -93,7 +96,7 @@ class _Formula:
     gate: Callable[[Array], Array] = field(default=lambda z: 1 / (1 + np.exp(-z)))
     last_output: bool = False
     backward_as_read: bool = False
-    norm_epsilon: float = 1e-5
+    norm_epsilon: float = EPSILON
     from_zeros: bool = False
 
 
@@ -256,7 +259,7 @@ class _Rule:
     nesterov: bool = False
     dampening: bool = False
     order: Callable[[Array], Array] = field(default=lambda order: order)
-    norm_decay: float = 0.9
+    norm_decay: float = DECAY
     unbiased: bool = False
 
 
@@ -277,7 +280,7 @@ def _train(comparison: Comparison, rule: _Rule) -> Arrays:
         statistics = {name: array for name, array in model.parameters().items() if is_statistic(name)}
         count = _labels(comparison)
         for name, now in statistics.items():
-            batch = (now - 0.9 * parameters[name]) / 0.1
+            batch = batch_statistic(now, parameters[name])
             if rule.unbiased and name.endswith("variance"):
                 batch = batch * count / max(count - 1, 1)
             parameters[name] = rule.norm_decay * parameters[name] + (1 - rule.norm_decay) * batch

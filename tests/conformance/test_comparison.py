@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from itertools import combinations, product
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from lstm_bench import InvalidSpec
-from lstm_bench.conformance.cases import KINDS, Case, draw_case, problem_of, read_case
+from lstm_bench.conformance.cases import KINDS, MODELS, Case, Inputs, Weights, draw_case, problem_of, read_case
 from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.plugins import load_plugins
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
@@ -155,15 +157,40 @@ def test_what_is_no_case_is_refused(text):
 def test_cases_are_the_same_every_time_and_cover_the_specification():
     cases = [draw_case(0, number) for number in range(200)]
     assert cases == [draw_case(0, number) for number in range(200)]
-    assert {case.model.cell for case in cases[:15]} == {"lstm", "gru", "rnn"}
-    for field, values in (("bidirectional", 2), ("bias", 2), ("batch_norm", 2), ("readout", 2)):
-        assert len({getattr(case.model, field) for case in cases}) == values
-    assert {len(case.model.hidden_sizes) for case in cases} == {1, 2, 3}
-    assert {case.train.optimizer for case in cases} == {"sgd", "rmsprop", "adam"}
-    assert {case.train.loss for case in cases} == {"mse", "cross_entropy"}
-    assert {(case.weights, case.inputs) for case in cases} == set(KINDS)
-    assert len({case.model for case in cases}) <= 40, "compiled once for all kinds of numbers"
-    assert len({case.model for case in cases[:30]}) == 30
+    choices = {
+        "cell": ["lstm", "gru", "rnn"],
+        "layers": [1, 2, 3],
+        "bidirectional": [False, True],
+        "bias": [False, True],
+        "batch norm": [False, True],
+        "readout": ["last", "all"],
+        "loss": ["mse", "cross_entropy"],
+        "optimizer": ["sgd", "momentum", "rmsprop", "adam"],
+        "learning rate": [1e-3, 1e-2],
+        "clip norm": [None, 0.05, 1e3],
+        "from zeros": [False, True],
+    }
+    chosen = [
+        (
+            case.model.cell, len(case.model.hidden_sizes), case.model.bidirectional, case.model.bias,
+            case.model.batch_norm, case.model.readout, case.train.loss,
+            "momentum" if case.train.momentum else case.train.optimizer, case.train.learning_rate,
+            case.train.clip_norm, case.time % 2 == 0,
+        )
+        for case in cases[:MODELS]
+    ]  # fmt: skip
+    for (a, of_a), (b, of_b) in combinations(enumerate(choices.values()), 2):
+        missing = set(product(of_a, of_b)) - {(row[a], row[b]) for row in chosen}
+        assert missing == set(), f"no case has these {list(choices)[a]} and {list(choices)[b]}"
+    assert (
+        {(case.weights, case.inputs) for case in cases}
+        == set(KINDS)
+        == set(product(get_args(Weights), get_args(Inputs)))
+    )
+    shapes = {(case.model, case.train, case.time) for case in cases}
+    assert len(shapes) == MODELS, "compiled once for all kinds of numbers"
+    assert len({case.seed for case in cases}) == 200
+    assert draw_case(0, MODELS * len(KINDS)).model != cases[0].model, "and then other models come"
 
 
 def test_a_perturbed_problem_is_off_by_its_last_place_only():
