@@ -1,0 +1,167 @@
+"""What pytest needs for ``pytest --pyargs lstm_bench.conformance``: options, the backend, and failures to expect.
+
+It is loaded in every run of pytest beside which lstm-bench is installed, and does nothing in any other one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+
+from lstm_bench.backend import BackendInfo
+from lstm_bench.errors import LSTMBenchError
+from lstm_bench.result import write_options
+from lstm_bench.spec import Precision
+
+if TYPE_CHECKING:
+    from lstm_bench.plugins import Plugins
+
+PACKAGE = "lstm_bench.conformance"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is held against the reference.
+
+    Attributes:
+        plugins: all that there are.
+        info: the backend.
+        options: its options, resolved.
+        device: where.
+        precisions: what to compute in, one after the other.
+        cases: how many.
+        seed: of the cases.
+    """
+
+    plugins: Plugins
+    info: BackendInfo
+    options: dict[str, str]
+    device: str
+    precisions: tuple[Precision, ...]
+    cases: int
+    seed: int
+
+    @property
+    def selector(self) -> str:
+        """As a user would write it: ``keras[engine=jax]``."""
+        return self.info.name + write_options(self.options, {n: o.default for n, o in self.info.options.items()})
+
+
+CHOSEN = pytest.StashKey[Chosen]()
+
+
+def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> None:
+    """Add the options, where the kit is what is run: elsewhere they may mean something else."""
+    if not any(PACKAGE in arg.replace("/", ".") for arg in args):
+        return
+    group = parser.getgroup("lstm-bench conformance")
+    group.addoption("--backend", metavar="NAME[option=value,...]", help="backend to test")
+    group.addoption(
+        "--plugin", metavar="FILE.py", action="append", default=[],
+        help="a Python file to use as a plugin, beside the installed ones; repeatable",
+    )  # fmt: skip
+    group.addoption(
+        "--precision", action="append", choices=get_args(Precision),
+        help="what to compute in; repeatable (default: float32 and float64)",
+    )  # fmt: skip
+    group.addoption("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    group.addoption("--cases", type=_from_one, default=30, help="how many models to compare (default: 30)")
+    group.addoption("--seed", type=int, default=0, help="of the cases (default: 0)")
+    group.addoption(
+        "--expected-failures", metavar="FILE", type=Path,
+        help="a line for each test that is known to fail: its name (* stands for anything), and why",
+    )  # fmt: skip
+
+
+def _from_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("must be at least 1")
+    return number
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find the backend, and set the environment that it asks for before anything imports its framework."""
+    if not hasattr(config.option, "expected_failures") or config.option.help:
+        return
+    from lstm_bench.machine import usable_cores
+
+    try:
+        chosen = _choose(config)
+    except LSTMBenchError as error:
+        raise pytest.UsageError(str(error)) from error
+    if chosen.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # some frameworks prepare the GPU even when told to use the CPU
+    os.environ |= chosen.info.environ(chosen.options, usable_cores(), chosen.device)
+    config.stash[CHOSEN] = chosen
+
+
+def _choose(config: pytest.Config) -> Chosen:
+    from lstm_bench.plan import plan_subjects
+    from lstm_bench.plugins import load_plugins
+
+    option = config.option
+    installed = load_plugins().backends
+    plugins = load_plugins(Path(file) for file in option.plugin)
+    name = option.backend
+    if name is None:
+        offered = [name for name in plugins.backends if name not in installed]
+        if len(offered) != 1:
+            which = f"--plugin offers {', '.join(offered)}" if offered else "none was named"
+            raise LSTMBenchError(f"which backend? {which}: say --backend NAME")
+        (name,) = offered
+    ((info, options, device),) = plan_subjects(plugins, [name], option.device)
+    precisions = tuple(dict.fromkeys(option.precision or ("float32", "float64")))
+    return Chosen(plugins, info, options, device, precisions, option.cases, option.seed)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what is tested."""
+    chosen = config.stash.get(CHOSEN, None)
+    if chosen is None:
+        return None
+    precisions = " and ".join(chosen.precisions)
+    return (
+        f"lstm-bench: {chosen.selector} on {chosen.device} in {precisions}, {chosen.cases} cases of seed {chosen.seed}"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before -k and -m leave any out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the failures that are expected; what passes all the same, or is not there, is an error."""
+    file: Path | None = getattr(config.option, "expected_failures", None)
+    if file is None:
+        return
+    for where, pattern, reason in _read_expected(file):
+        named = [item for item in items if pattern.fullmatch(item.name)]
+        if not named and not any("::" in arg for arg in config.args):
+            raise pytest.UsageError(f"{where}: no test has this name: take the line out")
+        for item in named:
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+
+
+def _read_expected(file: Path) -> Iterator[tuple[str, re.Pattern[str], str]]:
+    """Where a line stands, which names it means, and why they fail."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise pytest.UsageError(f"cannot read --expected-failures {file}: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, reason = line.strip().partition(" ")
+        if not reason.strip():
+            raise pytest.UsageError(f"{file}:{number}: say after the test's name why it fails")
+        yield f"{file}:{number}", re.compile(re.escape(name).replace(r"\*", ".*")), reason.strip()
+
+
+@pytest.fixture(scope="session")
+def chosen(pytestconfig: pytest.Config) -> Any:
+    """What is held against the reference, and how."""
+    return pytestconfig.stash[CHOSEN]

@@ -1,0 +1,124 @@
+"""A plugin of backends that compute the right numbers, and break one promise each; its name is the kit's test of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from lstm_bench import BackendInfo, ModelSpec, hookimpl
+from lstm_bench_numpy._model import NumpyBackend, NumpyModel
+from lstm_bench_numpy._training import Optimizer
+
+BROKEN: dict[str, type[NumpyModel]] = {}
+KNOWN: dict[ModelSpec, NumpyModel] = {}
+
+
+def breaks(test: str):
+    def register(kind: type[NumpyModel]) -> type[NumpyModel]:
+        BROKEN[test.replace("_", "-")] = kind
+        return kind
+
+    return register
+
+
+class Zoo(NumpyBackend):
+    def __init__(self, model):
+        self._model = model
+
+    def build(self, spec, train, parameters, *, precision, device, seed, options):
+        return self._model(spec, train, parameters, np.dtype(precision), seed)
+
+
+@breaks("test_training_in_several_blocks_is_training_in_one")
+class FreshOptimizerInEachBlock(NumpyModel):
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        self._how = train, self._flat.size, dtype
+
+    def train(self, x, y, order):
+        self._optimizer = Optimizer(*self._how)
+        return super().train(x, y, order)
+
+
+@breaks("test_two_models_share_nothing")
+class OneForAllOfASpecification(NumpyModel):
+    def __new__(cls, spec, train, parameters, dtype, seed):
+        if spec not in KNOWN:
+            KNOWN[spec] = super().__new__(cls)
+        return KNOWN[spec]
+
+
+@breaks("test_what_goes_in_is_copied")
+class KeepsWhatItIsGiven(NumpyModel):
+    def put(self, array):
+        return np.asarray(array)
+
+
+@breaks("test_what_comes_out_stays_as_it_was")
+class HandsOutItsOwn(NumpyModel):
+    def parameters(self):
+        return self._named | self._statistics
+
+
+@breaks("test_asking_for_gradients_changes_nothing")
+class TakesGradientsForTraining(NumpyModel):
+    def _backpropagate(self, x, y, *, remember, wants_dx=False):
+        return super()._backpropagate(x, y, remember=True, wants_dx=wants_dx)
+
+
+@breaks("test_given_states_are_not_remembered")
+class RemembersGivenStates(NumpyModel):
+    _given = None
+
+    def states(self, x, initial=None):
+        self._given = initial or self._given
+        return super().states(x, self._given)
+
+
+@breaks("test_batches_of_any_shape_can_follow_each_other")
+class ReadsFiveStepsAtMost(NumpyModel):
+    def _recur(self, x, initial=None, *, training=False):
+        return super()._recur(x[:, :5], initial, training=training)
+
+
+@breaks("test_elements_are_dropped_or_scaled_so_that_the_expectation_stays")
+class DropsWithoutScaling(NumpyModel):
+    def _draw_mask(self, layer, shape):
+        self._masks[layer:] = [(super()._draw_mask(layer, shape) > 0).astype(self._dtype)]
+        return self._masks[layer]
+
+
+@breaks("test_evaluation_drops_nothing_before_and_after_training")
+class DropsInEvaluation(NumpyModel):
+    def _recur(self, x, initial=None, *, training=False):
+        return super()._recur(x, initial, training=True)
+
+
+@breaks("test_nothing_is_dropped_above_the_top_layer_nor_below_the_bottom_one")
+class DropsItsInputs(NumpyModel):
+    def _recur(self, x, initial=None, *, training=False):
+        if training and self._spec.dropout:
+            keep = 1 - self._spec.dropout
+            x = x * (self._generator.random(x.shape) < keep) / keep
+        return super()._recur(x, initial, training=training)
+
+
+@breaks("test_the_gradient_below_passes_through_the_same_mask")
+class ForgetsTheMaskOnTheWayBack(NumpyModel):
+    def _draw_mask(self, layer, shape):
+        mask = super()._draw_mask(layer, shape)
+        self._masks[layer] = np.ones_like(mask) / (1 - self._spec.dropout)
+        return mask
+
+
+@breaks("test_the_seed_decides_what_is_dropped")
+class DropsAsItLikes(NumpyModel):
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed=None)
+
+
+@hookimpl
+def lstm_bench_backends() -> Iterable[BackendInfo]:
+    for name, kind in BROKEN.items():
+        yield BackendInfo(name=name, summary=kind.__name__, load=lambda kind=kind: Zoo(kind))
