@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 from lstm_bench.backend import BackendInfo, resolve_options
@@ -10,7 +11,52 @@ from lstm_bench.errors import LSTMBenchError, NotInstalled
 from lstm_bench.plugins import Plugins
 from lstm_bench.result import Cell, Effort, write_options
 from lstm_bench.selection import parse_device, parse_selector
-from lstm_bench.spec import Precision
+from lstm_bench.spec import Precision, Recipe
+from lstm_bench.task import TaskInfo
+
+
+@dataclass(frozen=True)
+class ChosenTask:
+    """A task with its options and one of its recipes.
+
+    Attributes:
+        info: the task.
+        options: all of them, resolved.
+        recipe: what is trained, with the options applied.
+    """
+
+    info: TaskInfo
+    options: dict[str, str]
+    recipe: Recipe
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """What the options are when nothing is said."""
+        return resolve_options(self.info.options, {}, self.info.name)
+
+    @property
+    def selector(self) -> str:
+        """As a user would write it: ``flights:tutorial``, ``copy:default[delay=50]``."""
+        return f"{self.info.name}:{self.recipe.name}" + write_options(self.options, self.defaults)
+
+
+def plan_tasks(plugins: Plugins, tasks: Sequence[str]) -> list[ChosenTask]:
+    """What the selectors mean, in their order; what is asked for twice is planned once.
+
+    Args:
+        plugins: what there is.
+        tasks: selectors.
+
+    Raises:
+        UnknownName: for whatever does not exist, with the nearest that does.
+    """
+    chosen = []
+    for text in tasks:
+        selector = parse_selector(text)
+        info = plugins.task(selector.name)
+        options = resolve_options(info.options, selector.options, f"task {info.name!r}")
+        chosen.append(ChosenTask(info, options, info.recipe(selector.recipe, options)))
+    return list({task.selector: task for task in chosen}.values())
 
 
 def plan_cells(
@@ -44,20 +90,15 @@ def plan_cells(
     """
     installed = [name for name, info in plugins.backends.items() if not info.missing()]
     chosen = [_chosen(plugins, text) for text in backends or installed]
-    recipes = []
-    for text in tasks:
-        selector = parse_selector(text)
-        task = plugins.task(selector.name)
-        options = resolve_options(task.options, selector.options, f"task {task.name!r}")
-        recipes.append((task, options, task.recipe(selector.recipe, options)))
+    chosen_tasks = plan_tasks(plugins, tasks)
     full_devices = [parse_device(device) for device in devices]
 
     cells = [
         Cell(
-            task=task.name,
-            task_options=task_options,
-            recipe=recipe,
-            epochs=epochs or max(1, round(recipe.epochs * effort.epoch_fraction)),
+            task=task.info.name,
+            task_options=task.options,
+            recipe=task.recipe,
+            epochs=epochs or max(1, round(task.recipe.epochs * effort.epoch_fraction)),
             backend=info.name,
             backend_options=backend_options,
             device=device,
@@ -65,12 +106,10 @@ def plan_cells(
             threads=threads,
             seed=seed,
             effort=effort,
-            task_defaults=resolve_options(task.options, {}, task.name),
+            task_defaults=task.defaults,
             backend_defaults=resolve_options(info.options, {}, info.name),
         )
-        for (task, task_options, recipe), device, precision, (info, backend_options) in product(
-            recipes, full_devices, precisions, chosen
-        )
+        for task, device, precision, (info, backend_options) in product(chosen_tasks, full_devices, precisions, chosen)
     ]
     return list({cell.fingerprint: cell for cell in cells}.values())  # what is asked for twice is run once
 

@@ -10,7 +10,7 @@ from time import monotonic, perf_counter
 import msgspec
 
 from lstm_bench.result import Cell, Compared, Findings, Phase, Status
-from lstm_bench.spec import Precision
+from lstm_bench.spec import Precision, Recipe
 
 LONGEST_LINE = 16 * 2**20
 """Bytes. A worker that says more in one line is not answering, it is flooding."""
@@ -61,11 +61,45 @@ class CheckJob(msgspec.Struct, frozen=True, kw_only=True, tag="check"):
     precision: Precision
     device: str
     threads: int
-    first_processor: int
+    first_processor: int = 0
     seed: int
     cases: tuple[int, ...]
     case: str | None = None
     plugin_files: tuple[str, ...] = ()
+
+
+class TrajectoryJob(msgspec.Struct, frozen=True, kw_only=True, tag="trajectory"):
+    """Everything that a worker needs to know to train a backend and tell every loss.
+
+    Attributes:
+        backend: its name.
+        options: all of them, resolved.
+        precision: what to compute in.
+        device: where.
+        threads: processor threads for the worker.
+        first_processor: which of those that may be used is the worker's first; beside it others may be at work.
+        task: the task's name.
+        task_options: all of them, resolved.
+        recipe: what is trained; without its dropout.
+        steps: how many optimizer steps, over as many epochs as they take.
+        seed: of weights, order and data.
+        plugin_files: Python files that are plugins, beside the installed ones.
+        data_dir: folder of the user's data files, if any was named.
+    """
+
+    backend: str
+    options: dict[str, str]
+    precision: Precision
+    device: str
+    threads: int
+    first_processor: int = 0
+    task: str
+    task_options: dict[str, str]
+    recipe: Recipe
+    steps: int
+    seed: int
+    plugin_files: tuple[str, ...] = ()
+    data_dir: str | None = None
 
 
 class Entered(msgspec.Struct, frozen=True, tag="entered"):
@@ -92,6 +126,12 @@ class Shrunk(msgspec.Struct, frozen=True, tag="shrunk"):
     case: str
 
 
+class Losses(msgspec.Struct, frozen=True, tag="losses"):
+    """The losses of the next training steps; ``null`` where not finite."""
+
+    losses: tuple[float | None, ...]
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """How far the present phase is. Sent only while nothing is being timed."""
 
@@ -112,10 +152,10 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     reason: str
 
 
-Message = Entered | Progress | Found | Comparing | Compared | Diagnosed | Shrunk | Ended
+Message = Entered | Progress | Found | Comparing | Compared | Diagnosed | Shrunk | Losses | Ended
 
 encode = msgspec.json.Encoder().encode
-decode_job = msgspec.json.Decoder(Job | CheckJob).decode
+decode_job = msgspec.json.Decoder(Job | CheckJob | TrajectoryJob).decode
 decode_message = msgspec.json.Decoder(Message).decode
 
 

@@ -26,6 +26,10 @@ def main() -> None:
         from lstm_bench.conformance import work as checking
 
         checking.carry_out(job, session)
+    elif isinstance(job, protocol.TrajectoryJob):
+        from lstm_bench.conformance import trajectory
+
+        trajectory.carry_out(job, session)
     else:
         from lstm_bench import measurement
 

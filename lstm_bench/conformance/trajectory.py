@@ -1,0 +1,88 @@
+"""What a worker does to show a backend's loss curve: train by a task's recipe, and tell every loss."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench import protocol
+from lstm_bench.agreement import InvalidOutput, expect
+from lstm_bench.backend import Unsupported
+from lstm_bench.errors import LSTMBenchError
+from lstm_bench.parameters import initial_parameters
+from lstm_bench.plugins import Plugins, load_plugins
+from lstm_bench.text import describe, one_line
+from lstm_bench.training import epoch_orders, finite
+
+if TYPE_CHECKING:
+    from lstm_bench.backend import Model
+    from lstm_bench.spec import ModelSpec
+    from lstm_bench.task import Dataset
+
+BLOCK = 100
+"""Steps that are trained in one call, and told at once."""
+
+
+def carry_out(job: protocol.TrajectoryJob, session: protocol.Session) -> None:
+    """Train for the job's steps, and say how it ended."""
+    try:
+        for losses in _train(job):
+            session.say(protocol.Losses(tuple(finite(loss) for loss in losses)))
+    except InvalidOutput as error:
+        session.ended("invalid-output", one_line(str(error)))
+    except LSTMBenchError as error:
+        session.ended("unsupported", one_line(str(error)))
+    except Exception as error:
+        traceback.print_exc()
+        session.ended("crashed", describe(error))
+    else:
+        session.ended("ok", "")
+
+
+def _train(job: protocol.TrajectoryJob) -> Iterator[NDArray[np.float64]]:
+    """The losses of each block of steps.
+
+    Raises:
+        Unsupported: if the backend cannot do it.
+        InvalidOutput: if it returns what are no losses.
+    """
+    recipe = job.recipe
+    plugins = load_plugins(Path(file) for file in job.plugin_files)
+    # Each framework draws its own masks.
+    spec = msgspec.structs.replace(recipe.model, dropout=0.0)
+    model = _build(job, spec, plugins)
+    data = _load_data(job, plugins)
+    x, y = model.put(data.train.x), model.put(data.train.y)
+    epochs = epoch_orders(len(data.train.x), recipe.train.batch_size, shuffle=recipe.shuffle, seed=job.seed)
+    rows = islice(chain.from_iterable(epochs), job.steps)
+    while block := list(islice(rows, BLOCK)):
+        losses = np.asarray(model.get(model.train(x, y, model.put(np.stack(block)))), np.float64)
+        if losses.shape != (len(block),):
+            expect("training losses", losses, (len(block),))
+        yield losses
+
+
+def _build(job: protocol.TrajectoryJob, spec: ModelSpec, plugins: Plugins) -> Model[Any]:
+    backend = plugins.backend(job.backend).load()
+    devices = backend.devices()
+    if job.device not in devices:
+        raise Unsupported(f"{job.backend} sees no device {job.device!r} on this machine; it sees: {', '.join(devices)}")
+    how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
+    if (refusal := backend.refuses(spec, job.recipe.train, **how)) is not None:
+        raise Unsupported(refusal)
+    parameters = initial_parameters(spec, job.recipe.initialisation, job.seed)
+    return backend.build(spec, job.recipe.train, parameters, seed=job.seed, **how)
+
+
+def _load_data(job: protocol.TrajectoryJob, plugins: Plugins) -> Dataset:
+    data_dir = None if job.data_dir is None else Path(job.data_dir)
+    task = plugins.task(job.task).load()
+    dataset: Dataset = task.load(job.recipe, job.task_options, data_dir=data_dir, seed=job.seed)
+    return dataset
