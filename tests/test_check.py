@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -94,8 +95,20 @@ def test_what_is_refused_is_left_out_with_the_reason():
 
 def test_markdown_is_markdown():
     done = check("-b", "numpy", "--cases", 1, "--precision", "float32", "--format", "md")
-    assert "### numpy (cpu, float32)" in done.stdout
-    assert "| --- | ---: | ---: | ---: | ---: | --- |" in done.stdout
+    assert "### float32" in done.stdout
+    assert "| quantity | numpy |\n| --- | ---: |\n| outputs | " in done.stdout
+    assert re.search(r"\| dW\\_ih \| \d\.\de-\d\d \((&lt;1|\d+)%\) \|", done.stdout)
+    assert "| cases | 1 |" in done.stdout
+
+
+def test_markdown_shows_in_full_what_disagrees():
+    arguments = ("--plugin", WRONG, "-b", "sums-over-the-batch", "-b", "unchanged", "--precision", "float64")
+    done = check(*arguments, "--cases", 3, "--format", "md")
+    assert done.returncode == 1
+    assert "| quantity | sums-over-the-batch | unchanged |" in done.stdout
+    assert "### sums-over-the-batch (cpu, float64)" in done.stdout
+    assert "### unchanged" not in done.stdout
+    assert "it matches if its gradients are those of the sum over the batch" in done.stdout
 
 
 @pytest.mark.parametrize(

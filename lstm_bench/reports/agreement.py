@@ -29,6 +29,12 @@ MEANING = (
 )
 
 
+SHOWN = (
+    "||ours - reference|| / ||reference|| of the worst array of all cases; in brackets the largest share of its "
+    "tolerance that any of them took"
+)
+
+
 def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Summary:
     """A table for each backend and precision, and what failed with the command that shows it again."""
     notes = []
@@ -49,6 +55,35 @@ def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Su
     if any(outcome.subject.info.name == REFERENCE for outcome in outcomes):
         notes.append(f"{REFERENCE} in float64 is the reference itself")
     return Summary(sections, (*notes, *MEANING) if sections else tuple(notes))
+
+
+def publish(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Summary:
+    """A table for each precision with the backends side by side, and in full what does not agree."""
+    in_full = tuple(_section(outcome) for outcome in outcomes if outcome.compared and outcome.verdict != "agrees")
+    shown = [outcome for outcome in outcomes if outcome.compared]
+    sections = []
+    for precision in dict.fromkeys(outcome.subject.precision for outcome in shown):
+        together = [outcome for outcome in shown if outcome.subject.precision == precision]
+        columns = (Column("quantity"), *(Column(outcome.subject.selector, numeric=True) for outcome in together))
+        rows = [Row((kind.name, *(_at_worst(outcome, kind.name) for outcome in together))) for kind in KINDS]
+        rows = [row for row in rows if any(row.cells[1:])]
+        rows.append(Row(("cases", *(str(outcome.compared) for outcome in together))))
+        sections.append(Section(precision, "", columns, tuple(rows)))
+    notes = [note for note in summarise(outcomes, seed=seed, case=case).notes if note not in MEANING]
+    notes += [SHOWN] if sections else []
+    notes += MEANING if in_full else []
+    return Summary((*sections, *in_full), tuple(notes))
+
+
+def _at_worst(outcome: Outcome, kind: str) -> str:
+    found = [case.quantities[kind] for case in outcome.cases if kind in case.quantities]
+    if not found:
+        return ""
+    if any(quantity.error is None for quantity in found):
+        return "not a number"
+    errors = [quantity.error or 0.0 for quantity in found]
+    share = max(error / quantity.tolerance for error, quantity in zip(errors, found, strict=True))
+    return f"{max(errors):.1e} ({share:.0%})" if share >= 0.005 else f"{max(errors):.1e} (<1%)" if share else "0"
 
 
 def _section(outcome: Outcome) -> Section:
