@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -16,10 +17,13 @@ from lstm_bench.result import Status
 from lstm_bench.runner import how_it_ended
 
 THRESHOLDS = (1e-6, 1e-4, 1e-2)
-"""Relative differences of two losses by which curves are said to have parted."""
+"""Differences of two losses by which curves are said to have parted, as a part of the losses' recent mean."""
 
 FLOAT64_TOLERANCE = 1e-6
 """By which a float64 loss may be off the reference in the first ``STEPS`` steps. Rounding is far smaller there."""
+
+RECENT = 100
+"""Steps over whose losses the mean is taken that differences are compared with."""
 
 Loss = float | None
 """``None`` where it is not a finite number."""
@@ -51,7 +55,7 @@ class Departure:
     Attributes:
         curve: whose loss.
         step: of the loss, from 1.
-        tolerance: by which it may be off, relative to the reference.
+        tolerance: by which it may be off, as a part of the losses' recent mean.
     """
 
     curve: Curve
@@ -115,18 +119,23 @@ class Trajectory:
 
 
 def parting(ours: Sequence[Loss], theirs: Sequence[Loss], threshold: float) -> int | None:
-    """The first step, from 1, at which our loss is off theirs by more than a part of theirs, or either is not finite.
+    """The first step, from 1, at which our loss is off theirs by more than a threshold, or either is not finite.
 
     Args:
         ours: losses of each step.
         theirs: likewise; what only one of the two has is not compared.
-        threshold: the relative difference allowed.
+        threshold: the difference allowed, as a part of the mean of their last ``RECENT`` losses. A batch that happens
+            to be predicted almost exactly has next to no loss of its own, to which any rounding would be large.
 
     Returns:
         The step, or ``None`` if they do not part.
     """
+    recent: deque[float] = deque(maxlen=RECENT)
     for step, (our, their) in enumerate(zip(ours, theirs, strict=False), 1):
-        if our is None or their is None or not abs(our - their) <= threshold * abs(their):
+        if our is None or their is None:
+            return step
+        recent.append(abs(their))
+        if abs(our - their) > threshold * (sum(recent) / len(recent)):
             return step
     return None
 

@@ -123,7 +123,9 @@ def row(done, name):
         ([1.0, 2.01, 3.0], [1.0, 2.0, 3.0], None),  # no more than the threshold
         ([1.0, 2.03, 3.0], [1.0, 2.0, 3.0], 2),
         ([1.0, 1.97, 3.5], [1.0, 2.0, 3.0], 2),
-        ([1e-9, 1.2e-9], [1e-9, 1e-9], 2),  # relative to the loss, however small
+        ([1e-9, 1.2e-9], [1e-9, 1e-9], 2),  # relative to the losses, however small
+        ([1.0, 1.0, 2e-3], [1.0, 1.0, 1e-3], None),  # of which one may be smaller than the others
+        ([1.0] * 200 + [2e-3] * 100, [1.0] * 200 + [1e-3] * 100, 291),  # though not for long
         ([1.0, None, 1.0], [1.0, 1.0, 1.0], 2),
         ([1.0, 1.0, 1.0], [1.0, 1.0, None], 3),
         ([0.0, 1e-30], [0.0, 0.0], 2),
@@ -195,17 +197,17 @@ def test_json_writes_null_for_a_loss_that_is_not_finite():
 
 
 def test_float32_parts_from_float64_by_rounding_and_the_exit_code_is_0():
-    done = trajectory("-b", "numpy", "--steps", 30, "--format", "md")
+    done = trajectory("-b", "numpy", "--steps", 150, "--format", "md")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "### flights:tutorial" in done.stdout
-    assert "float32 on cpu, 30 steps, seed 0" in done.stdout
+    assert "float32 on cpu, 150 steps, seed 0" in done.stdout
     cells = row(done, "numpy")
-    assert cells[1] == "30"
+    assert cells[1] == "150"
     assert cells[3].startswith("step\u00a0")
     assert cells[5] == "never"
     assert cells[3:6] == cells[6:9]  # its own float64 is the reference
     assert cells[9] == "agrees"
-    assert "2 curves of 30 steps each" in done.stderr
+    assert "2 curves of 150 steps each" in done.stderr
 
 
 def test_a_wrong_optimizer_parts_at_an_early_step_and_from_the_reference_alone():

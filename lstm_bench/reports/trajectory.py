@@ -9,7 +9,7 @@ import msgspec
 
 from lstm_bench.agreement import REFERENCE, STEPS
 from lstm_bench.reports.summary import NO_BREAK, Column, Row, Section, Summary
-from lstm_bench.trajectory import THRESHOLDS, Curve, Loss, Trajectory, curves_of, parting
+from lstm_bench.trajectory import RECENT, THRESHOLDS, Curve, Loss, Trajectory, curves_of, parting
 
 REFUSED = "refused"
 """Instead of a step, where the framework has no float64."""
@@ -107,10 +107,9 @@ def _meaning(trajectories: Sequence[Trajectory]) -> tuple[str, ...]:
     return (
         "all curves begin with the same weights and see the same batches; final loss: of the last step's batch",
         f"off reference: the first step at which the {low} loss is off that of {REFERENCE} in float64 by more than "
-        "this part of it; off own float64: likewise off that of the same backend in float64",
+        f"this part of the mean loss of {RECENT} steps until then; off own float64: likewise off the backend's own",
         f"where it parts from both alike, it is {low} that rounds; where from the reference alone, the backend "
         "computes something else",
-        "a batch that is predicted almost exactly has a small loss, of which rounding is a large part",
         f"disagrees: parted within the first {STEPS} steps by more than rounding does",
     )
 
