@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench import agreement, machine, protocol
+from lstm_bench import agreement, machine, precision, protocol
 from lstm_bench.backend import Unsupported
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.parameters import initial_parameters
@@ -23,7 +23,8 @@ from lstm_bench.training import Diverged, epoch_orders, finite, train_epochs
 
 if TYPE_CHECKING:
     from lstm_bench.backend import Backend, Model
-    from lstm_bench.spec import ModelSpec
+    from lstm_bench.parameters import Parameters
+    from lstm_bench.spec import ModelSpec, Precision
     from lstm_bench.task import Evaluation, Metric, Predict
 
 LARGEST_PREDICTION = 1000
@@ -31,7 +32,7 @@ LARGEST_PREDICTION = 1000
 
 
 class Mismatch(LSTMBenchError):
-    """The backend disagrees with the reference."""
+    """The backend disagrees with the reference, or computes in another precision than it was asked for."""
 
 
 def carry_out(job: protocol.Job, session: protocol.Session) -> None:
@@ -54,7 +55,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
     Raises:
         Unsupported: if the backend cannot do it.
         InvalidOutput: if it returns what cannot be compared.
-        Mismatch: if it disagrees with the reference.
+        Mismatch: if it disagrees with the reference, or computes in another precision.
         Diverged: if a training loss was not finite.
     """
     cell, recipe = job.cell, job.cell.recipe
@@ -79,7 +80,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         epoch = next(_orders(job, len(x)))
         parameters = initial_parameters(spec, recipe.initialisation, cell.seed)
 
-    def build(spec: ModelSpec = spec) -> Model[Any]:
+    def build(spec: ModelSpec = spec, parameters: Parameters = parameters) -> Model[Any]:
         return backend.build(
             spec, recipe.train, parameters,
             precision=cell.precision, device=cell.device, seed=cell.seed, options=cell.backend_options,
@@ -106,11 +107,16 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         model.synchronize()
     session.found(threads=machine.read_back_threads(), compile_seconds=backend.compile_seconds())
 
+    # Which elements are dropped is the framework's own choice, so what trains is compared without dropout. That
+    # it is absent from evaluation is seen after training.
+    dropless = msgspec.structs.replace(spec, dropout=0.0)
+    with session.phase("precision"):  # before the check, to which a coarser product is a large error and no more
+        shape = (epoch.shape[1], *x.shape[1:])
+        products = precision.product_precisions(lambda changed: build(dropless, changed), dropless, parameters, shape)
+        _require_precision(cell.precision, products, session)
+
     with session.phase("check"):
         rows = epoch[[step % len(epoch) for step in range(agreement.STEPS)]]
-        # Which elements are dropped is the framework's own choice, so what trains is compared without dropout. That
-        # it is absent from evaluation is seen after training.
-        dropless = msgspec.structs.replace(spec, dropout=0.0)
         found = agreement.compare_fresh(
             lambda: build(dropless), lambda: build_reference(spec=dropless), dropless, cell.precision, x, y, rows
         )
@@ -167,6 +173,12 @@ def _require_support(backend: Backend, job: protocol.Job) -> str:
 def _orders(job: protocol.Job, count: int) -> Iterator[NDArray[np.intp]]:
     recipe = job.cell.recipe
     return epoch_orders(count, recipe.train.batch_size, shuffle=recipe.shuffle, seed=job.cell.seed)
+
+
+def _require_precision(asked: Precision, products: dict[str, Precision], session: protocol.Session) -> None:
+    session.found(observed_precision=precision.coarsest(products))
+    if (difference := precision.difference(asked, products)) is not None:
+        raise Mismatch(difference)
 
 
 def _require_agreement(found: Agreement, session: protocol.Session) -> None:

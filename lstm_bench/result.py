@@ -18,8 +18,9 @@ Status = Literal["ok", "mismatch", "diverged", "unsupported", "timeout", "out-of
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 Phase = Literal[
-    "start", "import", "data", "build", "put", "first step", "check", "train", "evaluate", "time", "inspect"
-]
+    "start", "import", "data", "build", "put", "first step", "precision", "check", "train", "evaluate", "time",
+    "inspect",
+]  # fmt: skip
 
 Scope = Literal["train", "infer"]
 
@@ -329,6 +330,8 @@ class Findings(Record, frozen=True):
         threads: as read back.
         native_parameter_count: parameters as the framework counts them, where that differs.
         seconds: wall time of each phase by name.
+        observed_precision: what the matrix products of ``infer`` were seen to be computed in, the coarsest of them;
+            ``null`` if it could not be told.
         agreement: with the reference.
         training: the recipe's training run.
         judgement: the task's verdict on the trained model.
@@ -344,6 +347,7 @@ class Findings(Record, frozen=True):
     threads: Threads | None = None
     native_parameter_count: int | None = None
     seconds: dict[str, float] = {}
+    observed_precision: Precision | None = None
     agreement: Agreement | None = None
     training: Training | None = None
     judgement: Judgement | None = None

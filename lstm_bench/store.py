@@ -155,6 +155,7 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "device": cell.device,
         "device_name": found.device_name,
         "precision": cell.precision,
+        "observed_precision": found.observed_precision,
         "threads": cell.threads,
         "seed": cell.seed,
         "effort": cell.effort.name,

@@ -322,6 +322,7 @@ ROW = {
     "device": "cpu",
     "device_name": "Slide rule",
     "precision": "float32",
+    "observed_precision": "float32",
     "threads": 2,
     "seed": 0,
     "effort": "default",

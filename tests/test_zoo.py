@@ -39,7 +39,6 @@ def test_a_right_backend_is_ok_so_that_the_zoo_proves_something(animal, recipe):
         ("swaps-candidate-and-output-gate", "logits", RECIPE),
         ("adds-the-forget-bias-twice", "logits", RECIPE),
         ("transposes-recurrent-weights", "logits", RECIPE),
-        ("rounds-weights-to-float16", "logits", RECIPE),
         ("builds-only-once", "logits", RECIPE),
         ("keeps-state-between-calls", "logits repeated", RECIPE),
         ("sums-over-the-batch", "gradients", BATCHED),
@@ -61,6 +60,15 @@ def test_a_wrong_backend_is_a_mismatch_in_the_first_quantity_that_shows_it(anima
     assert done.status == "mismatch"
     assert done.reason.startswith(f"{quantity} is off the float64 reference by ")
     assert not done.findings.timings
+
+
+def test_rounded_weights_show_in_every_product():
+    done = judge("rounds-weights-to-float16")
+    assert (done.status, done.phase) == ("mismatch", "precision")
+    assert done.reason == (
+        "asked for float32, but layers.0.forward.weight_ih is multiplied in tf32; "
+        "so is layers.0.forward.weight_hh, head.weight"
+    )
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,8 @@ class Network:
         sequence: bool | None = None,
     ) -> tuple[Array | None, list[list[Tensors]]]:
         """The top layer's outputs `(T, B, D*H)`, if wanted, and all final states."""
-        trained, xs = jax.tree.map(lambda array: array.astype(self._dtype), (trained, x.swapaxes(0, 1)))
+        given = trained, x.swapaxes(0, 1), initial
+        trained, xs, initial = jax.tree.map(lambda array: array.astype(self._dtype), given)
         finals: list[list[Tensors]] = []
         outputs: Array | None = None
         top = len(self.spec.hidden_sizes) - 1

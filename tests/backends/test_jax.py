@@ -8,6 +8,7 @@ from lstm_bench import ModelSpec, TrainSpec
 from lstm_bench.agreement import TOLERANCES, relative_error
 from lstm_bench.parameters import initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
+from precisions import observe
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
 
@@ -151,6 +152,12 @@ def test_cudnn_gets_its_weights_in_the_order_that_jax_documents(monkeypatch, bia
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected)
     assert _layers.cudnn(weights, xs, initial, reverse=reverse, sequence=False)[0] is None
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
+def test_its_products_are_computed_in_what_was_asked_for(backend, precision):
+    spec = ModelSpec(input_size=1, hidden_sizes=(20,), output_size=1)
+    assert set(observe(backend, spec, precision, impl="scan").values()) == {precision}
 
 
 @pytest.mark.parametrize(

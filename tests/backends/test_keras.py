@@ -13,6 +13,7 @@ from lstm_bench import LSTMBenchError, ModelSpec, TrainSpec
 from lstm_bench.agreement import TOLERANCES, relative_error
 from lstm_bench.parameters import initial_parameters, parameter_count
 from lstm_bench_numpy._model import NumpyBackend
+from precisions import observe
 
 keras = pytest.importorskip(
     "keras", reason="keras is not installed, or not the engine that it is to use", exc_type=ImportError
@@ -83,6 +84,14 @@ def test_it_says_whether_there_is_a_loop_and_who_compiled_it(backend, engine, op
         pytest.skip(f"this process has {ENGINE}")
     model = build(backend, SMALL, ADAM, "float32", **OPTIONS | options)
     assert model.kernel_path(model.put(np.zeros((4, 5, 2)))) == path
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
+def test_its_products_are_computed_in_what_was_asked_for(backend, precision):
+    spec = ModelSpec(input_size=1, hidden_sizes=(20,), output_size=1)
+    if precision == "float64" and not HAS_FLOAT64:
+        pytest.skip(f"Keras has no float64 on {ENGINE}")
+    assert set(observe(backend, spec, precision, **OPTIONS).values()) == {precision}
 
 
 def test_a_block_of_any_length_is_that_many_steps(backend, monkeypatch):

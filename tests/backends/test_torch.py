@@ -10,6 +10,7 @@ from lstm_bench import ModelSpec, TrainSpec
 from lstm_bench.agreement import TOLERANCES, relative_error
 from lstm_bench.parameters import initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
+from precisions import observe
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -103,6 +104,12 @@ def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(cell, impl):
     assert relative_error(losses, reference.train(x, y, order)) < TOLERANCES["bfloat16"]["update"]
     moved = torch.from_numpy(ours.parameters()["head.weight"])
     assert not torch.equal(moved, moved.bfloat16().float()), "parameters have more digits than bfloat16"
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
+def test_its_products_are_computed_in_what_was_asked_for(precision):
+    spec = ModelSpec(input_size=1, hidden_sizes=(20,), output_size=1)
+    assert set(observe(TorchBackend(), spec, precision, **FUSED).values()) == {precision}
 
 
 @pytest.mark.parametrize(
