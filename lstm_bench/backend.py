@@ -161,6 +161,23 @@ class Backend(ABC):
         return None
 
 
+def require_device(backend: Backend, name: str, device: str) -> str:
+    """The device's own name.
+
+    Args:
+        backend: one that is loaded.
+        name: of the backend, for the message.
+        device: one that a user asks for.
+
+    Raises:
+        Unsupported: if the backend sees none of this name.
+    """
+    devices = backend.devices()
+    if device not in devices:
+        raise Unsupported(f"{name} sees no device {device!r} on this machine; it sees: {', '.join(devices)}")
+    return str(devices[device])
+
+
 class Model(ABC, Generic[Native]):
     """A built model: whole after construction, stateless between calls but for its parameters and optimizer.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench import agreement, machine, precision, protocol
-from lstm_bench.backend import Unsupported
+from lstm_bench.backend import Unsupported, require_device
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import load_plugins
@@ -156,18 +156,15 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
 
 def _require_support(backend: Backend, job: protocol.Job) -> str:
     """The device's own name, if the backend can do what the job asks."""
-    cell, devices = job.cell, backend.devices()
-    if cell.device not in devices:
-        raise Unsupported(
-            f"{cell.backend} sees no device {cell.device!r} on this machine; it sees: {', '.join(devices)}"
-        )
+    cell = job.cell
+    name = require_device(backend, cell.backend, cell.device)
     refusal = backend.refuses(
         cell.recipe.model, cell.recipe.train,
         precision=cell.precision, device=cell.device, options=cell.backend_options,
     )  # fmt: skip
     if refusal is not None:
         raise Unsupported(refusal)
-    return str(devices[cell.device])
+    return name
 
 
 def _orders(job: protocol.Job, count: int) -> Iterator[NDArray[np.intp]]:

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lstm_bench.agreement import REFERENCE, TOLERANCES, relative_error
-from lstm_bench.backend import Backend, Model, State, Unsupported
+from lstm_bench.backend import Backend, Model, State, Unsupported, require_device
 from lstm_bench.conformance.cases import Case, Problem, draw_case
 from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.conformance.confusions import explain
@@ -70,8 +70,10 @@ class Subject:
 def backend(chosen: Chosen) -> Backend:
     """Imported and ready."""
     loaded = chosen.info.load()
-    if chosen.device not in loaded.devices():
-        pytest.fail(f"sees no device {chosen.device!r}; it sees: {', '.join(loaded.devices())}", pytrace=False)
+    try:
+        require_device(loaded, chosen.info.name, chosen.device)
+    except Unsupported as error:
+        pytest.fail(str(error), pytrace=False)
     return loaded
 
 

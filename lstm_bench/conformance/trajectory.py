@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lstm_bench import protocol
 from lstm_bench.agreement import InvalidOutput, expect
-from lstm_bench.backend import Unsupported
+from lstm_bench.backend import Unsupported, require_device
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import Plugins, load_plugins
@@ -71,9 +71,7 @@ def _train(job: protocol.TrajectoryJob) -> Iterator[NDArray[np.float64]]:
 
 def _build(job: protocol.TrajectoryJob, spec: ModelSpec, plugins: Plugins) -> Model[Any]:
     backend = plugins.backend(job.backend).load()
-    devices = backend.devices()
-    if job.device not in devices:
-        raise Unsupported(f"{job.backend} sees no device {job.device!r} on this machine; it sees: {', '.join(devices)}")
+    require_device(backend, job.backend, job.device)
     how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
     if (refusal := backend.refuses(spec, job.recipe.train, **how)) is not None:
         raise Unsupported(refusal)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstm_bench import protocol
 from lstm_bench.agreement import REFERENCE
-from lstm_bench.backend import Unsupported
+from lstm_bench.backend import Unsupported, require_device
 from lstm_bench.conformance.cases import Case, Problem, draw_case, read_case
 from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.conformance.confusions import explain
@@ -46,9 +46,7 @@ def carry_out(job: protocol.CheckJob, session: protocol.Session) -> None:
 def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
     plugins = load_plugins(Path(file) for file in job.plugin_files)
     backend = plugins.backend(job.backend).load()
-    devices = backend.devices()
-    if job.device not in devices:
-        raise Unsupported(f"{job.backend} sees no device {job.device!r} on this machine; it sees: {', '.join(devices)}")
+    require_device(backend, job.backend, job.device)
     reference = Reference(plugins.backend(REFERENCE).load())
     how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
 
