@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import ClassVar
+from unittest import mock
 
 import msgspec
 import numpy as np
@@ -12,6 +13,8 @@ from lstm_bench.conformance.cases import draw_case
 from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.conformance.confusions import CONFUSIONS, explain
 from lstm_bench.plugins import load_plugins
+from lstm_bench_numpy import _batch_norm
+from lstm_bench_numpy._batch_norm import BatchNorm
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
 PLUGINS = load_plugins([Path(__file__).parents[1] / "zoo" / "wrong_backends.py"])
@@ -172,6 +175,61 @@ class UnbiasedVariance(StepByStep):
         return losses
 
 
+class SlowerStatistics(StepByStep):
+    def step(self, x, y, rows):
+        before = {name: array.copy() for name, array in self._statistics.items()}
+        losses = super().step(x, y, rows)
+        for name, now in self._statistics.items():
+            now[...] = 0.99 * before[name] + 0.01 * (now - 0.9 * before[name]) / 0.1
+        return losses
+
+
+class LargeEpsilon(BatchNorm):
+    def infer(self, x):
+        with mock.patch.object(_batch_norm, "EPSILON", 1e-3):
+            return super().infer(x)
+
+    def forward(self, x, *, remember):
+        with mock.patch.object(_batch_norm, "EPSILON", 1e-3):
+            return super().forward(x, remember=remember)
+
+
+class TakesALargeEpsilonInBatchNorm(NumpyModel):
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        if self._batch_norm is not None:
+            self._batch_norm = LargeEpsilon(self._below("batch_norm"), *self._statistics.values())
+
+
+class InvertsTheUpdateGate(Loading):
+    def load(self, name, parameter):
+        if self._cell != "gru" or not name.startswith("layers") or name.endswith("bias_hn"):
+            return parameter
+        r, z, n = np.split(parameter, 3)
+        return np.concatenate([r, -z, n])  # sigmoid(-z) is 1 - sigmoid(z)
+
+
+class Momentum(NumpyModel):
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        if train.optimizer == "sgd":
+            self._velocity, self._momentum, self._rate = 0.0, train.momentum, train.learning_rate
+            self._optimizer._update = self.update
+
+
+class Nesterov(Momentum):
+    def update(self, parameters, gradient):
+        self._velocity = self._momentum * self._velocity + gradient
+        parameters -= self._rate * (gradient + self._momentum * self._velocity)
+
+
+class Dampened(Momentum):
+    def update(self, parameters, gradient):
+        first = isinstance(self._velocity, float)
+        self._velocity = gradient.copy() if first else self._momentum * self._velocity + (1 - self._momentum) * gradient
+        parameters -= self._rate * self._velocity
+
+
 def found_in(model_or_name, cases=30):
     """The comparisons of the cases in which a backend disagrees."""
     if isinstance(model_or_name, str):
@@ -215,6 +273,11 @@ def found_in(model_or_name, cases=30):
         ("ignores-the-order", "it trains on the sequences as they come, whatever the order says"),
         (NeverClips, "gradients are not clipped"),
         (UnbiasedVariance, "batch norm's running variance is unbiased"),
+        (SlowerStatistics, "batch norm's decay is 0.99, not 0.9"),
+        (TakesALargeEpsilonInBatchNorm, "batch norm's epsilon is 1e-3, not 1e-5"),
+        (InvertsTheUpdateGate, "its update gate is inverted: z * n + (1 - z) * h"),
+        (Nesterov, "momentum is Nesterov's"),
+        (Dampened, "momentum is dampened"),
         ("rounds-weights-to-float16", None),
     ],
 )
