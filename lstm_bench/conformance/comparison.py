@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 EPS: dict[Precision, float] = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-9}
 """Half the distance from 1 to the next number: the largest relative error of rounding."""
 
-ROUNDINGS = 32
+ROUNDINGS: dict[Precision, int] = {"float64": 32, "float32": 32, "tf32": 16, "bfloat16": 16}
 """Where a case is more sensitive than its band, this many times what changing every given number in its last place does
 is forgiven, or what the reference itself loses in that precision: what batch normalisation or 1 - sigmoid lose within,
 no change of the given numbers shows. Or what is lost where batch norm's variance is taken as the mean square less the
 square of the mean, as Keras does on PyTorch, and Flax unless told otherwise: where the spread is small beside the mean,
-rounding those is much of the variance."""
+rounding those is much of the variance. Products of few bits are summed in float32, so that there it takes fewer."""
 
 DECAY, EPSILON = 0.9, 1e-5
 """Of the canonical batch norm."""
@@ -190,11 +190,11 @@ class Comparison:
         # Of a whole stage: how much one array loses is luck, how much the worst loses is the case's own.
         sensitivity = dict.fromkeys(STAGES, 0.0)
         for key in self.theirs:
-            lost = ROUNDINGS * max(self._error(key, arrays[key]) for arrays in (shaken, rounded))
+            lost = ROUNDINGS[precision] * max(self._error(key, arrays[key]) for arrays in (shaken, rounded))
             sensitivity[key[0].stage] = max(sensitivity[key[0].stage], lost)
         if case.model.batch_norm:
             for stage, times in self._cancellation().items():
-                sensitivity[stage] = max(sensitivity[stage], ROUNDINGS * EPS[precision] * times)
+                sensitivity[stage] = max(sensitivity[stage], ROUNDINGS[precision] * EPS[precision] * times)
         bands = TOLERANCES[precision]
         self._bands = {stage: max(bands[stage], sensitivity[stage]) for stage in STAGES}
         for key, expected in self.theirs.items():
