@@ -331,6 +331,5 @@ def test_the_seed_decides_what_is_dropped(subject: Subject) -> None:
         model = dropping(subject, (6, 6), seed=seed)
         return model.get(model.train(model.put(x), model.put(y), model.put(np.tile(np.arange(4), (3, 1)))))
 
-    once = losses(1)
-    np.testing.assert_allclose(losses(1), once, **_loosely(subject))
-    assert not np.allclose(losses(2), once, **_loosely(subject))
+    once, again, other = losses(1), losses(1), losses(2)
+    assert np.linalg.norm(again - once) < 0.1 * np.linalg.norm(other - once)
