@@ -80,8 +80,8 @@ class Pool:
         Whatever gets out of it, or interrupts us, stops every worker before it is raised.
         """
         with ThreadPoolExecutor(self._workers) as threads:
-            futures = [threads.submit(work, item) for item in items]
             try:
+                futures = [threads.submit(work, item) for item in items]
                 return [future.result() for future in futures]
             except BaseException:
                 self._stopping.set()

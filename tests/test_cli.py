@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,6 +15,7 @@ import pytest
 from builders import an_attempt
 from lstm_bench.cli import exit_code
 from lstm_bench.store import read_folder, write_attempt
+from processes import started
 
 COMMAND = Path(sys.executable).with_name("lstm-bench")
 ZOO = Path(__file__).parent / "zoo"
@@ -303,23 +303,6 @@ finally:
 
 
 # --- Ctrl-C
-
-
-@contextmanager
-def started(*arguments):
-    """The command while it runs."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, which a child would inherit
-    try:
-        child = subprocess.Popen(
-            [COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-    with child:
-        try:
-            yield child
-        finally:
-            child.kill()
 
 
 def test_ctrl_c_ends_a_run_keeps_what_is_done_and_leaves_no_worker(tmp_path, monkeypatch):

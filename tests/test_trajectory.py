@@ -19,7 +19,7 @@ from lstm_bench.reports.trajectory import render_json, summarise
 from lstm_bench.training import epoch_orders
 from lstm_bench.trajectory import Curve, Trajectory, parting
 from lstm_bench_numpy._model import NumpyBackend
-from processes import gone, soon
+from processes import gone, soon, started
 
 COMMAND = Path(sys.executable).with_name("lstm-bench")
 WRONG = Path(__file__).parent / "zoo" / "wrong_backends.py"
@@ -324,8 +324,7 @@ def test_a_wrong_command_is_one_line_and_nothing_runs(arguments, words):
 
 
 def test_ctrl_c_leaves_no_worker_behind():
-    arguments = [COMMAND, "check", "--trajectory", "-b", "numpy", "--steps", "10000000"]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as parent:
+    with started("check", "--trajectory", "-b", "numpy", "--steps", 10000000) as parent:
         assert soon(lambda: psutil.Process(parent.pid).children())
         workers = [child.pid for child in psutil.Process(parent.pid).children(recursive=True)]
         parent.send_signal(signal.SIGINT)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic, sleep
 
 import psutil
+
+COMMAND = Path(sys.executable).with_name("lstm-bench")
 
 
 def gone(pid):
@@ -21,3 +28,20 @@ def soon(condition):
     while not condition() and monotonic() < give_up:
         sleep(0.01)
     return condition()
+
+
+@contextmanager
+def started(*arguments):
+    """The command while it runs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, which a child would inherit
+    try:
+        child = subprocess.Popen(
+            [COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with child:
+        try:
+            yield child
+        finally:
+            child.kill()
