@@ -106,6 +106,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         model.train(native_x, native_y, model.put(epoch[:1]))
         model.synchronize()
     session.found(threads=machine.read_back_threads(), compile_seconds=backend.compile_seconds())
+    del model  # a backend may let the next one have what was compiled for it
 
     # Which elements are dropped is the framework's own choice, so what trains is compared without dropout. That
     # it is absent from evaluation is seen after training.
