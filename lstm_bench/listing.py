@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 
 from lstm_bench import __version__
 from lstm_bench.backend import Option
@@ -72,7 +73,9 @@ def environment(plugins: Plugins) -> str:
     for name in ("numpy", "pandas", "pluggy", "rich", "click", "msgspec", "psutil", "threadpoolctl"):
         rows.append((name, _version(name)))
     for info in plugins.backends.values():
-        rows += [(f"{info.name} backend", f"{name} {_version(name)}") for name in info.requires]
+        of_options = (names for option in info.options.values() for names in option.requires.values())
+        needed = dict.fromkeys((*info.requires, *chain.from_iterable(of_options)))
+        rows += [(f"{info.name} backend", f"{name} {_version(name)}") for name in needed]
     watched = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES", "LSTM_BENCH_DATA")
     rows += [(name, os.environ[name]) for name in watched if name in os.environ]
     rows += [("plugin failure", failure) for failure in plugins.failures]
