@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeVar
@@ -19,6 +19,10 @@ from lstm_bench.spec import Precision
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+
+
+WAKING = 0.5
+"""Seconds. An interrupt that comes as a thread falls asleep does not wake it, so the one that waits looks up."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Pool:
         with ThreadPoolExecutor(self._workers) as threads:
             try:
                 futures = [threads.submit(work, item) for item in items]
+                while wait(futures, timeout=WAKING).not_done:
+                    pass
                 return [future.result() for future in futures]
             except BaseException:
                 self._stopping.set()
