@@ -167,14 +167,12 @@ class Compared(Record, frozen=True, tag="compared"):
         quantities: by kind, the worst of each.
         faults: whatever else is wrong, one line each.
         skipped: why it was not compared, if the backend refuses it.
-        unjudged: ``forward``, ``backward`` or ``update``, where what is right hangs on the last digits.
     """
 
     number: int
     quantities: dict[str, Quantity] = {}
     faults: tuple[str, ...] = ()
     skipped: str = ""
-    unjudged: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:

@@ -20,8 +20,6 @@ from lstm_bench.conformance.comparison import (
     AFTER_1,
     AFTER_20,
     D_X,
-    DECAY,
-    EPSILON,
     FINAL_C,
     FINAL_H,
     LOGITS,
@@ -31,9 +29,11 @@ from lstm_bench.conformance.comparison import (
     Arrays,
     Comparison,
     Kind,
-    batch_statistic,
     is_statistic,
 )
+
+DECAY, EPSILON = 0.9, 1e-5
+"""Of the canonical batch norm."""
 
 Array = NDArray[Any]
 Named = dict[str, Array]
@@ -280,7 +280,7 @@ def _train(comparison: Comparison, rule: _Rule) -> Arrays:
         statistics = {name: array for name, array in model.parameters().items() if is_statistic(name)}
         count = _labels(comparison)
         for name, now in statistics.items():
-            batch = batch_statistic(now, parameters[name])
+            batch = (now - DECAY * parameters[name]) / (1 - DECAY)
             if rule.unbiased and name.endswith("variance"):
                 batch = batch * count / max(count - 1, 1)
             parameters[name] = rule.norm_decay * parameters[name] + (1 - rule.norm_decay) * batch

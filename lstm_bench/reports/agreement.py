@@ -21,8 +21,6 @@ COLUMNS = (
     Column("ulps", numeric=True), Column("in case", numeric=True), Column("verdict"),
 )  # fmt: skip
 
-STAGES = {"forward": "forward pass", "backward": "gradients", "update": "training"}
-
 MEANING = (
     "worst error: ||ours - reference|| / ||reference||, of the array and the case that are worst by their tolerance",
     "ulps: the largest difference of an element there, in spacings of the precision at the array's largest element",
@@ -44,8 +42,6 @@ def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Su
             notes.append(f"{name}: {outcome.status}: {outcome.reason}")
         skipped = Counter(case.skipped for case in outcome.cases if case.skipped)
         notes += [f"{name}: left out in {_cases(count)}: {reason}" for reason, count in skipped.most_common()]
-        for stage, count in Counter(stage for case in outcome.cases for stage in case.unjudged).items():
-            notes.append(f"{name}: {STAGES[stage]} not judged in {_cases(count)}, where it hangs on the last digits")
         if outcome.failing:
             notes += _failure(outcome, outcome.failing[0], seed, case)
         if outcome.diagnosis is not None:
