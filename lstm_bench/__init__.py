@@ -6,11 +6,11 @@ Importing this package imports no framework, no NumPy and no pandas.
 from lstm_bench.backend import Backend, BackendInfo, Model, Option, State, Unsupported
 from lstm_bench.errors import InvalidSpec, LSTMBenchError
 from lstm_bench.hookspecs import hookimpl
-from lstm_bench.parameters import Parameters, parameter_count, parameter_shapes, statistics_shapes
+from lstm_bench.parameters import Parameters, named_generator, parameter_count, parameter_shapes, statistics_shapes
 from lstm_bench.reporter import ReporterInfo
 from lstm_bench.result import Attempt
-from lstm_bench.spec import ModelSpec, Precision, Recipe, TrainSpec
-from lstm_bench.task import Dataset, Evaluation, Metric, Predict, Split, Task, TaskInfo
+from lstm_bench.spec import ModelSpec, Precision, Recipe, Scope, TrainSpec
+from lstm_bench.task import DataFile, Dataset, Evaluation, Metric, Predict, Published, Split, Task, TaskInfo
 
 __version__ = "0.1.0"
 
@@ -18,6 +18,7 @@ __all__ = [
     "Attempt",
     "Backend",
     "BackendInfo",
+    "DataFile",
     "Dataset",
     "Evaluation",
     "InvalidSpec",
@@ -29,8 +30,10 @@ __all__ = [
     "Parameters",
     "Precision",
     "Predict",
+    "Published",
     "Recipe",
     "ReporterInfo",
+    "Scope",
     "Split",
     "State",
     "Task",
@@ -38,6 +41,7 @@ __all__ = [
     "TrainSpec",
     "Unsupported",
     "hookimpl",
+    "named_generator",
     "parameter_count",
     "parameter_shapes",
     "statistics_shapes",

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from lstm_bench.parameters import parameter_count
-from lstm_bench.spec import Precision, Recipe
+from lstm_bench.spec import Precision, Recipe, Scope
 
 SCHEMA_VERSION = 1
 # 1: first.
@@ -21,8 +21,6 @@ Phase = Literal[
     "start", "import", "data", "build", "put", "first step", "precision", "check", "train", "evaluate", "time",
     "inspect",
 ]  # fmt: skip
-
-Scope = Literal["train", "infer"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 

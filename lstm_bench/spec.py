@@ -16,6 +16,7 @@ Loss = Literal["mse", "cross_entropy"]
 Optimizer = Literal["sgd", "rmsprop", "adam"]
 Precision = Literal["float64", "float32", "tf32", "bfloat16"]
 Initialisation = Literal["uniform", "glorot"]
+Scope = Literal["train", "gradient", "infer"]
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 """``float32`` is IEEE float32 throughout; ``tf32`` allows matrix products to round their inputs to TF32. With
@@ -177,9 +178,19 @@ class Recipe(Spec, frozen=True, kw_only=True):
         summary: one line for people.
         model: the model.
         train: how it is trained.
-        epochs: passes over the training sequences.
+        epochs: passes over the training sequences; 0 if nothing is to be trained, and only speed is of interest.
         initialisation: scheme of the initial weights, see ``lstm_bench.parameters.initial_parameters``.
         shuffle: whether each epoch draws its own order; otherwise sequences come in the task's order.
+        validation: the part of the training sequences, from their end, that is held out: its loss is looked at after
+            each epoch, or as often as ``evaluate_every`` says.
+        patience: so often in a row the validation loss may be looked at without a gain, and then training ends and the
+            best weights are restored; ``None`` to go on to the end with the last weights.
+        minimum_gain: by which the validation loss has to fall to count as a gain.
+        evaluate_every: optimizer steps between looks at how good the model is by now, of which the first is before any
+            training; ``None`` for none but after each epoch, and these only where there is a validation loss.
+        target: a value of the task's first metric that ends training when it is reached.
+        scopes: what is timed: ``"train"``, whole optimizer steps; ``"gradient"``, forward and backward without an
+            update; ``"infer"``, forward in evaluation mode.
 
     Raises:
         InvalidSpec: naming the field, what it must be and what it was.
@@ -192,10 +203,35 @@ class Recipe(Spec, frozen=True, kw_only=True):
     epochs: int
     initialisation: Initialisation = "uniform"
     shuffle: bool = False
+    validation: float = 0.0
+    patience: int | None = None
+    minimum_gain: float = 0.0
+    evaluate_every: int | None = None
+    target: float | None = None
+    scopes: tuple[Scope, ...] = ("train", "infer")
 
     def __post_init__(self) -> None:
         self._require(isinstance(self.model, ModelSpec), "model", "a ModelSpec")
         self._require(isinstance(self.train, TrainSpec), "train", "a TrainSpec")
-        self._require(is_size(self.epochs), "epochs", f"a whole number from 1 to {LARGEST_SIZE}")
+        self._require(is_size(self.epochs, least=0), "epochs", f"a whole number from 0 to {LARGEST_SIZE}")
         self._require_choice("initialisation", Initialisation)
         self._require_bool("shuffle")
+        self._require(
+            is_real(self.validation) and 0 <= self.validation < 1, "validation", "a part, at least 0 and under 1"
+        )
+        for field in ("patience", "evaluate_every"):
+            value = getattr(self, field)
+            self._require(value is None or is_size(value), field, f"a whole number from 1 to {LARGEST_SIZE}, or None")
+        self._require(self.patience is None or self.validation > 0, "patience", "None without validation")
+        self._require(is_real(self.minimum_gain) and self.minimum_gain >= 0, "minimum_gain", "a finite number from 0")
+        self._require(self.target is None or is_real(self.target), "target", "a finite number, or None")
+        self._require(self.target is None or self.evaluate_every is not None, "target", "None without evaluate_every")
+        self._require(
+            isinstance(self.scopes, tuple)
+            and len(set(self.scopes)) == len(self.scopes) > 0
+            and set(self.scopes) <= set(get_args(Scope)),
+            "scopes",
+            "a tuple of one or more of " + ", ".join(get_args(Scope)),
+        )
+        for field in ("validation", "minimum_gain", "target"):
+            self._as_float(field)

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from lstm_bench.backend import Option
 from lstm_bench.errors import InvalidSpec, UnknownName
-from lstm_bench.spec import Recipe, is_name
+from lstm_bench.spec import Recipe, Scope, is_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """A file that a task reads and that is not part of its package.
+
+    Attributes:
+        folder: that it lies in, below the folder of the user's data or of the cache.
+        name: such as ``"train-images-idx3-ubyte"``; compressed with gzip it has ``.gz`` behind it.
+        size: of its content in bytes, decompressed.
+        sha256: of its content, decompressed: mirrors serve it compressed with different headers.
+        urls: where it can be had, compressed with gzip or not, as their names end; tried in this order.
+    """
+
+    folder: str
+    name: str
+    size: int
+    sha256: str
+    urls: tuple[str, ...]
+
 
 Predict: TypeAlias = "Callable[[NDArray[Any]], NDArray[Any]]"
 """Sequences `(B, T, I)` in, logits `(B, O)` or `(B, T, O)` out as float64; any number of sequences at once."""
@@ -60,6 +80,25 @@ class Dataset:
     test: Split | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A time that somebody else has published for what a recipe computes, on other hardware.
+
+    Attributes:
+        name: of what was measured, such as ``"PyTorch, cuDNN"``.
+        hardware: that it ran on, with the versions that are known.
+        scope: what was timed.
+        seconds: for one batch.
+        source: where it stands, fit to be looked up.
+    """
+
+    name: str
+    hardware: str
+    scope: Scope
+    seconds: float
+    source: str
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """How a trained model did, in the task's own units.
@@ -90,6 +129,18 @@ class Task(ABC, Generic[DatasetT]):
             seed: for tasks that draw their data.
         """
 
+    def epoch(self, dataset: DatasetT, number: int) -> Split:
+        """What is learnt from in one epoch, the same bytes for every backend.
+
+        By default the same sequences in all of them. A task whose data never repeat draws them here, from
+        ``lstm_bench.named_generator`` of its seed and ``number``, as many sequences of one shape in each epoch.
+
+        Args:
+            dataset: what ``load`` gave.
+            number: of the epoch, from 0, whose sequences are ``dataset.train``.
+        """
+        return dataset.train
+
     @abstractmethod
     def evaluate(self, predict: Predict, dataset: DatasetT) -> Evaluation:
         """Judge a trained model by its predictions."""
@@ -106,11 +157,15 @@ class TaskInfo:
     Attributes:
         name: what users type after ``--task``.
         summary: one line for people.
-        metric: what the table shows.
+        metric: what the table shows; ``None`` for a task that is about speed alone, whose ``evaluate`` is not called.
         recipes: the default first, each with a name of its own.
         load: returns the task; called only in a worker process.
         options: options by name.
-        configure: the recipe with the resolved options applied; by default options change the data alone.
+        configure: the recipe with the resolved options applied; by default options change the data alone. Raises
+            ``LSTMBenchError`` for a value that makes no sense, naming it and what it must be.
+        length: the option that ``--length`` sets, for tasks whose sequences may have any length.
+        files: what has to be there before the task can load.
+        published: times that others have published for a recipe with its options.
 
     Raises:
         InvalidSpec: without a recipe, with two of one name, or with a name that cannot be typed after a colon.
@@ -118,11 +173,14 @@ class TaskInfo:
 
     name: str
     summary: str
-    metric: Metric
+    metric: Metric | None
     recipes: tuple[Recipe, ...]
     load: Callable[[], Task[Any]]
     options: Mapping[str, Option] = field(default_factory=dict)
     configure: Callable[[Recipe, Mapping[str, str]], Recipe] = lambda recipe, options: recipe
+    length: str | None = None
+    files: tuple[DataFile, ...] = ()
+    published: Callable[[Recipe, Mapping[str, str]], Sequence[Published]] = lambda recipe, options: ()
 
     def __post_init__(self) -> None:
         names = [recipe.name for recipe in self.recipes]

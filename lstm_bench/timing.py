@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.result import Effort, Scope, Timing
+from lstm_bench.result import Effort, Timing
+from lstm_bench.spec import Scope
 
 if TYPE_CHECKING:
     from lstm_bench.backend import Model
