@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import tomllib
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from lstm_bench import __version__
-from lstm_bench.errors import LSTMBenchError, StoreError
+from lstm_bench.errors import LSTMBenchError, StoreError, UnknownName
+from lstm_bench.grid import AXES
 from lstm_bench.plugins import Plugins, load_plugins
 from lstm_bench.result import EFFORTS
 from lstm_bench.spec import PRECISIONS
@@ -21,7 +23,7 @@ from lstm_bench.text import one_line
 if TYPE_CHECKING:
     from lstm_bench.pool import Subject
     from lstm_bench.reports.summary import Summary
-    from lstm_bench.result import Attempt
+    from lstm_bench.result import Attempt, Cell
     from lstm_bench.spec import Precision
 
 INTERRUPTED = 130
@@ -85,6 +87,62 @@ def _plugin_option(command: F) -> F:
     )(command)  # fmt: skip
 
 
+def _axis_options(command: F) -> F:
+    """An option for each axis along which a recipe can be varied."""
+    for name, axis in reversed(list(AXES.items())):
+        kind = click.Choice(axis.choices) if axis.choices else None
+        command = click.option(
+            f"--{name}", multiple=True, type=kind, metavar=None if kind else "VALUE",
+            help=f"{axis.meaning} Repeatable.  [default: the recipe's]",
+        )(command)  # fmt: skip
+    return command
+
+
+def _read_config(context: click.Context, parameter: click.Parameter, file: Path | None) -> None:
+    """Let a TOML file say what the options are where the command line does not.
+
+    Raises:
+        LSTMBenchError: if it cannot be read, or has a key that is no option, with the nearest that is.
+    """
+    if file is None:
+        return
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LSTMBenchError(f"cannot read --config {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LSTMBenchError(f"--config {file} is no TOML: {error}") from error
+    options = {
+        "effort": "effort",
+        **{
+            name.removeprefix("--"): option.name
+            for option in context.command.params
+            for name in option.opts
+            if name.startswith("--") and option.name not in ("effort", "config", "help", "dry_run")
+        },
+    }
+    known = {}
+    for key, value in given.items():
+        if key not in options:
+            raise UnknownName("key", key, options, f"--config {file}")
+        if isinstance(value, dict):
+            raise LSTMBenchError(f"--config {file}: {key} must be a value or a list of values, not a table")
+        known[options[key]] = value
+    effort = known.get("effort", "default")
+    if effort not in EFFORTS:
+        raise UnknownName("effort", str(effort), EFFORTS, f"--config {file}")
+    several = {option.name for option in context.command.params if getattr(option, "multiple", False)}
+    context.default_map = {
+        name: list(map(_written, value if isinstance(value, list) else [value])) if name in several else value
+        for name, value in known.items()
+    }
+
+
+def _written(value: object) -> str:
+    """A value of a file as one would type it."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="lstm-bench")
 @click.option("--debug", is_flag=True, help="Show a traceback where something goes wrong.")
@@ -132,6 +190,9 @@ def main(debug: bool) -> None:
 @click.option(
     "--epochs", type=click.IntRange(1, 10**6), help="Train this many epochs, not the recipe's; the table says so."
 )
+@click.option("--steps", type=click.IntRange(1, 10**9), help="End training after this many optimizer steps.")
+@_axis_options
+@click.option("--length", "lengths", multiple=True, metavar="STEPS", help="Time steps of a sequence. Repeatable.")
 @click.option(
     "--threads", type=click.IntRange(1, 4096), help="Processor threads for each worker.  [default: all cores]"
 )
@@ -142,6 +203,10 @@ def main(debug: bool) -> None:
     show_default=True,
     help="Of weights, batch order and generated data.",
 )
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), default=1, show_default=True,
+    help="Repeat with as many seeds, from --seed on; the table shows median and range.",
+)  # fmt: skip
 @_timeout_option(900.0)
 @click.option(
     "--results",
@@ -150,38 +215,80 @@ def main(debug: bool) -> None:
     show_default=True,
     help="Folder for the results, one file for each attempt.",
 )
+@click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE.toml", is_eager=True, callback=_read_config,
+    expose_value=False, help="Take options from a file: hidden = [64, 128]. Those given here go first.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the plan, and how long it will take by earlier attempts.")
 @_plugin_option
 def run(
-    backends: tuple[str, ...], tasks: tuple[str, ...], devices: tuple[str, ...], precisions: tuple[Any, ...],
-    effort: str | None, epochs: int | None, threads: int | None, seed: int, timeout: float, results: Path,
-    plugin_files: tuple[Path, ...],
+    backends: tuple[str, ...], tasks: tuple[str, ...], devices: tuple[str, ...], precisions: tuple[Precision, ...],
+    effort: str | None, epochs: int | None, steps: int | None, lengths: tuple[str, ...], threads: int | None,
+    seed: int, seeds: int, timeout: float, results: Path, dry_run: bool, plugin_files: tuple[Path, ...],
+    **axes: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Run tasks on backends, each cell in a process of its own, and print the table.
 
-    Exit code 0 if all went well, 1 if something was measured and failed, 2 if the command was wrong.
+    What can be repeated makes a grid: all combinations are run.
+
+    Exit code 0 if all went well, 1 if something was measured and failed, 2 if the command was
+    wrong.
     """
     from lstm_bench import store
     from lstm_bench.machine import usable_cores
-    from lstm_bench.plan import plan_cells
-    from lstm_bench.progress import display
-    from lstm_bench.protocol import Job
-    from lstm_bench.runner import run_attempt
+    from lstm_bench.plan import Request, plan_cells
 
     plugins = _plugins(plugin_files)
     cores = usable_cores()
     if threads is not None and threads > cores:
         raise LSTMBenchError(f"--threads {threads} is more than the {cores} cores that this process may use")
-    chosen = EFFORTS[effort or "default"]
-    cells = plan_cells(
-        plugins, backends=backends, tasks=tasks, devices=devices, precisions=precisions, effort=chosen,
-        epochs=epochs, threads=threads or cores, seed=seed,
+    request = Request(
+        backends=backends, tasks=tasks, devices=devices, precisions=precisions, lengths=lengths,
+        axes={name: axes[name.replace("-", "_")] for name in AXES}, seeds=range(seed, seed + seeds),
+        effort=EFFORTS[effort or "default"], epochs=epochs, steps=steps, threads=threads or cores,
     )  # fmt: skip
+    cells = plan_cells(plugins, request)
+    if dry_run:
+        _show_plan(cells, results)
+        return 0
     store.prepare_folder(results)
     if not backends:
         for info in plugins.backends.values():
             if info.missing():
                 _say(f"{info.name} is left out, since {', '.join(info.missing())} is not installed: {info.install}")
-    _say(f"{len(cells)} to run, effort {chosen.name}, results in {results}")
+    _say(f"{len(cells)} to run, effort {request.effort.name}, results in {results}")
+    return _run_cells(cells, plugins, plugin_files, timeout, results)
+
+
+def _show_plan(cells: Sequence[Cell], results: Path) -> None:
+    from lstm_bench import store
+    from lstm_bench.estimate import estimate, in_words
+    from lstm_bench.machine import describe_machine
+
+    attempts = store.read_folder(results)[0] if results.is_dir() else []
+    expected = estimate(cells, attempts, describe_machine())
+    width = max(len(cell.name) for cell in cells)
+    for cell, seconds in zip(cells, expected.seconds, strict=True):
+        limits = f"{cell.epochs} epochs" + (f", at most {cell.steps} steps" if cell.steps else "")
+        about = "unknown" if seconds is None else f"about {in_words(seconds)}"
+        click.echo(f"{cell.name:{width}}  {limits if cell.epochs else 'no training'}  {about}")
+    known = len(cells) - expected.unknown
+    if not known:
+        click.echo(
+            f"{len(cells)} to run; how long is unknown, since {results} has no attempt like these of this machine"
+        )
+        return
+    less = f" for {known} of them; of the others {results} has no attempt that is like them" if expected.unknown else ""
+    click.echo(f"{len(cells)} to run, about {in_words(expected.known)}{less}")
+
+
+def _run_cells(
+    cells: Sequence[Cell], plugins: Plugins, plugin_files: Sequence[Path], timeout: float, results: Path
+) -> int:
+    from lstm_bench import store
+    from lstm_bench.progress import display
+    from lstm_bench.protocol import Job
+    from lstm_bench.runner import run_attempt
 
     attempts: list[Attempt] = []
     unstored: list[str] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +17,22 @@ from lstm_bench.backend import Unsupported, require_device
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import load_plugins
-from lstm_bench.result import Agreement, Judgement, Memory, Status
+from lstm_bench.result import Agreement, Cell, Judgement, Memory, Status, Timing
 from lstm_bench.text import describe, one_line
-from lstm_bench.timing import time_inference, time_training
-from lstm_bench.training import Diverged, epoch_orders, finite, train_epochs
+from lstm_bench.timing import time_gradient, time_inference, time_training
+from lstm_bench.training import Course, Diverged, Feed, finite, mean_loss, train
 
 if TYPE_CHECKING:
     from lstm_bench.backend import Backend, Model
     from lstm_bench.parameters import Parameters
-    from lstm_bench.spec import ModelSpec, Precision
-    from lstm_bench.task import Evaluation, Metric, Predict
+    from lstm_bench.spec import ModelSpec, Precision, Scope
+    from lstm_bench.task import Dataset, Evaluation, Metric, Predict, Task
 
 LARGEST_PREDICTION = 1000
 """Sequences that are inferred at once when a task asks for more."""
+
+TIMED_BATCHES = 8
+"""Different batches that are gone round where no parameter changes."""
 
 
 class Mismatch(LSTMBenchError):
@@ -76,9 +80,11 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         task = info.load()
         data_dir = Path(job.data_dir) if job.data_dir is not None else None
         dataset = task.load(recipe, cell.task_options, data_dir=data_dir, seed=cell.seed)
-        x, y = dataset.train.x, dataset.train.y
-        epoch = next(_orders(job, len(x)))
+        feed = Feed(task, dataset, recipe, cell.seed)
+        x, y = feed.first.x, feed.first.y
+        epoch = next(feed.orders())
         parameters = initial_parameters(spec, recipe.initialisation, cell.seed)
+        session.found(published=tuple(info.published(recipe, cell.task_options)))
 
     def build(spec: ModelSpec = spec, parameters: Parameters = parameters) -> Model[Any]:
         return backend.build(
@@ -119,31 +125,35 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
     with session.phase("check"):
         rows = epoch[[step % len(epoch) for step in range(agreement.STEPS)]]
         found = agreement.compare_fresh(
-            lambda: build(dropless), lambda: build_reference(spec=dropless), dropless, cell.precision, x, y, rows
-        )
+            lambda: build(dropless), lambda: build_reference(spec=dropless), dropless, cell.precision, x, y, rows,
+            native=(native_x, native_y),
+        )  # fmt: skip
         _require_agreement(found, session)
 
     machine.forget_peak()
+    judge = _Judge(cell, info.metric, task, dataset, feed)
     with session.phase("train"):
-        model = build()
-        training = train_epochs(
-            model, native_x, native_y, _orders(job, len(x)), cell.epochs,
-            on_epoch=lambda done: session.progress(done, cell.epochs),
-        )  # fmt: skip
-    session.found(training=training)
+        model = _train(build, feed, cell, judge, session) if cell.epochs else build()
 
     with session.phase("evaluate"):
-        judgement = _judge(info.metric, task.evaluate(_predictor(model, job), dataset), task.baselines(dataset))
+        judgement = judge.judgement(model)
         found = agreement.compare_trained(model, build_reference, spec, cell.precision, x[epoch[0]], found)
         session.found(judgement=judgement)
         _require_agreement(found, session)
 
     with session.phase("time"):
-        trained = time_training(model, native_x, native_y, epoch, cell.effort)
-        session.found(timings={"train": trained})
-        batches = [model.put(x[rows]) for rows in epoch[:8]]
-        inferred = time_inference(model, batches, recipe.train.batch_size, cell.effort)
-        session.found(timings={"train": trained, "infer": inferred})
+        batches = [(model.put(x[rows]), model.put(y[rows])) for rows in epoch[:TIMED_BATCHES]]
+        timings: dict[Scope, Timing] = {}
+        for scope in recipe.scopes:
+            match scope:
+                case "train":
+                    timings[scope] = time_training(model, native_x, native_y, epoch, cell.effort)
+                case "gradient":
+                    timings[scope] = time_gradient(model, batches, recipe.train.batch_size, cell.effort)
+                case "infer":
+                    xs = [x_batch for x_batch, _ in batches]
+                    timings[scope] = time_inference(model, xs, recipe.train.batch_size, cell.effort)
+            session.found(timings=dict(timings))
 
     with session.phase("inspect"):
         memory = Memory(
@@ -152,7 +162,81 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
             device_peak=backend.peak_device_memory(cell.device),
         )
         session.found(memory=memory)
-        session.found(kernel_path=model.kernel_path(batches[0]))
+        session.found(kernel_path=model.kernel_path(batches[0][0]))
+
+
+class _Judge:
+    """How good a model is, on the way and in the end: what the task says of it, and its loss on what is held out."""
+
+    def __init__(self, cell: Cell, metric: Metric | None, task: Task[Any], dataset: Dataset, feed: Feed) -> None:
+        self._recipe, self._metric, self._task, self._dataset = cell.recipe, metric, task, dataset
+        self.held_out = feed.validation
+
+    def evaluate(self, model: Model[Any]) -> Evaluation:
+        """What the task says."""
+        return self._task.evaluate(_predictor(model, self._recipe.model), self._dataset)
+
+    def metrics(self, model: Model[Any]) -> Mapping[str, float]:
+        """Its numbers alone; none where the task is about speed."""
+        return {} if self._metric is None else self.evaluate(model).metrics
+
+    def judgement(self, model: Model[Any]) -> Judgement | None:
+        """The task's verdict beside its baselines; ``None`` where the task is about speed."""
+        if self._metric is None:
+            return None
+        return _judgement(self._metric, self.evaluate(model), self._task.baselines(self._dataset))
+
+    def validation_loss(self, model: Model[Any]) -> float:
+        """The mean loss, in evaluation mode, of the sequences that are held out."""
+        assert self.held_out is not None
+        logits = _predictor(model, self._recipe.model)(self.held_out.x)
+        return mean_loss(self._recipe.train.loss, logits, self.held_out.y)
+
+    def reached(self, metrics: Mapping[str, float]) -> bool:
+        """Whether the metric is as good as the recipe's target."""
+        if self._metric is None or self._recipe.target is None:
+            return False
+        value = metrics[self._metric.name]
+        return value <= self._recipe.target if self._metric.better == "lower" else value >= self._recipe.target
+
+
+def _train(
+    build: Callable[..., Model[Any]], feed: Feed, cell: Cell, judge: _Judge, session: protocol.Session
+) -> Model[Any]:
+    """The trained model, with the best weights if the recipe wants those.
+
+    Raises:
+        Diverged: if a training loss was not finite.
+        Mismatch: if a new model with the best weights does not have the validation loss that was seen.
+    """
+    model, recipe = build(), cell.recipe
+    looks = recipe.evaluate_every is not None or judge.held_out is not None
+    course = Course(
+        epochs=cell.epochs,
+        steps=cell.steps,
+        every=recipe.evaluate_every,
+        metrics=partial(judge.metrics, model) if looks else None,
+        validation_loss=None if judge.held_out is None else partial(judge.validation_loss, model),
+        patience=recipe.patience,
+        minimum_gain=recipe.minimum_gain,
+        reached=judge.reached,
+    )
+    run = train(model, feed, course, session.progress)
+    training = run.training
+    if run.best is not None:
+        del model, course  # a backend may let the next one have what was compiled for it
+        model = build(parameters=run.best)
+        restored = judge.validation_loss(model)
+        training = msgspec.structs.replace(training, restored_validation_loss=finite(restored))
+        seen, off = training.best_validation_loss or 0.0, agreement.TOLERANCES[cell.precision]["forward"]
+        if not abs(restored - seen) <= off * abs(seen):
+            session.found(training=training)
+            raise Mismatch(
+                f"the weights of step {training.best_step} had a validation loss of {seen:.6g}; put into a new model "
+                f"they have {restored:.6g}"
+            )
+    session.found(training=training)
+    return model
 
 
 def _require_support(backend: Backend, job: protocol.Job) -> str:
@@ -166,11 +250,6 @@ def _require_support(backend: Backend, job: protocol.Job) -> str:
     if refusal is not None:
         raise Unsupported(refusal)
     return name
-
-
-def _orders(job: protocol.Job, count: int) -> Iterator[NDArray[np.intp]]:
-    recipe = job.cell.recipe
-    return epoch_orders(count, recipe.train.batch_size, shuffle=recipe.shuffle, seed=job.cell.seed)
 
 
 def _require_precision(asked: Precision, products: dict[str, Precision], session: protocol.Session) -> None:
@@ -192,10 +271,9 @@ def _require_agreement(found: Agreement, session: protocol.Session) -> None:
         )
 
 
-def _predictor(model: Model[Any], job: protocol.Job) -> Predict:
+def _predictor(model: Model[Any], spec: ModelSpec) -> Predict:
     def predict(x: NDArray[Any]) -> NDArray[Any]:
         parts = [x[begin : begin + LARGEST_PREDICTION] for begin in range(0, len(x), LARGEST_PREDICTION)]
-        spec = job.cell.recipe.model
         logits = [
             agreement.expect("logits", model.get(model.infer(model.put(part))), agreement.logits_shape(spec, part))
             for part in parts
@@ -205,7 +283,7 @@ def _predictor(model: Model[Any], job: protocol.Job) -> Predict:
     return predict
 
 
-def _judge(metric: Metric, evaluation: Evaluation, baselines: Any) -> Judgement:
+def _judgement(metric: Metric, evaluation: Evaluation, baselines: Mapping[str, Mapping[str, float]]) -> Judgement:
     return Judgement(
         metric=metric.name,
         unit=metric.unit,

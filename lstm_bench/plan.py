@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from lstm_bench.backend import BackendInfo, resolve_options
 from lstm_bench.errors import LSTMBenchError, NotInstalled
+from lstm_bench.grid import vary
 from lstm_bench.plugins import Plugins
 from lstm_bench.result import Cell, Effort, write_options
-from lstm_bench.selection import parse_device, parse_selector
+from lstm_bench.selection import parse_device, parse_selectors
 from lstm_bench.spec import Precision, Recipe
 from lstm_bench.task import TaskInfo
 
@@ -40,78 +41,111 @@ class ChosenTask:
         return f"{self.info.name}:{self.recipe.name}" + write_options(self.options, self.defaults)
 
 
-def plan_tasks(plugins: Plugins, tasks: Sequence[str]) -> list[ChosenTask]:
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Everything that a user asks for. What may be named repeatedly makes a grid.
+
+    Attributes:
+        backends: selectors; none for every installed backend.
+        tasks: selectors.
+        devices: device names.
+        precisions: what to compute in.
+        lengths: of sequences, for tasks that have an option for it; none for what tasks and selectors say.
+        axes: values by axis of ``lstm_bench.grid.AXES``; an axis without values leaves the recipe's.
+        seeds: of weights, order and data.
+        effort: how long to measure.
+        epochs: passes over the data; ``None`` for what recipe and effort say.
+        steps: optimizer steps after which training ends; ``None`` for no limit but the epochs.
+        threads: processor threads for each worker.
+    """
+
+    backends: Sequence[str]
+    tasks: Sequence[str]
+    devices: Sequence[str]
+    precisions: Sequence[Precision]
+    lengths: Sequence[str] = ()
+    axes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    seeds: Sequence[int] = (0,)
+    effort: Effort
+    epochs: int | None = None
+    steps: int | None = None
+    threads: int
+
+
+def plan_tasks(plugins: Plugins, tasks: Sequence[str], lengths: Sequence[str] = ()) -> list[ChosenTask]:
     """What the selectors mean, in their order; what is asked for twice is planned once.
 
     Args:
         plugins: what there is.
         tasks: selectors.
+        lengths: of sequences, each of which is given to every task; none for what the selectors say.
 
     Raises:
         UnknownName: for whatever does not exist, with the nearest that does.
+        LSTMBenchError: for a value that makes no sense, and for a task whose sequences have no other length.
     """
     chosen = []
-    for text in tasks:
-        selector = parse_selector(text)
+    for selector in (selector for text in tasks for selector in parse_selectors(text)):
         info = plugins.task(selector.name)
-        options = resolve_options(info.options, selector.options, f"task {info.name!r}")
-        chosen.append(ChosenTask(info, options, info.recipe(selector.recipe, options)))
+        if lengths and info.length is None:
+            raise LSTMBenchError(f"task {info.name!r} has sequences of one length only: leave --length out")
+        for length in lengths or (None,):
+            given = selector.options if length is None else {**selector.options, str(info.length): length}
+            options = resolve_options(info.options, given, f"task {info.name!r}")
+            chosen.append(ChosenTask(info, options, info.recipe(selector.recipe, options)))
     return list({task.selector: task for task in chosen}.values())
 
 
-def plan_cells(
-    plugins: Plugins,
-    *,
-    backends: Sequence[str],
-    tasks: Sequence[str],
-    devices: Sequence[str],
-    precisions: Sequence[Precision],
-    effort: Effort,
-    epochs: int | None,
-    threads: int,
-    seed: int,
-) -> list[Cell]:
-    """The product of everything asked for, in the order of asking.
+def plan_cells(plugins: Plugins, request: Request) -> list[Cell]:
+    """The product of everything asked for. What is asked for twice is planned once.
 
-    Args:
-        plugins: what there is.
-        backends: selectors; none for every installed backend.
-        tasks: selectors.
-        devices: device names.
-        precisions: what to compute in.
-        effort: how long to measure.
-        epochs: passes over the data; ``None`` for what recipe and effort say.
-        threads: processor threads for each worker.
-        seed: of weights, order and data.
+    Cells that differ only in the backend stand side by side, as they will in the table.
 
     Raises:
         UnknownName: for whatever does not exist, with the nearest that does.
         NotInstalled: for a backend that was asked for and whose framework is missing.
+        LSTMBenchError: for a value that makes no sense.
     """
     installed = [name for name, info in plugins.backends.items() if not info.missing()]
-    chosen = [_chosen(plugins, text) for text in backends or installed]
-    chosen_tasks = plan_tasks(plugins, tasks)
-    full_devices = [parse_device(device) for device in devices]
+    backends = _chosen(plugins, request.backends or installed)
+    devices = [parse_device(device) for device in request.devices]
+    axes = {name: dict.fromkeys(values) for name, values in request.axes.items() if values}
 
-    cells = [
-        Cell(
-            task=task.info.name,
-            task_options=task.options,
-            recipe=task.recipe,
-            epochs=epochs or max(1, round(task.recipe.epochs * effort.epoch_fraction)),
-            backend=info.name,
-            backend_options=backend_options,
-            device=device,
-            precision=precision,
-            threads=threads,
-            seed=seed,
-            effort=effort,
-            task_defaults=task.defaults,
-            backend_defaults=resolve_options(info.options, {}, info.name),
-        )
-        for task, device, precision, (info, backend_options) in product(chosen_tasks, full_devices, precisions, chosen)
-    ]
-    return list({cell.fingerprint: cell for cell in cells}.values())  # what is asked for twice is run once
+    cells = []
+    for task in plan_tasks(plugins, request.tasks, request.lengths):
+        for values in product(*axes.values()):
+            varied = dict(zip(axes, values, strict=True))
+            recipe, changes = vary(task.recipe, varied, f"task {task.info.name!r}")
+            for seed, device, precision, (info, options) in product(
+                request.seeds, devices, request.precisions, backends
+            ):
+                cells.append(
+                    Cell(
+                        task=task.info.name,
+                        task_options=task.options,
+                        recipe=recipe,
+                        epochs=_epochs(recipe, request),
+                        steps=request.steps,
+                        backend=info.name,
+                        backend_options=options,
+                        device=device,
+                        precision=precision,
+                        threads=request.threads,
+                        seed=seed,
+                        effort=request.effort,
+                        changes=changes,
+                        task_defaults=task.defaults,
+                        backend_defaults=resolve_options(info.options, {}, info.name),
+                    )
+                )
+    return list({cell.fingerprint: cell for cell in cells}.values())
+
+
+def _epochs(recipe: Recipe, request: Request) -> int:
+    """How often the data are passed over; what is not to be trained at all stays so."""
+    if recipe.epochs == 0:
+        return 0
+    return request.epochs or max(1, round(recipe.epochs * request.effort.epoch_fraction))
 
 
 def plan_subjects(
@@ -131,7 +165,7 @@ def plan_subjects(
     """
     place = parse_device(device)
     if backends:
-        return [(*_chosen(plugins, text), place) for text in dict.fromkeys(backends)]
+        return [(info, options, place) for info, options in _chosen(plugins, list(dict.fromkeys(backends)))]
     found = []
     for info in plugins.backends.values():
         variants: list[dict[str, str]] = [{}]
@@ -143,14 +177,19 @@ def plan_subjects(
     return found
 
 
-def _chosen(plugins: Plugins, text: str) -> tuple[BackendInfo, dict[str, str]]:
-    """The backend of a selector, and its resolved options."""
-    selector = parse_selector(text)
-    if selector.recipe is not None:
-        raise LSTMBenchError(f"cannot read {text!r}: a backend has no recipes; write {selector.name}[option=value]")
-    info = plugins.backend(selector.name)
-    require_installed(info, selector.options)
-    return info, resolve_options(info.options, selector.options, f"backend {info.name!r}")
+def _chosen(plugins: Plugins, texts: Sequence[str]) -> list[tuple[BackendInfo, dict[str, str]]]:
+    """The backends of these selectors, with their resolved options."""
+    found = []
+    for text in texts:
+        for selector in parse_selectors(text):
+            if selector.recipe is not None:
+                raise LSTMBenchError(
+                    f"cannot read {text!r}: a backend has no recipes; write {selector.name}[option=value]"
+                )
+            info = plugins.backend(selector.name)
+            require_installed(info, selector.options)
+            found.append((info, resolve_options(info.options, selector.options, f"backend {info.name!r}")))
+    return found
 
 
 def require_installed(info: BackendInfo, options: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Protocol
 
 from rich.console import Console
@@ -13,6 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from lstm_bench import protocol
 from lstm_bench.result import Attempt, Cell
 from lstm_bench.text import one_line
+
+SELDOM = 10.0
+"""Seconds between two lines about how far a phase is, where each stays."""
 
 
 class Display(Protocol):
@@ -77,14 +81,20 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._name = ""
+        self._due = 0.0
 
     def begin(self, number: int, total: int, cell: Cell) -> None:
         self._name = name_of(number, total, cell)
         self._print(self._name)
 
     def hear(self, message: protocol.Message) -> None:
-        if isinstance(message, protocol.Entered) and message.phase in ("check", "train", "time"):
-            self._print(f"{self._name}: {message.phase}")
+        match message:
+            case protocol.Entered(("check" | "train" | "time") as phase):
+                self._print(f"{self._name}: {phase}")
+                self._due = monotonic() + SELDOM
+            case protocol.Progress(done, total, note) if monotonic() >= self._due:
+                self._print(f"{self._name}: {done:,}/{total:,}  {one_line(note)}".rstrip())
+                self._due = monotonic() + SELDOM
 
     def end(self, attempt: Attempt) -> None:
         self._print(f"{self._name}: {outcome_of(attempt)}")
@@ -97,7 +107,7 @@ class _Live:
     def __init__(self, console: Console, progress: Progress) -> None:
         self._console, self._progress = console, progress
         self._task = progress.add_task("", total=None, what="")
-        self._name = ""
+        self._name = self._phase = ""
 
     def begin(self, number: int, total: int, cell: Cell) -> None:
         self._name = name_of(number, total, cell)
@@ -108,7 +118,8 @@ class _Live:
             case protocol.Entered():
                 self._enter("time (nothing moves meanwhile)" if message.phase == "time" else message.phase)
             case protocol.Progress():
-                self._progress.update(self._task, completed=message.done, total=message.total)
+                what = escape(f"{self._phase} {message.done:,}/{message.total:,}  {one_line(message.note)}".rstrip())
+                self._progress.update(self._task, completed=message.done, total=message.total, what=what)
                 self._progress.refresh()
 
     def end(self, attempt: Attempt) -> None:
@@ -116,5 +127,6 @@ class _Live:
 
     def _enter(self, phase: str) -> None:
         self._progress.remove_task(self._task)  # rich can reset a task, but not to a total that is unknown
+        self._phase = phase
         self._task = self._progress.add_task(escape(self._name), total=None, what=phase)
         self._progress.refresh()

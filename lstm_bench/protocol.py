@@ -133,10 +133,11 @@ class Losses(msgspec.Struct, frozen=True, tag="losses"):
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """How far the present phase is. Sent only while nothing is being timed."""
+    """How far the present phase is, and how well it goes. Sent only while nothing is being timed."""
 
     done: int
     total: int
+    note: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
@@ -180,11 +181,11 @@ class Session:
         self._findings = msgspec.structs.replace(self._findings, **fields)
         self.say(Found(self._findings))
 
-    def progress(self, done: int, total: int) -> None:
+    def progress(self, done: int, total: int, note: str = "") -> None:
         """Tell how far the phase is, a few times a second at most."""
         if monotonic() >= self._progress_due or done == total:
             self._progress_due = monotonic() + 0.25
-            self.say(Progress(done, total))
+            self.say(Progress(done, total, note))
 
     def ended(self, status: Status, reason: str) -> None:
         """Say the last word."""

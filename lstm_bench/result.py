@@ -10,9 +10,12 @@ import msgspec
 
 from lstm_bench.parameters import parameter_count
 from lstm_bench.spec import Precision, Recipe, Scope
+from lstm_bench.task import Published
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # 1: first.
+# 2: learning curves, early stopping, steps and changes of a cell, the scope "gradient", published times. All of it has
+#    defaults, so that files of version 1 are read as they are.
 
 Status = Literal["ok", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -21,6 +24,8 @@ Phase = Literal[
     "start", "import", "data", "build", "put", "first step", "precision", "check", "train", "evaluate", "time",
     "inspect",
 ]  # fmt: skip
+
+Stopped = Literal["", "patience", "target"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -79,6 +84,8 @@ class Cell(Record, frozen=True):
         task_options: every option of the task, resolved.
         recipe: what is trained.
         epochs: passes over the data in this run; the recipe's, unless the user or the effort shortened it.
+        steps: optimizer steps after which training ends, whatever the epochs; ``None`` if nobody said.
+        changes: what the user changed in the recipe, which already holds it, such as ``{"hidden": "64"}``.
         backend: the backend's name.
         backend_options: every option of the backend, resolved.
         device: such as ``cpu`` or ``cuda:0``.
@@ -101,6 +108,8 @@ class Cell(Record, frozen=True):
     threads: int
     seed: int
     effort: Effort
+    steps: int | None = None
+    changes: dict[str, str] = {}
     task_defaults: dict[str, str] = {}
     backend_defaults: dict[str, str] = {}
 
@@ -121,8 +130,15 @@ class Cell(Record, frozen=True):
 
     @property
     def name(self) -> str:
-        """For people: ``torch on flights:tutorial (cpu, float32)``."""
-        return f"{self.backend_selector} on {self.task_selector} ({self.device}, {self.precision})"
+        """For people: ``torch on flights:tutorial (cpu, float32)``, and what was changed: ``(cell gru, cpu, ...)``."""
+        changes = "".join(f"{name} {value}, " for name, value in self.changes.items())
+        seed = f", seed {self.seed}" if self.seed else ""
+        return f"{self.backend_selector} on {self.task_selector} ({changes}{self.device}, {self.precision}{seed})"
+
+    @property
+    def own_length(self) -> bool:
+        """Whether training has another length than the recipe says."""
+        return self.steps is not None or self.epochs != self.recipe.epochs
 
     @property
     def parameter_count(self) -> int:
@@ -234,20 +250,48 @@ class Agreement(Record, frozen=True):
         )
 
 
+class CurvePoint(Record, frozen=True):
+    """How good the model was at one point of its training.
+
+    Attributes:
+        step: optimizer steps taken until then; 0 is before any.
+        seconds: wall time of training until then, what was looked at on the way not counted.
+        metrics: what the task said; empty where only the validation loss was looked at. ``null`` where not finite.
+        validation_loss: mean loss of the sequences held out for validation, if there are any; ``null`` if not finite.
+    """
+
+    step: int
+    seconds: float
+    metrics: dict[str, float | None]
+    validation_loss: float | None = None
+
+
 class Training(Record, frozen=True):
     """The recipe's training run.
 
     Attributes:
         steps: optimizer steps taken.
-        seconds: wall time, compilation included.
+        seconds: wall time, compilation included, without what was looked at on the way.
         first_losses: loss of each of the first steps, at most ``KEPT_LOSSES``; ``null`` where not finite.
         epoch_losses: mean loss of each epoch; ``null`` where not finite.
+        curve: how good the model was on the way.
+        stopped: what ended it before its last step: no gain in so many looks at the validation loss (``patience``), or
+            a metric that reached the recipe's ``target``.
+        best_step: after which the validation loss was least.
+        best_validation_loss: what it was then.
+        restored_validation_loss: what it is with the weights of that step put into a new model, which is then the one
+            that is judged.
     """
 
     steps: int
     seconds: float
     first_losses: tuple[float | None, ...]
     epoch_losses: tuple[float | None, ...]
+    curve: tuple[CurvePoint, ...] = ()
+    stopped: Stopped = ""
+    best_step: int | None = None
+    best_validation_loss: float | None = None
+    restored_validation_loss: float | None = None
 
 
 KEPT_LOSSES = 200
@@ -257,7 +301,8 @@ class Timing(Record, frozen=True):
     """Every block that was timed for one scope, in order.
 
     Attributes:
-        scope: ``train``, a whole optimizer step, or ``infer``, a forward pass in evaluation mode.
+        scope: ``train``, a whole optimizer step; ``gradient``, forward and backward without an update; or ``infer``, a
+            forward pass in evaluation mode.
         batch_size: sequences per step.
         steps_per_block: steps in each block.
         warmup_ns: duration of each warm-up block in nanoseconds.
@@ -328,6 +373,7 @@ class Findings(Record, frozen=True):
         seconds: wall time of each phase by name.
         observed_precision: what the matrix products of ``infer`` were seen to be computed in, the coarsest of them;
             ``null`` if it could not be told.
+        published: times that others have published for what the recipe computes.
         agreement: with the reference.
         training: the recipe's training run.
         judgement: the task's verdict on the trained model.
@@ -344,6 +390,7 @@ class Findings(Record, frozen=True):
     native_parameter_count: int | None = None
     seconds: dict[str, float] = {}
     observed_precision: Precision | None = None
+    published: tuple[Published, ...] = ()
     agreement: Agreement | None = None
     training: Training | None = None
     judgement: Judgement | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import product
 
 from lstm_bench.errors import LSTMBenchError, UnknownName
 
@@ -26,8 +27,11 @@ class Selector:
     options: dict[str, str]
 
 
-def parse_selector(text: str) -> Selector:
+def parse_selectors(text: str) -> list[Selector]:
     """Read ``NAME``, ``NAME:RECIPE``, ``NAME[key=value,...]`` or ``NAME:RECIPE[key=value,...]``.
+
+    An option may have several values, as in ``NAME[key=1,2,3,other=x]``; then there is a selector for each, and for
+    several such options for every combination.
 
     Raises:
         LSTMBenchError: saying which part is malformed.
@@ -35,15 +39,23 @@ def parse_selector(text: str) -> Selector:
     match = _SELECTOR.fullmatch(text)
     if match is None:
         raise LSTMBenchError(f"cannot read {text!r}: write NAME, NAME:RECIPE or NAME[option=value,option=value]")
-    options: dict[str, str] = {}
+    options: dict[str, list[str]] = {}
+    name = ""
     for item in filter(None, (match["options"] or "").split(",")):
-        name, equals, value = (part.strip() for part in item.partition("="))
-        if not (name and equals and value):
+        before, equals, value = (part.strip() for part in item.partition("="))
+        if not equals and name and before:
+            options[name].append(before)
+            continue
+        if not (before and equals and value):
             raise LSTMBenchError(f"cannot read {item!r} in {text!r}: write option=value")
-        if name in options:
-            raise LSTMBenchError(f"option {name!r} is given twice in {text!r}")
-        options[name] = value
-    return Selector(match["name"], match["recipe"], options)
+        if before in options:
+            raise LSTMBenchError(f"option {before!r} is given twice in {text!r}")
+        name = before
+        options[name] = [value]
+    return [
+        Selector(match["name"], match["recipe"], dict(zip(options, values, strict=True)))
+        for values in product(*(dict.fromkeys(values) for values in options.values()))
+    ]
 
 
 def parse_device(text: str) -> str:

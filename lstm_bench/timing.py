@@ -67,6 +67,29 @@ def time_inference(model: Model[Any], batches: list[Any], batch_size: int, effor
     return _time("infer", batch_size, prepare, effort)
 
 
+def time_gradient(model: Model[Any], batches: list[tuple[Any, Any]], batch_size: int, effort: Effort) -> Timing:
+    """Time forward and backward passes in training mode, without an update, that go round and round some batches.
+
+    Args:
+        model: is asked for gradients.
+        batches: native sequences, each `(B, T, I)`, with their targets.
+        batch_size: B.
+        effort: how long.
+    """
+
+    def prepare(steps: int) -> Block:
+        rounds = [batches[step % len(batches)] for step in range(steps)]
+
+        def block() -> None:
+            for x, y in rounds:
+                model.differentiate(x, y)
+            model.synchronize()
+
+        return block
+
+    return _time("gradient", batch_size, prepare, effort)
+
+
 def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort: Effort) -> Timing:
     steps, block = _calibrate(prepare, effort)
     gc.collect()  # so that the garbage of earlier phases is not collected in a timed block

@@ -13,7 +13,7 @@ from builders import (
 )
 from lstm_bench import LSTMBenchError, Option
 from lstm_bench.errors import NotInstalled, UnknownName
-from lstm_bench.plan import plan_cells, require_installed
+from lstm_bench.plan import Request, plan_cells, require_installed
 from lstm_bench.result import EFFORTS
 
 MODE = {"mode": Option(default="fast", meaning="how", choices=("fast", "slow"))}
@@ -35,9 +35,9 @@ def plan(plugins=PLUGINS, **changes):
         "effort": EFFORTS["default"],
         "epochs": None,
         "threads": 2,
-        "seed": 7,
+        "seeds": (7,),
     }
-    return plan_cells(plugins, **given | changes)
+    return plan_cells(plugins, Request(**given | changes))
 
 
 def test_a_cell_holds_all_that_was_asked_for_with_every_default_written_out():
@@ -193,3 +193,53 @@ def test_options_of_a_task_reach_its_recipe():
     cells = plan(plugins, tasks=("copy", "copy[symbols=5]"))
     assert [cell.recipe.model.output_size for cell in cells] == [8, 5]
     assert [cell.task_options for cell in cells] == [{"symbols": "8"}, {"symbols": "5"}]
+
+
+def test_several_values_of_an_option_are_as_many_tasks_and_backends():
+    cells = plan(tasks=("copy[delay=10,20]",), backends=("torch[mode=slow,fast]",))
+    assert [(cell.task_options["delay"], cell.backend_options["mode"]) for cell in cells] == [
+        ("10", "slow"), ("10", "fast"), ("20", "slow"), ("20", "fast"),
+    ]  # fmt: skip
+
+
+def test_axes_are_a_grid_and_what_they_change_is_written_down():
+    cells = plan(axes={"cell": ("lstm", "gru"), "hidden": ("100", "8"), "batch": ()}, seeds=range(2))
+    assert [(cell.recipe.model.cell, cell.recipe.model.hidden_sizes, cell.seed, cell.changes) for cell in cells] == [
+        ("lstm", (100,), 0, {}),
+        ("lstm", (100,), 1, {}),
+        ("lstm", (8,), 0, {"hidden": "8"}),
+        ("lstm", (8,), 1, {"hidden": "8"}),
+        ("gru", (100,), 0, {"cell": "gru"}),
+        ("gru", (100,), 1, {"cell": "gru"}),
+        ("gru", (8,), 0, {"cell": "gru", "hidden": "8"}),
+        ("gru", (8,), 1, {"cell": "gru", "hidden": "8"}),
+    ]
+
+
+def test_what_changes_nothing_is_planned_once():
+    assert len(plan(axes={"hidden": ("100", "100"), "cell": ("lstm",)})) == 1
+
+
+def test_a_length_sets_the_option_that_the_task_has_for_it():
+    plugins = some_plugins(
+        a_backend_info("torch"),
+        a_task_info("copy", options={"delay": Option(default="50", meaning="how long")}, length="delay"),
+    )
+    cells = plan(plugins, tasks=("copy",), lengths=("10", "20"))
+    assert [cell.task_options for cell in cells] == [{"delay": "10"}, {"delay": "20"}]
+
+
+def test_a_length_is_refused_where_sequences_have_one_length_only():
+    with pytest.raises(LSTMBenchError, match="task 'flights' has sequences of one length only: leave --length out"):
+        plan(lengths=("10",))
+
+
+def test_what_is_not_to_be_trained_at_all_is_not_trained_longer():
+    plugins = some_plugins(a_backend_info("torch"), a_task_info("speed", recipes=(a_recipe("tiny", epochs=0),)))
+    assert [cell.epochs for cell in plan(plugins, tasks=("speed",), epochs=3)] == [0]
+    assert [cell.epochs for cell in plan(plugins, tasks=("speed",), effort=EFFORTS["quick"])] == [0]
+
+
+def test_steps_are_a_limit_beside_the_epochs():
+    (cell,) = plan(steps=10)
+    assert (cell.steps, cell.epochs, cell.own_length) == (10, 300, True)

@@ -21,6 +21,8 @@ OTHER = {
     "threads": 1,
     "seed": 1,
     "effort": EFFORTS["quick"],
+    "steps": 10,
+    "changes": {"cell": "gru"},
     "task_defaults": {"delay": "1"},
     "backend_defaults": {"engine": "jax"},
 }

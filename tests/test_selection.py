@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from lstm_bench import LSTMBenchError
 from lstm_bench.errors import UnknownName
 from lstm_bench.result import write_options
-from lstm_bench.selection import Selector, parse_device, parse_selector
+from lstm_bench.selection import Selector, parse_device, parse_selectors
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from lstm_bench.selection import Selector, parse_device, parse_selector
     ],
 )
 def test_every_form_of_a_selector_is_read(text, selector):
-    assert parse_selector(text) == selector
+    assert parse_selectors(text) == [selector]
 
 
 @pytest.mark.parametrize(
@@ -37,20 +37,35 @@ def test_every_form_of_a_selector_is_read(text, selector):
 )  # fmt: skip
 def test_a_malformed_selector_is_refused_and_the_message_says_how_to_write_one(text):
     with pytest.raises(LSTMBenchError) as caught:
-        parse_selector(text)
+        parse_selectors(text)
     assert str(caught.value) == (f"cannot read {text!r}: write NAME, NAME:RECIPE or NAME[option=value,option=value]")
 
 
-@pytest.mark.parametrize("item", ["engine", "engine=", "=jax", "=", " ", "engine:jax"])
+@pytest.mark.parametrize("item", ["engine=", "=jax", "=", " "])
 def test_a_malformed_option_is_named_and_the_message_says_how_to_write_one(item):
     with pytest.raises(LSTMBenchError) as caught:
-        parse_selector(f"keras[mode=fast,{item}]")
+        parse_selectors(f"keras[mode=fast,{item}]")
     assert str(caught.value) == f"cannot read {item!r} in 'keras[mode=fast,{item}]': write option=value"
+
+
+def test_an_option_with_several_values_makes_a_selector_of_each_combination():
+    assert parse_selectors("copy:long[delay=10, 20,10,symbols=5,cell=lstm,gru]") == [
+        Selector("copy", "long", {"delay": delay, "symbols": "5", "cell": cell})
+        for delay in ("10", "20")
+        for cell in ("lstm", "gru")
+    ]
+
+
+@pytest.mark.parametrize("item", ["engine", "engine:jax"])
+def test_a_value_without_an_option_is_refused(item):
+    with pytest.raises(LSTMBenchError) as caught:
+        parse_selectors(f"keras[{item},mode=fast]")
+    assert str(caught.value) == f"cannot read {item!r} in 'keras[{item},mode=fast]': write option=value"
 
 
 def test_an_option_that_is_given_twice_is_refused():
     with pytest.raises(LSTMBenchError, match=r"option 'a' is given twice in 'x\[a=1,a=2\]'"):
-        parse_selector("x[a=1,a=2]")
+        parse_selectors("x[a=1,a=2]")
 
 
 words = st.from_regex(r"[a-z0-9_-]+", fullmatch=True)
@@ -59,7 +74,7 @@ words = st.from_regex(r"[a-z0-9_-]+", fullmatch=True)
 @given(name=words, recipe=st.none() | words, options=st.dictionaries(words, words))
 def test_what_the_harness_writes_it_reads_again(name, recipe, options):
     text = name + (f":{recipe}" if recipe else "") + write_options(options, {})
-    assert parse_selector(text) == Selector(name, recipe, options)
+    assert parse_selectors(text) == [Selector(name, recipe, options)]
 
 
 @pytest.mark.parametrize(

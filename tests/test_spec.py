@@ -37,9 +37,15 @@ NONSENSE = {
     a_recipe: {
         "model": [None, {"input_size": 1}, a_training()],
         "train": [None, {}, a_model()],
-        "epochs": NO_SIZE,
+        "epochs": NO_SIZE[1:],
         "initialisation": ["zeros", "Glorot", "", None],
         "shuffle": NO_FLAG,
+        "validation": [-0.1, 1, 1.0, NAN, INF, True, "0.1", None],
+        "patience": [*(size for size in NO_SIZE if size is not None), 3],  # which means nothing without validation
+        "minimum_gain": [-1e-9, NAN, INF, True, "0", None],
+        "evaluate_every": [size for size in NO_SIZE if size is not None],
+        "target": [NAN, INF, True, "0.9", 0.9],  # of which none is seen without looks
+        "scopes": [(), ("train", "train"), ("backward",), ["train"], "train", None, (None,)],
     },
 }
 CASES = [(build, field, value) for build, fields in NONSENSE.items() for field in fields for value in fields[field]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +18,11 @@ from lstm_bench.errors import LSTMBenchError
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import Plugins, load_plugins
 from lstm_bench.text import describe, one_line
-from lstm_bench.training import epoch_orders, finite
+from lstm_bench.training import Feed, finite
 
 if TYPE_CHECKING:
     from lstm_bench.backend import Model
     from lstm_bench.spec import ModelSpec
-    from lstm_bench.task import Dataset
 
 BLOCK = 100
 """Steps that are trained in one call, and told at once."""
@@ -58,15 +56,17 @@ def _train(job: protocol.TrajectoryJob) -> Iterator[NDArray[np.float64]]:
     # Each framework draws its own masks.
     spec = msgspec.structs.replace(recipe.model, dropout=0.0)
     model = _build(job, spec, plugins)
-    data = _load_data(job, plugins)
-    x, y = model.put(data.train.x), model.put(data.train.y)
-    epochs = epoch_orders(len(data.train.x), recipe.train.batch_size, shuffle=recipe.shuffle, seed=job.seed)
-    rows = islice(chain.from_iterable(epochs), job.steps)
-    while block := list(islice(rows, BLOCK)):
-        losses = np.asarray(model.get(model.train(x, y, model.put(np.stack(block)))), np.float64)
-        if losses.shape != (len(block),):
-            expect("training losses", losses, (len(block),))
-        yield losses
+    left = job.steps
+    for x, y, order in _feed(job, plugins).epochs(model.put):
+        for begin in range(0, min(len(order), left), BLOCK):
+            block = order[begin : min(begin + BLOCK, left)]
+            losses = np.asarray(model.get(model.train(x, y, model.put(block))), np.float64)
+            if losses.shape != (len(block),):
+                expect("training losses", losses, (len(block),))
+            yield losses
+        left -= len(order)
+        if left <= 0:
+            return
 
 
 def _build(job: protocol.TrajectoryJob, spec: ModelSpec, plugins: Plugins) -> Model[Any]:
@@ -79,8 +79,8 @@ def _build(job: protocol.TrajectoryJob, spec: ModelSpec, plugins: Plugins) -> Mo
     return backend.build(spec, job.recipe.train, parameters, seed=job.seed, **how)
 
 
-def _load_data(job: protocol.TrajectoryJob, plugins: Plugins) -> Dataset:
+def _feed(job: protocol.TrajectoryJob, plugins: Plugins) -> Feed:
     data_dir = None if job.data_dir is None else Path(job.data_dir)
     task = plugins.task(job.task).load()
-    dataset: Dataset = task.load(job.recipe, job.task_options, data_dir=data_dir, seed=job.seed)
-    return dataset
+    dataset = task.load(job.recipe, job.task_options, data_dir=data_dir, seed=job.seed)
+    return Feed(task, dataset, job.recipe, job.seed)

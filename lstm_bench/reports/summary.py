@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import statistics as stats
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import get_args
 
-import pandas as pd
+import msgspec
 
-from lstm_bench.result import Attempt, Judgement
-from lstm_bench.store import to_frame
+from lstm_bench.agreement import REFERENCE
+from lstm_bench.grid import AXES
+from lstm_bench.result import Attempt, Cell
+from lstm_bench.spec import Scope
+from lstm_bench.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
 
 NO_BREAK = "\u00a0"
 """Between a number and its unit."""
@@ -66,99 +71,341 @@ class Summary:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Group:
+    """Attempts that differ in their seed alone: one row.
+
+    Attributes:
+        attempts: in order of their seeds.
+    """
+
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def first(self) -> Attempt:
+        """Speaks for all of them, where they are alike."""
+        return self.attempts[0]
+
+    def numbers(self, of: Callable[[Attempt], float | None]) -> list[float]:
+        """A number of each attempt that has it."""
+        return [value for attempt in self.attempts if (value := of(attempt)) is not None]
+
+
 def summarise(attempts: Sequence[Attempt]) -> Summary:
     """The tables of these attempts, in their order."""
     if not attempts:
         return Summary((), ("no attempts",))
-    frame = to_frame(attempts)
-    by_task: dict[str, list[tuple[Attempt, Mapping[Hashable, Any]]]] = {}
-    for attempt, record in zip(attempts, frame.to_dict("records"), strict=True):
-        by_task.setdefault(attempt.cell.task_selector, []).append((attempt, record))
+    by_recipe: dict[tuple[str, str], list[Attempt]] = {}
+    for attempt in attempts:
+        by_recipe.setdefault((attempt.cell.task, attempt.cell.recipe.name), []).append(attempt)
     sections, notes = [], []
-    for task, of_task in by_task.items():
-        sections.append(_section(task, of_task))
-        notes += _verdict([attempt for attempt, _ in of_task])
+    for of_recipe in by_recipe.values():
+        groups = group_by_seed(of_recipe)
+        sections.append(_section(groups))
+        notes += [note for of_task in _by_task(groups) for note in (*_verdict(of_task), *_seeds_explain(of_task))]
     notes += [f"{a.cell.name}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
-    shortened = {(a.cell.epochs, a.cell.recipe.epochs) for a in attempts if a.cell.epochs != a.cell.recipe.epochs}
-    notes += [f"* trained for {epochs} of the recipe's {full} epochs" for epochs, full in sorted(shortened)]
-    if (frame["native_parameters"].fillna(frame["parameters"]) != frame["parameters"]).any():
+    notes += sorted({_own_length(a.cell) for a in attempts if a.cell.own_length})
+    counts = [(a.findings.native_parameter_count, a.cell.parameter_count) for a in attempts]
+    if any(native not in (None, canonical) for native, canonical in counts):
         notes.append("params: trained numbers of the canonical model (as the framework counts them)")
-    notes.append("seq/s: sequences per second, median over blocks of steps; memory: peak above the level after import")
+    notes += _meaning(attempts)
     notes += _measured(attempts)
     return Summary(tuple(sections), tuple(notes))
 
 
-def _section(task: str, pairs: Sequence[tuple[Attempt, Mapping[Hashable, Any]]]) -> Section:
-    judgement = next((a.findings.judgement for a, _ in pairs if a.findings.judgement), None)
-    columns = (
-        Column("backend"),
-        Column("device"),
-        Column("precision"),
-        Column("params", numeric=True),
-        Column(judgement.metric if judgement else "metric", numeric=True),
-        Column("train seq/s", numeric=True),
-        Column("infer seq/s", numeric=True),
-        Column("first step", numeric=True),
-        Column("memory", numeric=True),
-        Column("status"),
-    )
-    rows = [Row(_cells(record)) for _, record in pairs]
+def group_by_seed(attempts: Sequence[Attempt]) -> list[Group]:
+    """The attempts that differ in their seed alone together, in order of the first of each."""
+    groups: dict[tuple[object, ...], list[Attempt]] = {}
+    for attempt in attempts:
+        alike = (
+            msgspec.structs.replace(attempt.cell, seed=0).fingerprint, attempt.findings.machine,
+            next(iter(attempt.findings.versions.items()), None) if attempt.findings.versions else None,
+        )  # fmt: skip
+        again = 0  # a seed that is there already begins another row
+        while any(a.cell.seed == attempt.cell.seed for a in groups.get((*alike, again), [])):
+            again += 1
+        groups.setdefault((*alike, again), []).append(attempt)
+    return [Group(tuple(sorted(group, key=lambda a: a.cell.seed))) for group in groups.values()]
+
+
+def settings(cell: Cell) -> dict[str, str]:
+    """Everything of a cell that a grid may vary, but backend, device, precision and seed, by its name in a table."""
+    axes = {name.replace("-", " "): axis.read(cell.recipe) for name, axis in AXES.items()}
+    return {**axes, **cell.task_options, "threads": str(cell.threads), "effort": cell.effort.name}
+
+
+def _by_task(groups: Sequence[Group]) -> list[list[Group]]:
+    """Groups with the same data and the same model side by side: what a backend can be compared on."""
+    together: dict[object, list[Group]] = {}
+    for group in groups:
+        key = (group.first.cell.task_selector, tuple(settings(group.first.cell).items()))
+        together.setdefault(key, []).append(group)
+    return list(together.values())
+
+
+def _section(groups: Sequence[Group]) -> Section:
+    cells = [group.first.cell for group in groups]
+    judgement = next((a.findings.judgement for g in groups for a in g.attempts if a.findings.judgement), None)
+    varied = _varied(groups)
+    scopes = [scope for scope in get_args(Scope) if any(scope in cell.recipe.scopes for cell in cells)]
+    judged = any(cell.epochs for cell in cells)
+    told = _Told(groups, varied, scopes, judged=judged)
+    columns = told.columns(judgement.metric if judgement else "metric")
+    rows = [told.row(group) for group in groups]
     if judgement is not None:
-        rows += [_baseline(name, judgement, len(columns)) for name in judgement.baselines]
+        rows += told.baselines(judgement.metric)
+    rows += told.published()
     metric = ""
     if judgement is not None:
         unit = f" in {judgement.unit}" if judgement.unit else ""
         metric = f"{judgement.metric}{unit}, {judgement.better} is better"
-    return Section(task, metric, columns, tuple(rows))
+    selectors = {cell.task_selector for cell in cells}
+    title = selectors.pop() if len(selectors) == 1 else f"{cells[0].task}:{cells[0].recipe.name}"
+    constant = {name: value for name, value in cells[0].changes.items() if name.replace("-", " ") not in varied}
+    changed = ", ".join(f"{name} {value}" for name, value in constant.items())
+    return Section(title, "; ".join(filter(None, (changed, metric))), columns, tuple(rows))
 
 
-def _cells(record: Mapping[Hashable, Any]) -> tuple[str, ...]:
-    def write(key: str, form: Callable[[Any], str] = str) -> str:
-        return form(record[key]) if pd.notna(record[key]) else ""
-
-    parameters = write("parameters", "{:,}".format)
-    if record["native_parameters"] != record["parameters"]:
-        parameters += write("native_parameters", " ({:,.0f})".format)
-    shortened = "*" if record["epochs"] != record["recipe_epochs"] else ""
-    return (
-        f"{write('backend')} {write('version')}".strip(),
-        write("device"),
-        write("precision"),
-        parameters,
-        write("value", lambda value: significant(value) + shortened),
-        write("train_sequences_per_s", significant),
-        write("infer_sequences_per_s", significant),
-        write("first_step_s", seconds),
-        write("peak_memory_bytes", mebibytes),
-        write("status"),
-    )
+def _varied(groups: Sequence[Group]) -> list[str]:
+    """The settings that are not the same in all rows."""
+    every = [settings(group.first.cell) for group in groups]
+    return [name for name in every[0] if len({one.get(name) for one in every}) > 1]
 
 
-def _baseline(name: str, judgement: Judgement, width: int) -> Row:
-    value = judgement.baselines[name].get(judgement.metric)
-    cells = [f"baseline: {name}", *[""] * (width - 1)]
-    cells[4] = significant(value) if value is not None else ""
-    return Row(tuple(cells), baseline=True)
+class _Told:
+    """What the columns of a section say.
+
+    Args:
+        groups: its rows.
+        varied: the settings that have a column.
+        scopes: what was timed.
+        judged: whether models were trained and judged; if not, times are shown for a batch, not sequences per second.
+    """
+
+    def __init__(
+        self, groups: Sequence[Group], varied: Sequence[str], scopes: Sequence[Scope], *, judged: bool
+    ) -> None:
+        self._groups, self._varied, self._scopes, self._judged = groups, varied, scopes, judged
+        recipes = [group.first.cell.recipe for group in groups]
+        self._several_seeds = any(len(group.attempts) > 1 for group in groups)
+        self._ends_early = judged and any(r.target is not None or r.patience is not None for r in recipes)
+        targets = {recipe.target for recipe in recipes}
+        self._target = targets.pop() if len(targets) == 1 else None
+
+    def columns(self, metric: str) -> tuple[Column, ...]:
+        ends = (f"steps to {self._target:g}" if self._target is not None else "steps", "training")
+        per = " seq/s" if self._judged else ""
+        return (
+            Column("backend"), Column("device"), Column("precision"),
+            *(Column(name, numeric=True) for name in self._varied),
+            *([Column("seeds", numeric=True)] if self._several_seeds else []),
+            Column("params", numeric=True),
+            *([Column(metric, numeric=True)] if self._judged else []),
+            *(Column(title, numeric=True) for title in ends if self._ends_early),
+            *(Column(f"{scope}{per}", numeric=True) for scope in self._scopes),
+            Column("first step", numeric=True), Column("memory", numeric=True), Column("status"),
+        )  # fmt: skip
+
+    def row(self, group: Group) -> Row:
+        first = group.first
+        cell, found = first.cell, first.findings
+        version = next(iter(found.versions.values()), "")
+        native = next(iter(group.numbers(lambda a: a.findings.native_parameter_count)), None)
+        parameters = f"{cell.parameter_count:,}"
+        if native not in (None, cell.parameter_count):
+            parameters += f" ({native:,.0f})"
+        return Row(
+            (
+                f"{cell.backend_selector} {version}".strip(), cell.device, cell.precision,
+                *(settings(cell).get(name, "") for name in self._varied),
+                *([str(len(group.attempts))] if self._several_seeds else []),
+                parameters,
+                *([self._value(group)] if self._judged else []),
+                *(self._end(group) if self._ends_early else ()),
+                *(self._speed(group, scope) for scope in self._scopes),
+                _median(group.numbers(lambda a: a.findings.seconds.get("first step")), seconds),
+                _median(group.numbers(_memory), mebibytes),
+                _status(group),
+            )
+        )  # fmt: skip
+
+    def _value(self, group: Group) -> str:
+        shortened = "*" if group.first.cell.own_length else ""
+        text = _spread(group.numbers(_value))
+        return text + shortened if text else ""
+
+    def _end(self, group: Group) -> tuple[str, str]:
+        """After how many steps training ended, and how long it took."""
+        trainings = [a.findings.training for a in group.attempts if a.findings.training is not None]
+        if not trainings:
+            return "", ""
+        steps = f"{stats.median(training.steps for training in trainings):,.0f}"
+        if self._target is not None:
+            reached = [training for training in trainings if training.stopped == "target"]
+            if len(reached) < len(trainings):
+                most = max(training.steps for training in trainings)
+                steps = f"not in{NO_BREAK}{most:,}"
+                if reached:
+                    steps = f"{len(reached)} of {len(trainings)} in{NO_BREAK}{most:,}"
+        return steps, seconds(stats.median(training.seconds for training in trainings))
+
+    def _speed(self, group: Group, scope: Scope) -> str:
+        timings = [t for a in group.attempts if (t := a.findings.timings.get(scope)) is not None]
+        if self._judged:
+            return _median([timing.sequences_per_second for timing in timings], significant)
+        return _median([timing.seconds_per_step for timing in timings], seconds)
+
+    def _other(self, name: str, cells: Mapping[str, str]) -> Row:
+        """A row that is no attempt: blank but for these cells, by column title."""
+        titles = [column.title for column in self.columns("metric")]
+        return Row((name, *(cells.get(title, "") for title in titles[1:])), baseline=True)
+
+    def baselines(self, metric: str) -> list[Row]:
+        """What needs no model, once for all rows whose data are alike."""
+        values: dict[tuple[str, tuple[tuple[str, str], ...]], list[float]] = {}
+        for group in self._groups:
+            options = group.first.cell.task_options
+            of_data = tuple((name, options[name]) for name in self._varied if name in options)
+            for attempt in group.attempts:
+                baselines = attempt.findings.judgement.baselines if attempt.findings.judgement else {}
+                for name, metrics in baselines.items():
+                    found = values.setdefault((name, of_data), [])
+                    if (value := metrics.get(metric)) is not None:
+                        found.append(value)
+        return [
+            self._other(f"baseline: {name}", {**dict(of_data), "metric": _spread(numbers)})
+            for (name, of_data), numbers in values.items()
+        ]
+
+    def published(self) -> list[Row]:
+        """Times that others have published for these recipes."""
+        if self._judged:
+            return []
+        published = dict.fromkeys(p for group in self._groups for a in group.attempts for p in a.findings.published)
+        rows: dict[tuple[str, str], dict[str, str]] = {}
+        for one in published:
+            rows.setdefault((one.name, one.hardware), {"device": one.hardware})[one.scope] = seconds(one.seconds)
+        return [self._other(f"published: {name}", cells) for (name, _), cells in rows.items()]
 
 
-def _verdict(attempts: Sequence[Attempt]) -> list[str]:
-    """Whether the models are any good: how many of them beat the best baseline."""
-    judged = [a.findings.judgement for a in attempts if a.status == "ok" and a.findings.judgement]
-    if not judged:
+def _value(attempt: Attempt) -> float | None:
+    judgement = attempt.findings.judgement
+    return None if judgement is None else judgement.metrics.get(judgement.metric)
+
+
+def _memory(attempt: Attempt) -> float | None:
+    memory = attempt.findings.memory
+    return None if memory is None or not memory.peak else memory.peak - memory.after_import
+
+
+def _median(values: Sequence[float], form: Callable[[float], str]) -> str:
+    return form(stats.median(values)) if values else ""
+
+
+def _spread(values: Sequence[float]) -> str:
+    """The median, and the range where there is one."""
+    found = spread(values)
+    if found is None:
+        return ""
+    text = significant(found.median)
+    return text if found.least == found.most else f"{text} ({significant(found.least)} .. {significant(found.most)})"
+
+
+def _status(group: Group) -> str:
+    """What all ended with, or how many ended with what."""
+    statuses = Counter(attempt.status for attempt in group.attempts)
+    if len(statuses) == 1:
+        return group.first.status
+    return ", ".join(f"{count} {status}" for status, count in statuses.most_common())
+
+
+def _verdict(groups: Sequence[Group]) -> list[str]:
+    """Whether the models are any good: how many of them beat the best baseline, each in its median over seeds."""
+    judged = [
+        Group(ok) for group in groups
+        if (ok := tuple(a for a in group.attempts if a.status == "ok" and a.findings.judgement))
+    ]  # fmt: skip
+    judgement = judged[0].first.findings.judgement if judged else None
+    if judgement is None:
         return []
-    metric, lower = judged[0].metric, judged[0].better == "lower"
-    unit = f" {judged[0].unit}" if judged[0].unit else ""
-    baselines = {n: v for n, m in judged[0].baselines.items() if (v := m.get(metric)) is not None}
+    metric, lower = judgement.metric, judgement.better == "lower"
+    unit = f" {judgement.unit}" if judgement.unit else ""
+    baselines = {n: v for n, m in judgement.baselines.items() if (v := m.get(metric)) is not None}
     if not baselines:
         return []
     best = (min if lower else max)(baselines, key=lambda name: baselines[name])
-    values = [judgement.metrics.get(metric) for judgement in judged]
+    values = [stats.median(numbers) if (numbers := group.numbers(_value)) else None for group in judged]
     beating = sum(v is not None and (v < baselines[best] if lower else v > baselines[best]) for v in values)
     says = "no model beats" if beating == 0 else f"{beating} of {len(values)} models beat"
     return [
-        f"{attempts[0].cell.task_selector}: {says} the best baseline, {best} "
+        f"{_named(judged[0].first.cell)}: {says} the best baseline, {best} "
         f"({metric} {significant(baselines[best])}{unit})"
     ]
+
+
+def _named(cell: Cell) -> str:
+    """The task as it was run: ``copy:default[delay=50] (cell gru)``."""
+    changes = ", ".join(f"{name} {value}" for name, value in cell.changes.items())
+    return cell.task_selector + (f" ({changes})" if changes else "")
+
+
+def _seeds_explain(groups: Sequence[Group]) -> list[str]:
+    """Whether a backend's metric is off the reference's by more than other seeds make it vary."""
+    reference = next(
+        (g for g in groups if g.first.cell.backend == REFERENCE and len(g.numbers(_value)) >= FEWEST_SEEDS), None
+    )
+    if reference is None or reference.first.findings.judgement is None:
+        return []
+    others = [g for g in groups if g is not reference and len(g.numbers(_value)) >= FEWEST_SEEDS]
+    theirs = reference.numbers(_value)
+    chances = [chance_of_difference(group.numbers(_value), theirs) or 0.0 for group in others]
+    if not others:
+        return []
+    metric = reference.first.findings.judgement.metric
+    name = _named(reference.first.cell)
+    notes = [
+        f"{name}: {metric} of {group.first.cell.backend_selector} is off {REFERENCE}'s by more than seeds explain "
+        f"(p = {chance:.2g}, rank-sum test, {len(group.attempts)} seeds)"
+        for group, chance, differs in zip(others, chances, surprising(chances), strict=True)
+        if differs
+    ]
+    return notes or [
+        f"{name}: what {metric} of any backend is off {REFERENCE}'s is no more than seeds explain "
+        f"(p = {min(chances):.2g} at least, rank-sum test, {len(theirs)} seeds)"
+    ]
+
+
+def _own_length(cell: Cell) -> str:
+    """What ``*`` means for this cell."""
+    limits = [f"{cell.epochs} of the recipe's {cell.recipe.epochs} epochs"] if cell.epochs != cell.recipe.epochs else []
+    limits += [f"at most {cell.steps:,} steps"] if cell.steps is not None else []
+    return f"* trained for {' and '.join(limits)}"
+
+
+def _meaning(attempts: Sequence[Attempt]) -> list[str]:
+    """What the columns say."""
+    trained = [attempt for attempt in attempts if attempt.cell.epochs]
+    memory = "memory: peak above the level after import"
+    notes = []
+    if trained:
+        notes.append(f"seq/s: sequences per second, median over blocks of steps; {memory}")
+    if len(trained) < len(attempts):
+        notes.append(f"times: for one batch, median over blocks of steps; {memory}")
+    scopes = {scope for attempt in attempts for scope in attempt.cell.recipe.scopes}
+    if "gradient" in scopes:
+        notes.append("; ".join(f"{scope}: {SCOPES[scope]}" for scope in get_args(Scope) if scope in scopes))
+    sources = dict.fromkeys(p.source for a in attempts for p in a.findings.published)
+    if sources:
+        notes.append(f"published: measured by others, on other hardware: {'; '.join(sources)}")
+    return notes
+
+
+SCOPES: dict[Scope, str] = {
+    "train": "forward, loss, backward, update",
+    "gradient": "forward, loss and backward, without an update",
+    "infer": "forward in evaluation mode",
+}
+"""What is timed in each."""
 
 
 def _measured(attempts: Sequence[Attempt]) -> list[str]:

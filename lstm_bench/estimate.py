@@ -1,0 +1,84 @@
+"""How long a plan will take, by what earlier attempts on this machine took. What nobody has run is not guessed at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lstm_bench.result import Attempt, Cell, Machine
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is known of how long cells will take.
+
+    Attributes:
+        seconds: for each cell, in order; ``None`` where no earlier attempt is like it.
+    """
+
+    seconds: tuple[float | None, ...]
+
+    @property
+    def known(self) -> float:
+        """Seconds of all cells of which something is known."""
+        return sum(second for second in self.seconds if second is not None)
+
+    @property
+    def unknown(self) -> int:
+        """Cells of which nothing is."""
+        return sum(second is None for second in self.seconds)
+
+
+def estimate(cells: Sequence[Cell], attempts: Iterable[Attempt], machine: Machine) -> Estimate:
+    """Estimate cells by the latest attempt that is most like each.
+
+    Of an attempt with the same task, recipe, backend, device and precision, training is taken to last as long for a
+    step, and everything else as long as it did. Its model may have been of another size, which is why this is an
+    estimate.
+
+    Args:
+        cells: planned.
+        attempts: earlier ones, of any machine.
+        machine: this one.
+    """
+    here = [a for a in attempts if a.status == "ok" and a.findings.machine == machine]
+    return Estimate(tuple(_seconds(cell, here) for cell in cells))
+
+
+def _seconds(cell: Cell, attempts: Sequence[Attempt]) -> float | None:
+    alike = [attempt for attempt in attempts if _key(attempt.cell) == _key(cell)]
+    if not alike:
+        return None
+
+    def likeness(attempt: Attempt) -> tuple[bool, bool, bool, str]:
+        other = attempt.cell
+        return (
+            (other.recipe, other.task_options) == (cell.recipe, cell.task_options), other.effort == cell.effort,
+            other.threads == cell.threads, attempt.id,
+        )  # fmt: skip
+
+    found = max(alike, key=likeness)
+    phases = found.findings.seconds
+    training, epochs = phases.get("train", 0.0), found.cell.epochs
+    done = found.findings.training
+    if done is None or not epochs:
+        return sum(phases.values())
+    per_step = training / done.steps
+    steps_per_epoch = max(1, len(done.epoch_losses) and round(done.steps / len(done.epoch_losses)))
+    steps = cell.epochs * steps_per_epoch
+    if done.stopped and cell.steps is None and cell.epochs >= epochs:
+        steps = done.steps  # it would end early once more
+    steps = min(steps, cell.steps or steps)
+    return sum(phases.values()) - training + per_step * steps
+
+
+def _key(cell: Cell) -> tuple[object, ...]:
+    return cell.task, cell.recipe.name, cell.backend, cell.backend_options, cell.device, cell.precision
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it: ``40 s``, ``3 min``, ``2 h 10 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
