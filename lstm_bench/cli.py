@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from lstm_bench import __version__
+from lstm_bench.config import read_config, written
 from lstm_bench.errors import LSTMBenchError, StoreError, UnknownName
 from lstm_bench.grid import AXES
 from lstm_bench.plugins import Plugins, load_plugins
@@ -106,41 +106,21 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     """
     if file is None:
         return
-    try:
-        given = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LSTMBenchError(f"cannot read --config {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LSTMBenchError(f"--config {file} is no TOML: {error}") from error
     options = {
-        "effort": "effort",
-        **{
-            name.removeprefix("--"): option.name
-            for option in context.command.params
-            for name in option.opts
-            if name.startswith("--") and option.name not in ("effort", "config", "help", "dry_run")
-        },
+        name.removeprefix("--"): option
+        for option in context.command.params
+        for name in option.opts
+        if name.startswith("--") and option.name not in ("effort", "config", "help", "dry_run")
     }
-    known = {}
-    for key, value in given.items():
-        if key not in options:
-            raise UnknownName("key", key, options, f"--config {file}")
-        if isinstance(value, dict):
-            raise LSTMBenchError(f"--config {file}: {key} must be a value or a list of values, not a table")
-        known[options[key]] = value
-    effort = known.get("effort", "default")
-    if effort not in EFFORTS:
-        raise UnknownName("effort", str(effort), EFFORTS, f"--config {file}")
-    several = {option.name for option in context.command.params if getattr(option, "multiple", False)}
+    given = read_config(file, (*options, "effort"))
+    if "effort" in given and given["effort"] not in EFFORTS:
+        raise UnknownName("effort", str(given["effort"]), EFFORTS, f"--config {file}")
     context.default_map = {
-        name: list(map(_written, value if isinstance(value, list) else [value])) if name in several else value
-        for name, value in known.items()
+        options[key].name if key in options else key: written(
+            value, several=getattr(options.get(key), "multiple", False)
+        )
+        for key, value in given.items()
     }
-
-
-def _written(value: object) -> str:
-    """A value of a file as one would type it."""
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -22,6 +22,9 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 """``float32`` is IEEE float32 throughout; ``tf32`` allows matrix products to round their inputs to TF32. With
 ``bfloat16`` it is layers and head that compute in it; parameters, optimizer, statistics and losses are float32."""
 
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""What may be timed, in the order in which it is shown."""
+
 LARGEST_SIZE = 2**24
 """No axis may be longer: beyond it element counts overflow before memory runs out."""
 
@@ -229,9 +232,9 @@ class Recipe(Spec, frozen=True, kw_only=True):
         self._require(
             isinstance(self.scopes, tuple)
             and len(set(self.scopes)) == len(self.scopes) > 0
-            and set(self.scopes) <= set(get_args(Scope)),
+            and set(self.scopes) <= set(SCOPES),
             "scopes",
-            "a tuple of one or more of " + ", ".join(get_args(Scope)),
+            "a tuple of one or more of " + ", ".join(SCOPES),
         )
         for field in ("validation", "minimum_gain", "target"):
             self._as_float(field)

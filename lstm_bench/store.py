@@ -13,6 +13,7 @@ import msgspec
 
 from lstm_bench.errors import StoreError
 from lstm_bench.result import SCHEMA_VERSION, Attempt
+from lstm_bench.spec import SCOPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,6 +149,7 @@ def _checksum(attempt: bytes | msgspec.Raw) -> str:
 def _row(attempt: Attempt) -> dict[str, Any]:
     cell, found = attempt.cell, attempt.findings
     timings, judgement, memory, agreement = found.timings, found.judgement, found.memory, found.agreement
+    training = found.training
     row: dict[str, Any] = {
         "task": cell.task_selector,
         "backend": cell.backend_selector,
@@ -159,6 +161,12 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "threads": cell.threads,
         "seed": cell.seed,
         "effort": cell.effort.name,
+        "cell": cell.recipe.model.cell,
+        "hidden_sizes": "x".join(map(str, cell.recipe.model.hidden_sizes)),
+        "batch_norm": cell.recipe.model.batch_norm,
+        "batch_size": cell.recipe.train.batch_size,
+        "optimizer": cell.recipe.train.optimizer,
+        "learning_rate": cell.recipe.train.learning_rate,
         "epochs": cell.epochs,
         "recipe_epochs": cell.recipe.epochs,
         "parameters": cell.parameter_count,
@@ -166,13 +174,17 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "metric": judgement.metric if judgement else None,
         "unit": judgement.unit if judgement else None,
         "value": judgement.metrics.get(judgement.metric) if judgement else None,
-        "train_sequences_per_s": timings["train"].sequences_per_second if "train" in timings else None,
-        "infer_sequences_per_s": timings["infer"].sequences_per_second if "infer" in timings else None,
-        "train_step_s": timings["train"].seconds_per_step if "train" in timings else None,
-        "infer_step_s": timings["infer"].seconds_per_step if "infer" in timings else None,
+        **{
+            f"{scope}_sequences_per_s": t.sequences_per_second if (t := timings.get(scope)) else None
+            for scope in SCOPES
+        },
+        **{f"{scope}_step_s": t.seconds_per_step if (t := timings.get(scope)) else None for scope in SCOPES},
         "import_s": found.seconds.get("import"),
         "first_step_s": found.seconds.get("first step"),
-        "training_s": found.training.seconds if found.training else None,
+        "training_s": training.seconds if training else None,
+        "training_steps": training.steps if training else None,
+        "stopped": training.stopped if training else None,
+        "best_step": training.best_step if training else None,
         "peak_memory_bytes": memory.peak - memory.after_import if memory and memory.peak else None,
         "device_peak_memory_bytes": memory.device_peak if memory else None,
         "kernel_path": found.kernel_path,

@@ -326,6 +326,12 @@ ROW = {
     "threads": 2,
     "seed": 0,
     "effort": "default",
+    "cell": "lstm",
+    "hidden_sizes": "100",
+    "batch_norm": False,
+    "batch_size": 4,
+    "optimizer": "sgd",
+    "learning_rate": 0.5,
     "epochs": 30,
     "recipe_epochs": 300,
     "parameters": 40_901,
@@ -334,12 +340,17 @@ ROW = {
     "unit": "passengers",
     "value": 50.25,
     "train_sequences_per_s": pytest.approx(4 / 1.5e-4),
+    "gradient_sequences_per_s": None,
     "infer_sequences_per_s": pytest.approx(4 / 2.5e-5),
     "train_step_s": pytest.approx(1.5e-4),
+    "gradient_step_s": None,
     "infer_step_s": pytest.approx(2.5e-5),
     "import_s": 1.5,
     "first_step_s": 0.25,
     "training_s": 2.5,
+    "training_steps": 3,
+    "stopped": "",
+    "best_step": None,
     "peak_memory_bytes": 3 * 2**20,
     "device_peak_memory_bytes": 12_345,
     "kernel_path": "oneDNN lstm",
@@ -356,8 +367,8 @@ ROW = {
     "baseline_same_month_rmse": 60.75,
 }
 WHAT_A_FAILURE_HAS = [
-    "task", "backend", "device", "device_name", "precision", "threads", "seed", "effort", "epochs", "recipe_epochs",
-    "parameters", "kernel_path", "status", "reason", "created", "id",
+    "task", "backend", "device", "device_name", "precision", "threads", "seed", "effort", "cell", "hidden_sizes",
+    "batch_norm", "batch_size", "optimizer", "learning_rate", "epochs", "recipe_epochs", "parameters", "kernel_path", "status", "reason", "created", "id",
 ]  # fmt: skip
 
 

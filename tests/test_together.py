@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from examples import python_blocks
 from lstm_bench.store import read_folder
 
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 COMMAND = Path(sys.executable).with_name("lstm-bench")
+
+FOUR = ["numpy", "torch", "keras", "jax"]
 
 SIX = ["numpy", "torch", "keras", "keras[engine=jax]", "keras[engine=torch]", "jax"]
 
@@ -79,3 +83,17 @@ def test_every_variant_computes_the_same(tmp_path):
     assert "no loop" in paths["jax[impl=unrolled]"]
     assert "no loop" in paths["keras[unroll=true]"]
     assert paths["keras[jit=off]"] == "TensorFlow graph, a loop over time"
+
+
+def test_a_strangers_task_gets_its_row_on_every_backend(tmp_path):
+    plugin = tmp_path / "adding.py"
+    plugin.write_text(python_blocks(CONTRIBUTING)["lstm_bench_tasks"])
+    chosen = ("--task", "adding", "--plugin", plugin, "--epochs", "1")
+    done, found = run(tmp_path / "results", FOUR, *chosen)
+    assert {name: (attempt.status, attempt.reason) for name, attempt in found.items()} == dict.fromkeys(
+        FOUR, ("ok", "")
+    )
+    curves = {name: [point.metrics["rmse"] for point in a.findings.training.curve] for name, a in found.items()}
+    for name in FOUR:
+        np.testing.assert_allclose(curves[name], curves["numpy"], rtol=1e-3)
+    assert "baseline: always 1" in done.stdout

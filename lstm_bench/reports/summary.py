@@ -6,14 +6,13 @@ import statistics as stats
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import msgspec
 
 from lstm_bench.agreement import REFERENCE
 from lstm_bench.grid import AXES
 from lstm_bench.result import Attempt, Cell
-from lstm_bench.spec import Scope
+from lstm_bench.spec import SCOPES, Scope
 from lstm_bench.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
 
 NO_BREAK = "\u00a0"
@@ -147,7 +146,7 @@ def _section(groups: Sequence[Group]) -> Section:
     cells = [group.first.cell for group in groups]
     judgement = next((a.findings.judgement for g in groups for a in g.attempts if a.findings.judgement), None)
     varied = _varied(groups)
-    scopes = [scope for scope in get_args(Scope) if any(scope in cell.recipe.scopes for cell in cells)]
+    scopes = [scope for scope in SCOPES if any(scope in cell.recipe.scopes for cell in cells)]
     judged = any(cell.epochs for cell in cells)
     told = _Told(groups, varied, scopes, judged=judged)
     columns = told.columns(judgement.metric if judgement else "metric")
@@ -370,8 +369,8 @@ def _seeds_explain(groups: Sequence[Group]) -> list[str]:
         if differs
     ]
     return notes or [
-        f"{name}: what {metric} of any backend is off {REFERENCE}'s is no more than seeds explain "
-        f"(p = {min(chances):.2g} at least, rank-sum test, {len(theirs)} seeds)"
+        f"{name}: {metric} of no backend is off {REFERENCE}'s by more than seeds explain "
+        f"(p = {min(chances):.2g} or more, rank-sum test, {len(theirs)} seeds)"
     ]
 
 
@@ -393,14 +392,14 @@ def _meaning(attempts: Sequence[Attempt]) -> list[str]:
         notes.append(f"times: for one batch, median over blocks of steps; {memory}")
     scopes = {scope for attempt in attempts for scope in attempt.cell.recipe.scopes}
     if "gradient" in scopes:
-        notes.append("; ".join(f"{scope}: {SCOPES[scope]}" for scope in get_args(Scope) if scope in scopes))
+        notes.append("; ".join(f"{scope}: {MEANINGS[scope]}" for scope in SCOPES if scope in scopes))
     sources = dict.fromkeys(p.source for a in attempts for p in a.findings.published)
     if sources:
         notes.append(f"published: measured by others, on other hardware: {'; '.join(sources)}")
     return notes
 
 
-SCOPES: dict[Scope, str] = {
+MEANINGS: dict[Scope, str] = {
     "train": "forward, loss, backward, update",
     "gradient": "forward, loss and backward, without an update",
     "infer": "forward in evaluation mode",

@@ -1,4 +1,4 @@
-"""The backend that CONTRIBUTING.md shows is a stranger's: it must get its row, by file and by entry point."""
+"""What CONTRIBUTING.md shows is a stranger's: it must get its row, by file and by entry point."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from examples import python_blocks
 from lstm_bench.store import read_folder
 
 ROOT = Path(__file__).parents[2]
@@ -18,10 +19,8 @@ COMMAND = Path(sys.executable).with_name("lstm-bench")
 
 @pytest.fixture
 def source() -> str:
-    """The first Python block of CONTRIBUTING.md."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL | re.MULTILINE)
-    assert "def lstm_bench_backends" in blocks[0]
-    return blocks[0]
+    """The backend."""
+    return python_blocks(ROOT / "CONTRIBUTING.md")["lstm_bench_backends"]
 
 
 def run(arguments, cwd, **environment):
@@ -79,3 +78,15 @@ def test_it_passes_the_kit(source, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "pergate has one LSTM layer, in one direction" in done.stdout
     assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 8
+
+
+def test_a_task_gets_its_row_and_its_model_learns(tmp_path):
+    (tmp_path / "adding.py").write_text(python_blocks(ROOT / "CONTRIBUTING.md")["lstm_bench_tasks"])
+    done = run(["run", "-b", "numpy", "--task", "adding[time=5]", "--plugin", "adding.py", "--quick"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    attempt = row_of(tmp_path / "results" / "local")
+    assert attempt.status == "ok"
+    assert [point.step for point in attempt.findings.training.curve] == [0, 100]
+    before, after = (point.metrics["rmse"] for point in attempt.findings.training.curve)
+    assert after < before
+    assert "baseline: always 1" in done.stdout
