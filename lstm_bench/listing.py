@@ -24,11 +24,17 @@ def backends(plugins: Plugins) -> str:
     return _section("backends", rows)
 
 
+MOST_RECIPES = 4
+"""So many are named beside their task. All stand in the section of the recipes."""
+
+
 def tasks(plugins: Plugins) -> str:
-    """Tasks, and their recipes' names."""
+    """Tasks, and the names of their first recipes."""
     rows = []
     for info in plugins.tasks.values():
-        rows.append((info.name, ", ".join(recipe.name for recipe in info.recipes), info.summary))
+        names = [recipe.name for recipe in info.recipes]
+        more = f" and {len(names) - MOST_RECIPES} more" if len(names) > MOST_RECIPES else ""
+        rows.append((info.name, ", ".join(names[:MOST_RECIPES]) + more, info.summary))
         rows += _options(info.options)
     return _section("tasks", rows)
 
@@ -93,7 +99,11 @@ def _version(package: str) -> str:
 
 def _options(options: Mapping[str, Option]) -> list[tuple[str, str, str]]:
     return [
-        (f"  [{name}=...]", "|".join(option.choices) or "any", f"{option.meaning} (default {option.default})")
+        (
+            f"  [{name}=...]",
+            "|".join(option.choices) or "any",
+            f"{option.meaning} (default {option.default or 'as the recipe says'})",
+        )
         for name, option in options.items()
     ]
 

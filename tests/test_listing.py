@@ -72,6 +72,17 @@ def test_a_section_lists_all_there_is_and_what_can_be_said_without_loading_it(se
     assert cells(SECTIONS[section](PLUGINS)) == lines
 
 
+def test_of_many_recipes_the_first_stand_beside_their_task_and_all_among_the_recipes():
+    plugins = some_plugins(a_task_info("speed", recipes=tuple(a_recipe(name) for name in "abcdef")))
+    assert cells(SECTIONS["tasks"](plugins))[1] == ["speed", "a, b, c, d and 2 more", "speed for tests"]
+    assert [line[0] for line in cells(SECTIONS["recipes"](plugins))[1:]] == [f"speed:{name}" for name in "abcdef"]
+
+
+def test_an_option_without_a_default_leaves_it_to_the_recipe():
+    plugins = some_plugins(a_task_info("speed", options={"batch": Option(default="", meaning="sequences")}))
+    assert cells(SECTIONS["tasks"](plugins))[2] == ["[batch=...]", "any", "sequences (default as the recipe says)"]
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_columns_stand_under_each_other_and_no_line_ends_in_spaces(section):
     text = SECTIONS[section](PLUGINS)
