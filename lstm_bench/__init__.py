@@ -4,7 +4,8 @@ Importing this package imports no framework, no NumPy and no pandas.
 """
 
 from lstm_bench.backend import Backend, BackendInfo, Model, Option, State, Unsupported
-from lstm_bench.errors import InvalidSpec, LSTMBenchError
+from lstm_bench.data import read_file
+from lstm_bench.errors import DataError, InvalidSpec, LSTMBenchError
 from lstm_bench.hookspecs import hookimpl
 from lstm_bench.parameters import Parameters, named_generator, parameter_count, parameter_shapes, statistics_shapes
 from lstm_bench.reporter import ReporterInfo
@@ -18,6 +19,7 @@ __all__ = [
     "Attempt",
     "Backend",
     "BackendInfo",
+    "DataError",
     "DataFile",
     "Dataset",
     "Evaluation",
@@ -44,5 +46,6 @@ __all__ = [
     "named_generator",
     "parameter_count",
     "parameter_shapes",
+    "read_file",
     "statistics_shapes",
 ]

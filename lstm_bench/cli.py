@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lstm_bench.reports.summary import Summary
     from lstm_bench.result import Attempt, Cell
     from lstm_bench.spec import Precision
+    from lstm_bench.task import TaskInfo
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -231,6 +232,7 @@ def run(
     if dry_run:
         _show_plan(cells, results)
         return 0
+    _require_files(plugins.tasks[cell.task] for cell in cells)
     store.prepare_folder(results)
     if not backends:
         for info in plugins.backends.values():
@@ -421,7 +423,9 @@ def _check_trajectories(
     from lstm_bench.trajectory import curves_of, plan_trajectories, trace
 
     subjects = _subjects(plugins, plugin_files, backends, precision, device)
-    trajectories = plan_trajectories(plugins, plan_tasks(plugins, tasks), subjects, steps)
+    chosen = plan_tasks(plugins, tasks)
+    _require_files(task.info for task in chosen)
+    trajectories = plan_trajectories(plugins, chosen, subjects, steps)
     curves = curves_of(trajectories)
     _say(f"{len(curves)} curves of {steps} {'step' if steps == 1 else 'steps'} each")
     with counting(len(curves) * steps) as tell:
@@ -499,6 +503,85 @@ def list_(what: str | None, plugin_files: tuple[Path, ...]) -> None:
 
     plugins = _plugins(plugin_files)
     click.echo("\n".join(SECTIONS[name](plugins) for name in ([what] if what else SECTIONS)), nl=False)
+
+
+@main.group()
+def data() -> None:
+    """The files that tasks need: fetch them, list them, say where they lie.
+
+    They are looked for in the folder that LSTM_BENCH_DATA names, then in the cache, and are fetched into the cache if
+    they are in neither. LSTM_BENCH_CACHE names another place for the cache.
+    """
+
+
+@data.command("fetch")
+@click.argument("tasks", nargs=-1, metavar="[TASK]...")
+@_plugin_option
+def data_fetch(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
+    """Bring the files of tasks into the cache (default: of all), going on where an earlier try broke off.
+
+    Exit code 0 if all are there, 1 if one cannot be had, 2 if the command was wrong.
+    """
+    from lstm_bench.data import Unavailable, bring, user_folder
+    from lstm_bench.progress import fetching
+
+    unavailable = []
+    with fetching() as watcher:
+        for file in dict.fromkeys(file for info in _tasks(plugin_files, tasks) for file in info.files):
+            try:
+                click.echo(bring(file, user_folder(), watcher))
+            except Unavailable as error:
+                unavailable.append(str(error))
+    for line in unavailable:
+        _say(f"error: {line}")
+    return 1 if unavailable else 0
+
+
+@data.command("list")
+@click.argument("tasks", nargs=-1, metavar="[TASK]...")
+@_plugin_option
+def data_list(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
+    """List the files of tasks (default: of all): how large they are, whether they are there and right, and where.
+
+    Exit code 1 if one is damaged.
+    """
+    from lstm_bench.data import look, user_folder
+    from lstm_bench.listing import data_files
+
+    infos = _tasks(plugin_files, tasks)
+    rows = [(info, file, look(file, user_folder())) for info in infos for file in info.files]
+    click.echo(data_files(rows), nl=False)
+    return 1 if any(found.state == "damaged" for _, _, found in rows) else 0
+
+
+@data.command("path")
+@click.argument("task", required=False)
+@_plugin_option
+def data_path(task: str | None, plugin_files: tuple[Path, ...]) -> None:
+    """Print the folders in which files are looked for (those of TASK), in that order; the last is the cache."""
+    from lstm_bench.data import folders, user_folder
+
+    places = folders(user_folder())
+    if task is not None:
+        below = dict.fromkeys(file.folder for info in _tasks(plugin_files, [task]) for file in info.files)
+        places = [place / name for place in places for name in below]
+    click.echo("".join(f"{place}\n" for place in places), nl=False)
+
+
+def _tasks(plugin_files: Sequence[Path], tasks: Sequence[str]) -> list[TaskInfo]:
+    """The tasks of these selectors, each once; all for none."""
+    from lstm_bench.plan import plan_tasks
+
+    plugins = _plugins(plugin_files)
+    return list({task.info.name: task.info for task in plan_tasks(plugins, tasks or list(plugins.tasks))}.values())
+
+
+def _require_files(infos: Iterable[TaskInfo]) -> None:
+    from lstm_bench.data import require_files, user_folder
+    from lstm_bench.progress import fetching
+
+    with fetching() as watcher:
+        require_files(infos, user_folder(), watcher)
 
 
 @main.command()

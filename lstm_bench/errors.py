@@ -26,6 +26,10 @@ class StoreError(LSTMBenchError):
     """A results folder or result file that cannot be read or written."""
 
 
+class DataError(LSTMBenchError):
+    """A data file that is missing, damaged, or can neither be fetched nor stored; the message names it."""
+
+
 class UnknownName(LSTMBenchError, LookupError):
     """A name that nothing answers to; the message offers the nearest one and lists what there is.
 

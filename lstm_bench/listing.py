@@ -9,8 +9,10 @@ from itertools import chain
 
 from lstm_bench import __version__
 from lstm_bench.backend import Option
+from lstm_bench.data import Found
 from lstm_bench.parameters import parameter_count
 from lstm_bench.plugins import Plugins
+from lstm_bench.task import DataFile, TaskInfo
 
 
 def backends(plugins: Plugins) -> str:
@@ -64,6 +66,20 @@ SECTIONS: Mapping[str, Callable[[Plugins], str]] = {
 }
 
 
+def data_files(rows: Iterable[tuple[TaskInfo, DataFile, Found]]) -> str:
+    """Each file of each task: its size, whether it is there and right, and where."""
+    return _columns(
+        (info.name, f"{file.folder}/{file.name}", f"{file.size:,} bytes", found.state, _place(found))
+        for info, file, found in rows
+    )
+
+
+def _place(found: Found) -> str:
+    if found.path is None:
+        return ""
+    return f"{found.path} {found.problem}".strip()
+
+
 def environment(plugins: Plugins) -> str:
     """This machine, the versions of everything that takes part, and the variables that change results."""
     from lstm_bench.machine import THREAD_VARIABLES, describe_machine, usable_cores
@@ -76,13 +92,24 @@ def environment(plugins: Plugins) -> str:
         ("processor", f"{machine.processor}, {usable_cores()} of {machine.cores} cores usable"),
         ("memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),
     ]
-    for name in ("numpy", "pandas", "pluggy", "rich", "click", "msgspec", "psutil", "threadpoolctl"):
+    for name in (
+        "numpy",
+        "pandas",
+        "pluggy",
+        "rich",
+        "click",
+        "msgspec",
+        "psutil",
+        "threadpoolctl",
+        "filelock",
+        "platformdirs",
+    ):
         rows.append((name, _version(name)))
     for info in plugins.backends.values():
         of_options = (names for option in info.options.values() for names in option.requires.values())
         needed = dict.fromkeys((*info.requires, *chain.from_iterable(of_options)))
         rows += [(f"{info.name} backend", f"{name} {_version(name)}") for name in needed]
-    watched = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES", "LSTM_BENCH_DATA")
+    watched = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES", "LSTM_BENCH_DATA", "LSTM_BENCH_CACHE")
     rows += [(name, os.environ[name]) for name in watched if name in os.environ]
     rows += [("plugin failure", failure) for failure in plugins.failures]
     return _columns(rows)
@@ -114,6 +141,8 @@ def _section(title: str, rows: Sequence[tuple[str, ...]]) -> str:
 
 def _columns(rows: Iterable[tuple[str, ...]], indent: str = "") -> str:
     rows = list(rows)
+    if not rows:
+        return ""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "".join(
         indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from lstm_bench import protocol
+from lstm_bench.data import Watcher
 from lstm_bench.result import Attempt, Cell
+from lstm_bench.task import DataFile
 from lstm_bench.text import one_line
 
 SELDOM = 10.0
@@ -63,6 +66,28 @@ def counting(total: int) -> Iterator[Callable[[int], None]]:
     ) as bar:
         task = bar.add_task("", total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def fetching() -> Iterator[Watcher]:
+    """Who watches files being fetched; shows nothing unless one is."""
+    console = Console(stderr=True, emoji=False)
+    if not console.is_terminal:
+        yield _FetchedLines(console)
+        return
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+    )
+    try:
+        yield _FetchedBar(console, progress)
+    finally:
+        progress.stop()
 
 
 def name_of(number: int, total: int, cell: Cell) -> str:
@@ -130,3 +155,39 @@ class _Live:
         self._phase = phase
         self._task = self._progress.add_task(escape(self._name), total=None, what=phase)
         self._progress.refresh()
+
+
+class _FetchedLines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def begin(self, file: DataFile, url: str) -> None:
+        self.say(f"fetching {file.folder}/{file.name} from {url}")
+
+    def progress(self, done: int, total: int | None) -> None:
+        pass
+
+    def end(self, file: DataFile, path: Path) -> None:
+        self.say(f"fetched {path}")
+
+    def say(self, line: str) -> None:
+        self._console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
+
+
+class _FetchedBar(_FetchedLines):
+    def __init__(self, console: Console, progress: Progress) -> None:
+        super().__init__(console)
+        self._progress = progress
+        self._task = progress.add_task("", total=None, visible=False)
+
+    def begin(self, file: DataFile, url: str) -> None:
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(escape(f"{file.folder}/{file.name}"), total=None)
+        self._progress.start()
+
+    def progress(self, done: int, total: int | None) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+    def end(self, file: DataFile, path: Path) -> None:
+        self._progress.update(self._task, visible=False)
+        super().end(file, path)

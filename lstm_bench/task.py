@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ class DataFile:
         size: of its content in bytes, decompressed.
         sha256: of its content, decompressed: mirrors serve it compressed with different headers.
         urls: where it can be had, compressed with gzip or not, as their names end; tried in this order.
+
+    Raises:
+        InvalidSpec: if folder or name lead elsewhere, the SHA-256 is none, or a URL is not of HTTP.
     """
 
     folder: str
@@ -33,6 +37,18 @@ class DataFile:
     size: int
     sha256: str
     urls: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for field_, value in (("folder", self.folder), ("name", self.name)):
+            if not re.fullmatch(r"\w[\w.+-]*", value):
+                raise InvalidSpec(f"DataFile.{field_} must be letters, digits, _, ., + and -; got {value!r}")
+        if self.size < 0:
+            raise InvalidSpec(f"DataFile.size must be a number of bytes; got {self.size!r}")
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise InvalidSpec(f"DataFile.sha256 must be 64 hexadecimal digits in lower case; got {self.sha256!r}")
+        for url in self.urls:
+            if not url.startswith(("https://", "http://")):
+                raise InvalidSpec(f"DataFile.urls must begin with https:// or http://; got {url!r}")
 
 
 Predict: TypeAlias = "Callable[[NDArray[Any]], NDArray[Any]]"

@@ -215,6 +215,8 @@ def clutter(tmp_path):
         ("report empty", "there are no results in empty: "),
         ("report missing", "there is no folder missing: "),
         ("report file", "file is not a result file: "),
+        ("data fetch flihgts", "unknown task 'flihgts'. Did you mean 'flights'? There is: "),
+        ("data path flihgts", "unknown task 'flihgts'. Did you mean 'flights'? There is: "),
         ("list --plugin missing.py", "plugin missing.py: there is no such file"),
         ("list --plugin plugin.txt", "plugin plugin.txt: it is not a Python file"),
         ("list --plugin raises.py", "plugin raises.py: ZeroDivisionError: division by zero"),
@@ -247,6 +249,8 @@ def test_a_wrong_command_is_one_line_that_says_what_and_leaves_no_trace(command,
         ("run --timeout nan", "nan is no number of seconds"),
         ("list bakends", "'bakends' is not one of"),
         ("report one two", "unexpected extra argument"),
+        ("data fech", "No such command 'fech'"),
+        ("data path one two", "unexpected extra argument"),
     ],
 )
 def test_what_click_refuses_is_shown_with_the_usage(command, complaint, tmp_path):
@@ -271,10 +275,14 @@ def test_debug_shows_where_it_went_wrong():
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("", ["run", "report", "list", "env", "--debug", "--version"]),
+        ("", ["run", "report", "list", "data", "env", "--debug", "--version"]),
         ("run", ["--backend", "--task", "--device", "--quick", "--rigorous", "--epochs", "--timeout", "--plugin"]),
         ("report", ["[FOLDER]", "--format", "--all"]),
         ("list", ["backends|tasks|recipes|formats"]),
+        ("data", ["fetch", "list", "path", "LSTM_BENCH_DATA", "LSTM_BENCH_CACHE"]),
+        ("data fetch", ["[TASK]...", "--plugin"]),
+        ("data list", ["[TASK]...", "damaged"]),
+        ("data path", ["[TASK]"]),
         ("env", ["bug report"]),
     ],
 )
@@ -285,7 +293,9 @@ def test_every_command_has_help(command, words):
     assert [word for word in words if word not in helped.stdout] == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"], ["list", "recipes"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["list"], ["list", "recipes"], ["data", "path"], ["--version"]]
+)
 def test_help_and_list_import_no_framework(arguments):
     code = f"""
 import sys

@@ -1,5 +1,6 @@
 import platform
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,10 @@ from builders import (
     some_plugins,
 )
 from lstm_bench import Option, ReporterInfo, __version__
-from lstm_bench.listing import SECTIONS, environment
+from lstm_bench.data import Found
+from lstm_bench.listing import SECTIONS, data_files, environment
 from lstm_bench.plugins import load_plugins
+from sites import a_data_file
 
 OPTIONS = {
     "mode": Option(default="fast", meaning="how", choices=("fast", "slow")),
@@ -111,6 +114,7 @@ def test_the_environment_names_this_machine_and_the_versions_of_all_that_takes_p
         ["python", platform.python_version()],
         ["numpy", version("numpy")],
         ["pandas", version("pandas")],
+        ["filelock", version("filelock")],
         ["msgspec", version("msgspec")],
         ["torch backend", f"numpy {version('numpy')}"],
         ["nowhere backend", f"{NOT_THERE} not installed"],
@@ -130,6 +134,17 @@ def test_the_environment_shows_the_variables_that_change_results_where_they_are_
     assert "CUDA_VISIBLE_DEVICES" in text
     assert "MKL_NUM_THREADS" not in text
     assert "hush" not in text
+
+
+def test_files_are_listed_with_their_size_and_where_they_lie():
+    one, two = (a_data_file(b"0123456789" * 200, name=name) for name in ("one", "two"))
+    info = a_task_info("flights", files=(one, two))
+    rows = [(info, one, Found("damaged", Path("/data/some/one"), "is empty")), (info, two, Found("missing"))]
+    assert cells(data_files(rows)) == [
+        ["flights", "some/one", "2,000 bytes", "damaged", "/data/some/one is empty"],
+        ["flights", "some/two", "2,000 bytes", "missing"],
+    ]
+    assert data_files([]) == ""
 
 
 def test_the_environment_of_what_is_installed_can_be_told():

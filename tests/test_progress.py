@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from builders import a_cell, a_failure, an_attempt, some_findings
 from lstm_bench import progress
 from lstm_bench.protocol import Ended, Entered, Found, Progress
+from sites import a_data_file
 
 CELL = a_cell(backend="keras", backend_options={"engine": "jax", "bold": "red"})
 NAME = "[1/2] keras[engine=jax,bold=red] on flights:tutorial (cpu, float32)"
@@ -107,3 +109,50 @@ def test_a_terminal_is_not_drawn_on_while_nothing_new_is_said(live, screen):
 def test_a_terminal_keeps_the_outcome_as_it_was_said(live, screen):
     live.end(a_failure(cell=CELL, reason=REASON))
     assert f"{NAME}: crashed: {REASON}" in screen.news()
+
+
+# --- files being fetched
+
+FILE = a_data_file(b"0123456789", name="numbers")
+PATH = Path("/cache/some/numbers")
+
+
+def test_off_a_terminal_fetching_is_plain_lines_on_stderr(capsys):
+    with progress.fetching() as watching:
+        watching.begin(FILE, "http://mirror/numbers")
+        watching.progress(0, 10)
+        watching.progress(10, 10)
+        watching.say("http://mirror/[bold]x answers 404")
+        watching.end(FILE, PATH)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "fetching some/numbers from http://mirror/numbers",
+        "http://mirror/[bold]x answers 404",
+        f"fetched {PATH}",
+    ]
+
+
+def test_a_terminal_shows_how_much_of_a_file_has_come(monkeypatch):
+    monkeypatch.setattr(progress, "Console", Screen)
+    with progress.fetching() as watching:
+        screen = watching._console
+        watching.begin(FILE, "http://mirror/numbers")
+        watching.progress(5_000_000, 10_000_000)
+        watching._progress.refresh()
+        assert screen.news()[-1].startswith(f"some/numbers {BAR[:12]}")
+        watching.say("[bold] mirror")
+        watching.progress(10_000_000, 10_000_000)
+        watching._progress.refresh()
+        news = screen.news()
+        assert "[bold] mirror" in [line.rstrip() for line in news]
+        assert "10.0/10.0 MB" in news[-1]
+        watching.end(FILE, PATH)
+        assert f"fetched {PATH}" in [line.rstrip() for line in screen.news()]
+
+
+def test_a_terminal_is_left_alone_when_nothing_is_fetched(monkeypatch):
+    monkeypatch.setattr(progress, "Console", Screen)
+    with progress.fetching() as watching:
+        pass
+    assert watching._console.news() == [""]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from builders import a_model, a_recipe, a_task_info
-from lstm_bench import Dataset, Evaluation, Option, Split, Task
-from lstm_bench.errors import UnknownName
+from lstm_bench import DataFile, Dataset, Evaluation, Option, Split, Task
+from lstm_bench.errors import InvalidSpec, UnknownName
 from lstm_bench.task import TaskInfo
 
 LONG, SHORT = a_recipe("long"), a_recipe("short", epochs=1)
@@ -51,3 +51,26 @@ def test_a_task_need_have_neither_baselines_nor_test_data_nor_series():
     assert dataset.test is None
     assert task.baselines(dataset) == {}
     assert Evaluation({"rmse": 1.0}).series == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"folder": ".."}, "folder"),
+        ({"folder": "/etc"}, "folder"),
+        ({"folder": "a/b"}, "folder"),
+        ({"name": "../x"}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": ".lock"}, "name"),
+        ({"name": "a\nb"}, "name"),
+        ({"size": -1}, "size"),
+        ({"sha256": "0" * 63}, "sha256"),
+        ({"sha256": "A" * 64}, "sha256"),
+        ({"urls": ("file:///etc/passwd",)}, "urls"),
+        ({"urls": ("ftp://mirror/numbers",)}, "urls"),
+    ],
+)
+def test_a_file_that_would_lie_elsewhere_or_cannot_be_fetched_is_no_data_file(changes, what):
+    given = {"folder": "some", "name": "numbers", "size": 1, "sha256": "0" * 64, "urls": ()}
+    with pytest.raises(InvalidSpec, match=rf"^DataFile\.{what} must "):
+        DataFile(**given | changes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import psutil
+import pytest
 
 COMMAND = Path(sys.executable).with_name("lstm-bench")
 
@@ -45,3 +48,18 @@ def started(*arguments):
             yield child
         finally:
             child.kill()
+
+
+@contextmanager
+def read_only(folder):
+    """A folder in which nothing can be written, even by root; what a command has to begin with for that to hold."""
+    prefix = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may write everywhere, and there is no setpriv to take that away")
+        prefix = ["setpriv", "--bounding-set=-dac_override", "--"]
+    folder.chmod(0o555)
+    try:
+        yield prefix
+    finally:
+        folder.chmod(0o755)
