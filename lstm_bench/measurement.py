@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lstm_bench import agreement, machine, precision, protocol
 from lstm_bench.backend import Unsupported, require_device
 from lstm_bench.errors import LSTMBenchError
+from lstm_bench.extent import Extent, agreement_extent
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import load_plugins
 from lstm_bench.result import Agreement, Cell, Judgement, Memory, Status, Timing
@@ -118,16 +119,24 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
     # it is absent from evaluation is seen after training.
     dropless = msgspec.structs.replace(spec, dropout=0.0)
     with session.phase("precision"):  # before the check, to which a coarser product is a large error and no more
-        shape = (epoch.shape[1], *x.shape[1:])
+        shape = precision.affordable(dropless, (epoch.shape[1], *x.shape[1:]))
         products = precision.product_precisions(lambda changed: build(dropless, changed), dropless, parameters, shape)
         _require_precision(cell.precision, products, session)
 
     with session.phase("check"):
-        rows = epoch[[step % len(epoch) for step in range(agreement.STEPS)]]
+        whole, extent = _extent(spec, epoch, x)
+        rows = epoch[[step % len(epoch) for step in range(extent.steps)]]
+        some_x, some_y = x, y
+        native: tuple[Any, Any] | None = (native_x, native_y)
+        if extent != whole:
+            some_x, some_y, rows = _cut(spec, x, y, rows, extent)
+            native = None
         found = agreement.compare_fresh(
-            lambda: build(dropless), lambda: build_reference(spec=dropless), dropless, cell.precision, x, y, rows,
-            native=(native_x, native_y),
+            lambda: build(dropless), lambda: build_reference(spec=dropless), dropless, cell.precision,
+            some_x, some_y, rows, native,
         )  # fmt: skip
+        if extent != whole:
+            found = msgspec.structs.replace(found, extent=extent)
         _require_agreement(found, session)
 
     machine.forget_peak()
@@ -237,6 +246,21 @@ def _train(
             )
     session.found(training=training)
     return model
+
+
+def _extent(spec: ModelSpec, epoch: NDArray[np.intp], x: NDArray[Any]) -> tuple[Extent, Extent]:
+    """All that is compared of small recipes, and what is of this one."""
+    whole = Extent(steps=agreement.STEPS, sequences=epoch.shape[1], time=x.shape[1])
+    return whole, agreement_extent(spec, batch=whole.sequences, time=whole.time, steps=whole.steps)
+
+
+def _cut(
+    spec: ModelSpec, x: NDArray[Any], y: NDArray[Any], rows: NDArray[np.intp], extent: Extent
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.intp]]:
+    """The sequences, targets and batches that are left of these."""
+    used, places = np.unique(rows[:, : extent.sequences], return_inverse=True)
+    targets = y[used] if spec.readout == "last" else y[used, : extent.time]
+    return x[used, : extent.time], targets, places.reshape(len(rows), -1)
 
 
 def _require_support(backend: Backend, job: protocol.Job) -> str:

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.parameters import Parameters, named_generator
+from lstm_bench.extent import BUDGET, LEAST_TIME
+from lstm_bench.flops import operations
+from lstm_bench.parameters import Parameters, named_generator, parameter_shapes
 from lstm_bench.spec import PRECISIONS, ModelSpec, Precision
 
 if TYPE_CHECKING:
@@ -98,6 +100,20 @@ def product_precisions(
         return {}
     told = {name: precision_of(name) for name in matrices}
     return {name: precision for name, precision in told.items() if precision is not None}
+
+
+def affordable(spec: ModelSpec, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The shape itself, or one of shorter sequences where so many forward passes would take minutes.
+
+    Args:
+        spec: of the model.
+        shape: `(B, T, I)` of the batches that are timed.
+    """
+    batch, time, features = shape
+    matrices = sum(len(shape) == 2 for shape in parameter_shapes(spec).values())
+    passes = (2 + len(SIGNIFICANDS)) * matrices  # nearly: for each matrix every format, and once what surely shows
+    whole = passes * operations(spec, "infer", batch=batch, time=time)
+    return batch, min(time, max(LEAST_TIME, time * 4 * BUDGET // whole)), features
 
 
 def coarsest(precisions: Mapping[str, Precision]) -> Precision | None:

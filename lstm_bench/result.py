@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 
 import msgspec
 
+from lstm_bench.extent import Extent
 from lstm_bench.parameters import parameter_count
 from lstm_bench.spec import Precision, Recipe, Scope
 from lstm_bench.task import Published
@@ -234,11 +235,14 @@ class Agreement(Record, frozen=True):
             parameters the worst parameter's. ``null`` where it is not a finite number.
         tolerances: the largest error allowed, by quantity.
         worst: the parameter with the largest error, by quantity, where there is one.
+        extent: how much of a batch was compared, and over how many training steps, where the reference would have taken
+            too long for all of it; ``null`` for all. Logits after training are always those of whole batches.
     """
 
     errors: dict[str, float | None]
     tolerances: dict[str, float]
     worst: dict[str, str]
+    extent: Extent | None = None
 
     @property
     def disagreements(self) -> tuple[str, ...]:

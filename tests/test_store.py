@@ -368,7 +368,8 @@ ROW = {
 }
 WHAT_A_FAILURE_HAS = [
     "task", "backend", "device", "device_name", "precision", "threads", "seed", "effort", "cell", "hidden_sizes",
-    "batch_norm", "batch_size", "optimizer", "learning_rate", "epochs", "recipe_epochs", "parameters", "kernel_path", "status", "reason", "created", "id",
+    "batch_norm", "batch_size", "optimizer", "learning_rate", "epochs", "recipe_epochs", "parameters", "kernel_path",
+    "status", "reason", "created", "id",
 ]  # fmt: skip
 
 
