@@ -17,6 +17,12 @@ from lstm_bench.spec import Scope
 if TYPE_CHECKING:
     from lstm_bench.backend import Model
 
+LONG_STEP = 1.0
+"""Seconds. What a call costs once is no part of a step that is longer, so that a block of one step is enough."""
+
+LONG_WARMUP = 2
+"""Warm-up blocks at least, where each is longer than a long step."""
+
 Block = Callable[[], None]
 """Does a fixed number of steps and waits for the device."""
 
@@ -94,7 +100,7 @@ def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort
     steps, block = _calibrate(prepare, effort)
     gc.collect()  # so that the garbage of earlier phases is not collected in a timed block
     warmup: list[int] = []
-    while len(warmup) < effort.warmup_blocks or sum(warmup) < effort.warmup_seconds * 1e9:
+    while not _warm(warmup, effort):
         warmup.append(elapsed_ns(block))
     return Timing(
         scope=scope,
@@ -105,9 +111,21 @@ def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort
     )
 
 
+def _warm(blocks: list[int], effort: Effort) -> bool:
+    """Whether the warm-up blocks, of so many nanoseconds, are enough."""
+    # What settles with the number of calls has settled in the calibration, too; what settles with time gets its time.
+    # Where blocks are long, ten of them would take minutes and tell no more.
+    fewest = LONG_WARMUP if blocks and min(blocks) > LONG_STEP * 1e9 else effort.warmup_blocks
+    return len(blocks) >= fewest and sum(blocks) >= effort.warmup_seconds * 1e9
+
+
 def _calibrate(prepare: Callable[[int], Block], effort: Effort) -> tuple[int, Block]:
     """The number of steps that fill a block, and the block."""
     # A backend may compile anew for each number of steps, so it meets few, each once before its duration counts.
+    one = prepare(1)
+    one()
+    if elapsed_ns(one) > LONG_STEP * 1e9:
+        return 1, one
     steps = effort.block_steps
     while True:
         block = prepare(steps)

@@ -57,6 +57,30 @@ def test_a_block_has_its_fewest_steps_however_long_they_are(monkeypatch):
     assert found.seconds_per_step == pytest.approx(0.3)
 
 
+def test_of_steps_that_last_seconds_a_block_has_one_and_the_warm_up_two_blocks(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=15_000_000_000)
+    effort = msgspec.structs.replace(EFFORT, block_steps=4)
+    found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    assert (found.steps_per_block, len(found.warmup_ns), len(found.block_ns)) == (1, 2, 4)
+    assert model.now == 8 * 15_000_000_000  # two to find that out
+
+
+def test_gradients_are_timed_batch_by_batch_without_a_training_step(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=1_000_000)
+    seen = []
+
+    def differentiate(x, y):
+        seen.append((x, y))
+        model.now += model.step_ns
+
+    model.differentiate = differentiate
+    found = timing.time_gradient(model, [("a", 1), ("b", 2)], 4, EFFORT)
+    assert (found.scope, found.batch_size) == ("gradient", 4)
+    assert found.seconds_per_step == pytest.approx(1e-3)
+    assert set(seen) == {("a", 1), ("b", 2)}
+    assert model.orders == model.inferred == []
+
+
 def test_warming_up_takes_its_blocks_and_its_seconds_whichever_is_longer(monkeypatch):
     few = timing.time_training(Clocked(monkeypatch, 1_000_000), None, None, np.zeros((1, 1), int), EFFORT)
     assert len(few.warmup_ns) == 5  # 0.11 s each, until 0.5 s
