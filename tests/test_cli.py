@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from builders import an_attempt
-from lstm_bench.cli import exit_code
+from lstm_bench.cli.running import exit_code
 from lstm_bench.store import read_folder, write_attempt
 from processes import started
 

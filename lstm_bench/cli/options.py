@@ -1,0 +1,65 @@
+"""What several commands have in common: how they speak, which plugins they load, options."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from lstm_bench.plugins import Plugins, load_plugins
+from lstm_bench.text import one_line
+
+if TYPE_CHECKING:
+    from lstm_bench.task import TaskInfo
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def say(line: str) -> None:
+    """Tell something on stderr, in one line."""
+    click.echo(f"lstm-bench: {one_line(line)}", err=True)
+
+
+def load(files: Sequence[Path]) -> Plugins:
+    """All plugins, with a warning for each that failed."""
+    plugins = load_plugins(files)
+    for failure in plugins.failures:
+        say(f"warning: {failure}")
+    return plugins
+
+
+def require_files(infos: Iterable[TaskInfo]) -> None:
+    """Have every file that these tasks need, fetched if it must be, and show how far that is."""
+    from lstm_bench.data import require_files, user_folder
+    from lstm_bench.progress import fetching
+
+    with fetching() as watcher:
+        require_files(infos, user_folder(), watcher)
+
+
+def _not_nan(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # which is in every range
+        raise click.BadParameter("nan is no number of seconds", context, parameter)
+    return value
+
+
+def timeout_option(seconds: float) -> Callable[[F], F]:
+    """``--timeout``, with this default."""
+    return click.option(
+        "--timeout", callback=_not_nan, type=click.FloatRange(0, 10**7, min_open=True), default=seconds,
+        show_default=True, help="Seconds after which a worker is stopped.",
+    )  # fmt: skip
+
+
+def plugin_option(command: F) -> F:
+    """``--plugin``, repeatable."""
+    return click.option(
+        "--plugin", "plugin_files", multiple=True, metavar="FILE.py", type=click.Path(path_type=Path),
+        help="Use a Python file as a plugin, beside the installed ones. Repeatable.",
+    )(command)  # fmt: skip

@@ -1,0 +1,231 @@
+"""``lstm-bench run``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lstm_bench.cli.options import INTERRUPTED, F, load, plugin_option, require_files, say, timeout_option
+from lstm_bench.config import read_config, written
+from lstm_bench.errors import LSTMBenchError, StoreError, UnknownName
+from lstm_bench.grid import AXES
+from lstm_bench.result import EFFORTS
+from lstm_bench.spec import PRECISIONS
+
+if TYPE_CHECKING:
+    from lstm_bench.plugins import Plugins
+    from lstm_bench.result import Attempt, Cell
+    from lstm_bench.spec import Precision
+
+
+def _axis_options(command: F) -> F:
+    """An option for each axis along which a recipe can be varied."""
+    for name, axis in reversed(list(AXES.items())):
+        kind = click.Choice(axis.choices) if axis.choices else None
+        command = click.option(
+            f"--{name}", multiple=True, type=kind, metavar=None if kind else "VALUE",
+            help=f"{axis.meaning} Repeatable.  [default: the recipe's]",
+        )(command)  # fmt: skip
+    return command
+
+
+def _read_config(context: click.Context, parameter: click.Parameter, file: Path | None) -> None:
+    """Let a TOML file say what the options are where the command line does not.
+
+    Raises:
+        LSTMBenchError: if it cannot be read, or has a key that is no option, with the nearest that is.
+    """
+    if file is None:
+        return
+    options = {
+        name.removeprefix("--"): option
+        for option in context.command.params
+        for name in option.opts
+        if name.startswith("--") and option.name not in ("effort", "config", "help", "dry_run")
+    }
+    given = read_config(file, (*options, "effort"))
+    if "effort" in given and given["effort"] not in EFFORTS:
+        raise UnknownName("effort", str(given["effort"]), EFFORTS, f"--config {file}")
+    context.default_map = {
+        options[key].name if key in options else key: written(
+            value, several=getattr(options.get(key), "multiple", False)
+        )
+        for key, value in given.items()
+    }
+
+
+@click.command()
+@click.option(
+    "-b",
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="NAME[option=value,...]",
+    help="Backend to run; repeatable.  [default: every installed one]",
+)
+@click.option(
+    "-t",
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="NAME[:RECIPE][option=value,...]",
+    default=("flights",),
+    show_default=True,
+    help="Task to run; repeatable.",
+)
+@click.option(
+    "--device", "devices", multiple=True, default=("cpu",), show_default=True, help="cpu, cuda or cuda:N; repeatable."
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(PRECISIONS),
+    default=("float32",),
+    show_default=True,
+    help="What to compute in; float32 is IEEE float32. Repeatable.",
+)
+@click.option("--quick", "effort", flag_value="quick", help="A glance: 3 blocks, a tenth of the epochs.")
+@click.option("--rigorous", "effort", flag_value="rigorous", help="For publishing: 30 longer blocks.")
+@click.option(
+    "--epochs", type=click.IntRange(1, 10**6), help="Train this many epochs, not the recipe's; the table says so."
+)
+@click.option("--steps", type=click.IntRange(1, 10**9), help="End training after this many optimizer steps.")
+@_axis_options
+@click.option("--length", "lengths", multiple=True, metavar="STEPS", help="Time steps of a sequence. Repeatable.")
+@click.option(
+    "--threads", type=click.IntRange(1, 4096), help="Processor threads for each worker.  [default: all cores]"
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Of weights, batch order and generated data.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), default=1, show_default=True,
+    help="Repeat with as many seeds, from --seed on; the table shows median and range.",
+)  # fmt: skip
+@timeout_option(900.0)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results/local"),
+    show_default=True,
+    help="Folder for the results, one file for each attempt.",
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE.toml", is_eager=True, callback=_read_config,
+    expose_value=False, help="Take options from a file: hidden = [64, 128]. Those given here go first.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the plan, and how long it will take by earlier attempts.")
+@plugin_option
+def run(
+    backends: tuple[str, ...], tasks: tuple[str, ...], devices: tuple[str, ...], precisions: tuple[Precision, ...],
+    effort: str | None, epochs: int | None, steps: int | None, lengths: tuple[str, ...], threads: int | None,
+    seed: int, seeds: int, timeout: float, results: Path, dry_run: bool, plugin_files: tuple[Path, ...],
+    **axes: tuple[str, ...],
+) -> int:  # fmt: skip
+    """Run tasks on backends, each cell in a process of its own, and print the table.
+
+    What can be repeated makes a grid: all combinations are run.
+
+    Exit code 0 if all went well, 1 if something was measured and failed, 2 if the command was
+    wrong.
+    """
+    from lstm_bench import store
+    from lstm_bench.machine import usable_cores
+    from lstm_bench.plan import Request, plan_cells
+
+    plugins = load(plugin_files)
+    cores = usable_cores()
+    if threads is not None and threads > cores:
+        raise LSTMBenchError(f"--threads {threads} is more than the {cores} cores that this process may use")
+    request = Request(
+        backends=backends, tasks=tasks, devices=devices, precisions=precisions, lengths=lengths,
+        axes={name: axes[name.replace("-", "_")] for name in AXES}, seeds=range(seed, seed + seeds),
+        effort=EFFORTS[effort or "default"], epochs=epochs, steps=steps, threads=threads or cores,
+    )  # fmt: skip
+    cells = plan_cells(plugins, request)
+    if dry_run:
+        _show_plan(cells, results)
+        return 0
+    require_files(plugins.tasks[cell.task] for cell in cells)
+    store.prepare_folder(results)
+    if not backends:
+        for info in plugins.backends.values():
+            if info.missing():
+                say(f"{info.name} is left out, since {', '.join(info.missing())} is not installed: {info.install}")
+    say(f"{len(cells)} to run, effort {request.effort.name}, results in {results}")
+    return _run_cells(cells, plugins, plugin_files, timeout, results)
+
+
+def _show_plan(cells: Sequence[Cell], results: Path) -> None:
+    from lstm_bench import store
+    from lstm_bench.estimate import estimate, in_words
+    from lstm_bench.machine import describe_machine
+
+    attempts = store.read_folder(results)[0] if results.is_dir() else []
+    expected = estimate(cells, attempts, describe_machine())
+    width = max(len(cell.name) for cell in cells)
+    for cell, seconds in zip(cells, expected.seconds, strict=True):
+        limits = f"{cell.epochs} epochs" + (f", at most {cell.steps} steps" if cell.steps else "")
+        about = "unknown" if seconds is None else f"about {in_words(seconds)}"
+        click.echo(f"{cell.name:{width}}  {limits if cell.epochs else 'no training'}  {about}")
+    known = len(cells) - expected.unknown
+    if not known:
+        click.echo(
+            f"{len(cells)} to run; how long is unknown, since {results} has no attempt like these of this machine"
+        )
+        return
+    less = f" for {known} of them; of the others {results} has no attempt that is like them" if expected.unknown else ""
+    click.echo(f"{len(cells)} to run, about {in_words(expected.known)}{less}")
+
+
+def _run_cells(
+    cells: Sequence[Cell], plugins: Plugins, plugin_files: Sequence[Path], timeout: float, results: Path
+) -> int:
+    from lstm_bench import store
+    from lstm_bench.progress import display
+    from lstm_bench.protocol import Job
+    from lstm_bench.runner import run_attempt
+
+    attempts: list[Attempt] = []
+    unstored: list[str] = []
+    kept = 0
+    try:
+        with display() as watching:
+            for number, cell in enumerate(cells, 1):
+                watching.begin(number, len(cells), cell)
+                job = Job(
+                    cell=cell,
+                    plugin_files=tuple(str(file.resolve()) for file in plugin_files),
+                    data_dir=os.environ.get("LSTM_BENCH_DATA") or None,
+                )
+                attempt = run_attempt(job, plugins.backends[cell.backend], timeout=timeout, on_message=watching.hear)
+                attempts.append(attempt)
+                watching.end(attempt)
+                try:
+                    store.write_attempt(attempt, results)
+                    kept += 1
+                except StoreError as error:  # its row is still shown, and the other cells still run
+                    unstored.append(str(error))
+    except KeyboardInterrupt:
+        say(f"interrupted; {kept} of {len(cells)} attempts are kept in {results}")
+        return INTERRUPTED
+    click.echo(plugins.reporter("table").render(attempts), nl=False)
+    for line in unstored:
+        say(f"error: {line}")
+    return 1 if unstored else exit_code(attempts)
+
+
+def exit_code(attempts: Sequence[Attempt]) -> int:
+    """0 if nothing failed. A refusal is an answer, not a failure, unless nothing else came of the run."""
+    statuses = [attempt.status for attempt in attempts]
+    failed = any(status not in ("ok", "unsupported") for status in statuses)
+    return 1 if failed or "ok" not in statuses else 0
