@@ -1,0 +1,86 @@
+"""A plugin of small tasks for what a training loop does, and of a backend that does not take weights back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from lstm_bench import (
+    BackendInfo,
+    Dataset,
+    Evaluation,
+    Metric,
+    ModelSpec,
+    Recipe,
+    Split,
+    Task,
+    TaskInfo,
+    TrainSpec,
+    hookimpl,
+    named_generator,
+)
+from lstm_bench_numpy._model import NumpyBackend
+
+MODEL = ModelSpec(input_size=2, hidden_sizes=(8,), output_size=1)
+TRAIN = TrainSpec(loss="mse", optimizer="adam", learning_rate=0.02, batch_size=4)
+
+
+class Noise(Task):
+    """Targets that hang on nothing: whatever a model learns of them is not so elsewhere."""
+
+    def load(self, recipe, options, *, data_dir, seed):
+        generator = named_generator(seed, "noise")
+        x, y = generator.standard_normal((40, 5, 2)), generator.standard_normal((40, 1))
+        return Dataset(train=Split(x=x[:30], y=y[:30]), test=Split(x=x[30:], y=y[30:]))
+
+    def evaluate(self, predict, dataset):
+        return Evaluation(metrics={"error": float(np.mean((predict(dataset.test.x) - dataset.test.y) ** 2))})
+
+
+class Shapes(Noise):
+    """About speed alone."""
+
+    def evaluate(self, predict, dataset):
+        raise AssertionError("nobody is to judge what is about speed")
+
+
+class ForgetsWhatItIsGiven(NumpyBackend):
+    """Begins from its first weights again when it is given those of a trained model, which come in float32."""
+
+    def build(self, spec, train, parameters, **how):
+        trained = next(iter(parameters.values())).dtype == np.float32
+        self._first = getattr(self, "_first", parameters)
+        return super().build(spec, train, self._first if trained else parameters, **how)
+
+
+@hookimpl
+def lstm_bench_tasks() -> Iterable[TaskInfo]:
+    yield TaskInfo(
+        name="noise",
+        summary="what cannot be learnt",
+        metric=Metric(name="error", unit="", better="lower"),
+        load=Noise,
+        recipes=(
+            Recipe(
+                name="patient", summary="until the validation loss has not fallen for three epochs", model=MODEL,
+                train=TRAIN, epochs=200, shuffle=True, validation=0.2, patience=3,
+            ),
+            Recipe(
+                name="aimed", summary="until the error is what it is at once", model=MODEL, train=TRAIN, epochs=200,
+                evaluate_every=2, target=1e9,
+            ),
+        ),
+    )  # fmt: skip
+    yield TaskInfo(
+        name="shapes",
+        summary="about speed alone",
+        metric=None,
+        load=Shapes,
+        recipes=(Recipe(name="small", summary="", model=MODEL, train=TRAIN, epochs=0, scopes=("infer",)),),
+    )
+
+
+@hookimpl
+def lstm_bench_backends() -> Iterable[BackendInfo]:
+    yield BackendInfo(name="forgets", summary="does not take weights back", load=ForgetsWhatItIsGiven)
