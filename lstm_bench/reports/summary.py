@@ -130,7 +130,8 @@ def group_by_seed(attempts: Sequence[Attempt]) -> list[Group]:
 def settings(cell: Cell) -> dict[str, str]:
     """Everything of a cell that a grid may vary, but backend, device, precision and seed, by its name in a table."""
     axes = {name.replace("-", " "): axis.read(cell.recipe) for name, axis in AXES.items()}
-    return {**axes, **cell.task_options, "threads": str(cell.threads), "effort": cell.effort.name}
+    # An option that is an axis, too, is empty where the recipe says what it is.
+    return {**cell.task_options, **axes, "threads": str(cell.threads), "effort": cell.effort.name}
 
 
 def _by_task(groups: Sequence[Group]) -> list[list[Group]]:
