@@ -51,17 +51,15 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
     how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
 
     def build(case: Case, problem: Problem) -> Model[Any]:
+        refusal = backend.refuses(case.model, case.train, **how)
+        if refusal is not None:
+            raise Unsupported(refusal)
         return backend.build(case.model, case.train, problem.parameters, seed=case.seed, **how)
 
     disagreeing: list[Comparison] = []
     for number in job.cases:
         session.say(protocol.Comparing(number))
         case = draw_case(job.seed, number) if job.case is None else read_case(job.case)
-        refusal = backend.refuses(case.model, case.train, **how)
-        if refusal is not None:
-            session.say(Compared(number=number, skipped=one_line(refusal)))
-            continue
-
         try:
             comparison = Comparison(case, build, reference, job.precision)
         except Unsupported as error:
