@@ -26,7 +26,8 @@ class Outcome:
         reason: why not, otherwise.
         cases: what became of each case.
         diagnosis: what would explain the disagreements; ``None`` if nobody asked.
-        smallest: the smallest case that disagrees, in JSON, if one was looked for.
+        shrunk: the number of the failing case for which a smaller one was asked.
+        smallest: the smallest case that fails as that one does, in JSON, if one was looked for.
     """
 
     subject: Subject
@@ -34,6 +35,7 @@ class Outcome:
     reason: str = ""
     cases: list[Compared] = field(default_factory=list)
     diagnosis: tuple[str, ...] | None = None
+    shrunk: int | None = None
     smallest: str | None = None
 
     @property
@@ -142,5 +144,5 @@ class _Hearing:
                 self._tell()
             case protocol.Diagnosed(texts):
                 self._outcome.diagnosis = texts
-            case protocol.Shrunk(case):
-                self._outcome.smallest = case
+            case protocol.Shrunk(number, case):
+                self._outcome.shrunk, self._outcome.smallest = number, case

@@ -121,9 +121,10 @@ class Diagnosed(msgspec.Struct, frozen=True, tag="diagnosed"):
 
 
 class Shrunk(msgspec.Struct, frozen=True, tag="shrunk"):
-    """The smallest case that disagrees, in JSON."""
+    """The smallest case, in JSON, that fails as the one of this number does; none without hypothesis."""
 
-    case: str
+    number: int
+    case: str | None
 
 
 class Losses(msgspec.Struct, frozen=True, tag="losses"):

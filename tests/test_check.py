@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lstm_bench.conformance.cases import draw_case
+
 COMMAND = Path(sys.executable).with_name("lstm-bench")
 WRONG = Path(__file__).parent / "zoo" / "wrong_backends.py"
 
@@ -30,6 +32,35 @@ class Dies(NumpyBackend):
 @hookimpl
 def lstm_bench_backends():
     yield BackendInfo(name="dies", summary="in every GRU", load=Dies)
+"""
+
+
+PICKY = """
+from lstm_bench import BackendInfo, hookimpl
+from lstm_bench_numpy._model import NumpyBackend, NumpyModel
+
+
+class Widens(NumpyModel):
+    def infer(self, x):
+        logits = super().infer(x)
+        return logits.astype("float64") if self._spec.bidirectional else logits
+
+
+class Picky(NumpyBackend):
+    def refuses(self, spec, train, **how):
+        return "one output is too few" if spec.output_size == 1 else None
+
+    def build(self, spec, train, parameters, *, precision, **how):
+        if spec.cell == "gru" and len(spec.hidden_sizes) > 1:
+            raise ValueError(f"{sum(spec.hidden_sizes)} units are too many, {spec.input_size} features are not")
+        if spec.cell == "gru" and spec.input_size == 1:
+            raise ValueError("too little comes in")
+        return Widens(spec, train, parameters, precision, 0)
+
+
+@hookimpl
+def lstm_bench_backends():
+    yield BackendInfo(name="picky", summary="about sizes", load=Picky)
 """
 
 
@@ -80,6 +111,55 @@ def test_a_case_that_kills_the_worker_is_a_failure_and_the_others_still_run(tmp_
     for number, case in by_number.items():
         faults = {0: [], 1: [f"killed in case {number} by SIGABRT"], 2: ["raised ValueError: no rnn here"]}
         assert case["faults"] == faults[number % 3]
+
+
+def first(holds):
+    """The first case of whose model this holds."""
+    return next(case for case in (draw_case(0, number) for number in range(60)) if holds(case.model))
+
+
+@pytest.mark.parametrize(
+    ("case", "fault", "kept"),
+    [
+        (
+            first(lambda model: model.cell == "gru" and len(model.hidden_sizes) > 1 and model.output_size > 1),
+            r"raised ValueError: (\d+) units are too many, (\d+) features are not",
+            {"cell": "gru", "hidden_sizes": [1, 1]},
+        ),
+        (
+            first(lambda model: model.cell == "rnn" and model.bidirectional and model.output_size > 1),
+            "logits: is float64, not float32",
+            {"cell": "rnn", "hidden_sizes": [1], "bidirectional": True},
+        ),
+    ],
+    ids=["raised, with numbers", "another dtype"],
+)
+def test_of_what_only_misbehaves_the_smallest_case_is_looked_for_too(tmp_path, case, fault, kept):
+    (tmp_path / "picky.py").write_text(PICKY)
+    picky = ("--plugin", "picky.py", "-b", "picky", "--precision", "float32", "--format", "json")
+    (found,) = json.loads(check(*picky, "--case", case).stdout)
+    assert re.fullmatch(fault, found["cases"][0]["faults"][0])
+    assert found["diagnosis"] is None
+    assert json.loads(found["smallest"])["model"] == {"input_size": 1, "output_size": 2, "bias": False} | kept
+    (again,) = json.loads(check(*picky, "--case", found["smallest"]).stdout)
+    assert re.fullmatch(fault, again["cases"][0]["faults"][0])
+    assert again["smallest"] == found["smallest"]
+
+
+def test_the_command_is_of_the_failure_that_is_told(tmp_path):
+    (tmp_path / "dies.py").write_text(DIES)
+    done = check("--plugin", "dies.py", "-b", "dies", "--precision", "float32", "--cases", 3)
+    assert "dies (cpu, float32): case 2: raised ValueError: no rnn here" in done.stdout
+    again = next(line for line in done.stdout.splitlines() if line.startswith("again: "))
+    assert json.loads(shlex.split(again)[-1])["model"]["cell"] == "rnn"
+
+
+def test_without_hypothesis_the_case_is_shown_as_it_is(tmp_path):
+    (tmp_path / "dies.py").write_text(f"import sys\nsys.modules['hypothesis'] = None\n{DIES}")
+    case = first(lambda model: model.cell == "rnn")
+    done = check("--plugin", "dies.py", "-b", "dies", "--precision", "float32", "--case", case)
+    assert 'no smaller case was looked for: pip install "lstm-bench[check]"' in done.stdout
+    assert str(case) in done.stdout
 
 
 def test_what_nothing_explains_is_said_to_be_so():

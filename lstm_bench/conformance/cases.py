@@ -40,7 +40,17 @@ CANDIDATES, SETS = 60, 6
 
 SPREADING = {"lstm": 3.0, "gru": 2.0, "rnn": 1.0}
 """How much larger the weights are under batch norm. Gates leave little of the difference between two sequences in each
-layer, and of numbers that are nearly equal batch norm leaves few right digits."""
+layer, and of numbers that are nearly equal batch norm leaves few right digits: how few depends on the order in which it
+computes, and no order is wrong."""
+
+STEADYING = 0.25
+"""How much smaller the layers' biases are under batch norm, which takes away again what they add to all sequences."""
+
+FEWEST = 6
+"""Sequences of a batch under batch norm, at least: of fewer, it happens that all come out nearly equal."""
+
+NARROWEST = 3
+"""Features and units of a layer under batch norm, at least: what hears of one number alone comes out so, too."""
 
 
 class Case(Spec, frozen=True, kw_only=True):
@@ -51,9 +61,10 @@ class Case(Spec, frozen=True, kw_only=True):
         train: its batch size is that of all data here.
         time: steps of a sequence.
         weights: ``uniform`` or ``glorot`` as in ``initial_parameters``; ``large`` is twice ``uniform``. Under batch
-            norm, recurrent layers have larger ones in any case.
+            norm, recurrent layers have larger ones and smaller biases in any case.
         inputs: ``normal``; ``large``, three times that, so that gates saturate; ``sparse``, three quarters zeros; or
-            ``small``, a tenth of it, so that the recurrence decides.
+            ``small``, a tenth of it, so that the recurrence decides. Under batch norm less so: half as large again,
+            half zeros, or a half.
         seed: of weights, data and order.
 
     Raises:
@@ -177,10 +188,8 @@ def _any(generator: np.random.Generator, cell: CellKind) -> _Shape:
     def pick(*choices: Any) -> Any:
         return choices[int(generator.integers(len(choices)))]
 
-    # Batch norm over two or three sequences, or of units that hear of one number alone, subtracts nearly equal numbers,
-    # which leaves few right digits.
     batch_norm = pick(False, False, True)
-    few, many = (3, 4) if batch_norm else (1, 1)
+    few, many = (NARROWEST, FEWEST) if batch_norm else (1, 1)
     model = ModelSpec(
         cell=cell,
         input_size=size(5, few),
@@ -246,19 +255,23 @@ def problem_of(case: Case) -> Problem:
     spec, train = case.model, case.train
     parameters = initial_parameters(spec, "glorot" if case.weights == "glorot" else "uniform", case.seed)
     usual = 2.0 if case.weights == "large" else 1.0
-    weights = SPREADING[spec.cell] if spec.batch_norm else usual
+    weights, biases = (SPREADING[spec.cell], STEADYING) if spec.batch_norm else (usual, usual)
+    large, small, kept = (1.5, 0.5, 0.5) if spec.batch_norm else (3.0, 0.1, 0.25)
     for name, array in parameters.items():
-        if not name.startswith("batch_norm"):
-            array *= weights if name.endswith(("weight_ih", "weight_hh")) else usual
+        owner, _, kind = name.rpartition(".")
+        if owner == "head":
+            array *= usual
+        elif owner != "batch_norm":
+            array *= weights if kind.startswith("weight") else biases
     generator = named_generator(case.seed, "problem")
     count, batch = 3 * train.batch_size, train.batch_size
     x = generator.standard_normal((count, case.time, spec.input_size))
     if case.inputs == "large":
-        x *= 3
+        x *= large
     elif case.inputs == "small":
-        x *= 0.1
+        x *= small
     elif case.inputs == "sparse":
-        x *= generator.random(x.shape) < 0.25
+        x *= generator.random(x.shape) < kept
     shape = (count,) if spec.readout == "last" else (count, case.time)
     y: NDArray[Any]
     if train.loss == "mse":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,17 +53,16 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
     how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
 
     def build(case: Case, problem: Problem) -> Model[Any]:
+        refusal = backend.refuses(case.model, case.train, **how)
+        if refusal is not None:
+            raise Unsupported(refusal)
         return backend.build(case.model, case.train, problem.parameters, seed=case.seed, **how)
 
-    disagreeing: list[Comparison] = []
+    disagreeing: dict[int, Comparison] = {}
+    faulty: dict[int, Comparison] = {}
     for number in job.cases:
         session.say(protocol.Comparing(number))
         case = draw_case(job.seed, number) if job.case is None else read_case(job.case)
-        refusal = backend.refuses(case.model, case.train, **how)
-        if refusal is not None:
-            session.say(Compared(number=number, skipped=one_line(refusal)))
-            continue
-
         try:
             comparison = Comparison(case, build, reference, job.precision)
         except Unsupported as error:
@@ -69,11 +70,16 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
             continue
         session.say(comparison.compared(number))
         if comparison.stage is not None and len(disagreeing) < LOOKED_AT:
-            disagreeing.append(comparison)
+            disagreeing[number] = comparison
+        elif comparison.faults and not faulty:
+            faulty[number] = comparison
     if disagreeing:
-        session.say(protocol.Diagnosed(tuple(explain(disagreeing))))
+        session.say(protocol.Diagnosed(tuple(explain(list(disagreeing.values())))))
+    for number, comparison in islice((disagreeing or faulty).items(), 1):
+        smaller = None
         with suppress(ImportError):  # hypothesis, without which the case is shown as it is
-            session.say(protocol.Shrunk(str(_smallest(disagreeing[0], build, reference, job))))
+            smaller = str(_smallest(comparison, build, reference, job))
+        session.say(protocol.Shrunk(number, smaller))
 
 
 def _smallest(
@@ -81,8 +87,19 @@ def _smallest(
 ) -> Case:
     def fails(case: Case) -> bool:
         try:
-            return Comparison(case, build, reference, job.precision).stage == comparison.stage
+            return _failure(Comparison(case, build, reference, job.precision)) == _failure(comparison)
         except Unsupported:
             return False
 
     return smallest(comparison.case, fails, seconds=SHRINKING_SECONDS)
+
+
+def _failure(comparison: Comparison) -> str | None:
+    """By what a smaller case is known to fail in the same way.
+
+    It is the stage in which numbers disagree first. Where all agree it is the first fault, down to the first number
+    that stands by itself, such as a size that it tells: another case has others.
+    """
+    if comparison.stage is not None or not comparison.faults:
+        return comparison.stage
+    return re.split(r"(?<![\w.])\d", comparison.faults[0])[0]

@@ -14,7 +14,6 @@ from lstm_bench.check import Outcome
 from lstm_bench.conformance.cases import draw_case
 from lstm_bench.conformance.comparison import KINDS
 from lstm_bench.reports.summary import Column, Row, Section, Summary
-from lstm_bench.result import Compared
 
 COLUMNS = (
     Column("quantity"), Column("worst error", numeric=True), Column("tolerance", numeric=True),
@@ -43,7 +42,7 @@ def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Su
         skipped = Counter(case.skipped for case in outcome.cases if case.skipped)
         notes += [f"{name}: left out in {_cases(count)}: {reason}" for reason, count in skipped.most_common()]
         if outcome.failing:
-            notes += _failure(outcome, outcome.failing[0], seed, case)
+            notes += _failure(outcome, seed, case)
         if outcome.diagnosis is not None:
             matches = " or if ".join(outcome.diagnosis)
             notes.append(f"{name}: it matches if {matches}" if matches else f"{name}: no known confusion explains it")
@@ -103,8 +102,9 @@ def _cases(count: int) -> str:
     return "1 case" if count == 1 else f"{count} cases"
 
 
-def _failure(outcome: Outcome, failing: Compared, seed: int, given: str | None) -> list[str]:
+def _failure(outcome: Outcome, seed: int, given: str | None) -> list[str]:
     subject = outcome.subject
+    failing = next((case for case in outcome.failing if case.number == outcome.shrunk), outcome.failing[0])
     case = outcome.smallest or given or str(draw_case(seed, failing.number))
     plugins = [word for file in subject.plugin_files for word in ("--plugin", file)]
     chosen = ["-b", subject.selector, "--precision", subject.precision, "--device", subject.device]
@@ -112,7 +112,7 @@ def _failure(outcome: Outcome, failing: Compared, seed: int, given: str | None) 
     wrong = [quantity.name for quantity in failing.quantities.values() if not quantity.agrees]
     what = "; ".join((*failing.faults, *([f"off in {', '.join(wrong)}"] if wrong else [])))
     notes = [f"{subject.name}: case {failing.number}: {what}"]
-    if outcome.smallest is None and outcome.diagnosis is not None:
+    if outcome.smallest is None and outcome.shrunk is not None:
         notes.append('no smaller case was looked for: pip install "lstm-bench[check]"')
     return [*notes, f"again: {again}"]
 

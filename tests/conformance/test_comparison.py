@@ -11,19 +11,20 @@ from lstm_bench import InvalidSpec
 from lstm_bench.conformance.cases import KINDS, MODELS, Case, Inputs, Weights, draw_case, problem_of, read_case
 from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.plugins import load_plugins
+from lstm_bench_numpy._batch_norm import DECAY, EPSILON, BatchNorm
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
 PLUGINS = load_plugins([Path(__file__).parents[1] / "zoo" / "wrong_backends.py"])
 REFERENCE = Reference(NumpyBackend())
 
 
-def compare(backend, number, precision="float64"):
+def compare(backend, number, precision="float64", seed=0):
     def build(case, problem):
         return backend.build(
             case.model, case.train, problem.parameters, precision=precision, device="cpu", seed=0, options={}
         )
 
-    return Comparison(draw_case(0, number), build, REFERENCE, precision)
+    return Comparison(draw_case(seed, number), build, REFERENCE, precision)
 
 
 class Backend(NumpyBackend):
@@ -42,6 +43,36 @@ def test_a_right_backend_agrees_in_every_case(animal, precision):
     backend = PLUGINS.backend(animal).load()
     for number in range(60):
         found = compare(backend, number, precision).compared(number)
+        assert found.agrees, (number, found)
+
+
+class InOnePass(BatchNorm):
+    """The variance as the mean square less the square of the mean, as Keras takes it on PyTorch."""
+
+    def forward(self, x, *, remember):
+        self._axes = tuple(range(x.ndim - 1))
+        mean = x.mean(axis=self._axes)
+        variance = (x * x).mean(axis=self._axes) - mean * mean
+        self._deviation = np.sqrt(variance + x.dtype.type(EPSILON))
+        self._normal = (x - mean) / self._deviation
+        if remember:
+            for running, new in ((self._mean, mean), (self._variance, variance)):
+                running[...] = DECAY * running + (1 - DECAY) * new
+        return self._weight * self._normal + self._bias
+
+
+class TakesTheVarianceInOnePass(NumpyModel):
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        if self._batch_norm is not None:
+            self._batch_norm = InOnePass(self._below("batch_norm"), *self._statistics.values())
+
+
+def test_batch_norm_may_be_computed_in_any_order():
+    numbers = [number for number in range(200) if draw_case(2000, number).model.batch_norm]
+    assert len(numbers) > 50
+    for number in numbers:
+        found = compare(Backend(TakesTheVarianceInOnePass), number, "float32", seed=2000).compared(number)
         assert found.agrees, (number, found)
 
 

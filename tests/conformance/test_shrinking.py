@@ -19,6 +19,14 @@ def test_the_smallest_failing_case_keeps_only_what_it_fails_for():
         assert (found.model.input_size, found.model.output_size, found.time) == (1, 1, 1)
         assert (found.model.bias, found.model.batch_norm, found.model.readout) == (False, False, "last")
         assert (found.train.optimizer, found.train.clip_norm, found.weights) == ("sgd", None, "uniform")
+        assert found.train.batch_size == 1
+
+
+def test_with_batch_norm_nothing_gets_smaller_than_what_is_drawn():
+    case = cases_with(lambda case: case.model.batch_norm and len(case.model.hidden_sizes) == 2)[0]
+    found = smallest(case, lambda other: other.model.batch_norm, seconds=30)
+    assert (found.model.input_size, found.model.hidden_sizes, found.train.batch_size) == (3, (3,), 6)
+    assert (found.model.output_size, found.time) == (1, 1)
 
 
 def test_where_nothing_smaller_fails_it_is_the_case_itself():
