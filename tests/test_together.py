@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -97,3 +98,17 @@ def test_a_strangers_task_gets_its_row_on_every_backend(tmp_path):
     for name in FOUR:
         np.testing.assert_allclose(curves[name], curves["numpy"], rtol=1e-3)
     assert "baseline: always 1" in done.stdout
+
+
+@pytest.mark.skipif("LSTM_BENCH_DATA" not in os.environ, reason="LSTM_BENCH_DATA names no folder with MNIST")
+def test_real_mnist_is_learnt_alike_on_every_backend(tmp_path):
+    done, found = run(tmp_path, FOUR, "--task", "mnist-rows", "--steps", "300")
+    assert {name: (attempt.status, attempt.reason) for name, attempt in found.items()} == dict.fromkeys(FOUR, ("ok", ""))
+    assert {attempt.cell.parameter_count for attempt in found.values()} == {31_960}
+    curves = {name: {p.step: p.metrics["accuracy"] for p in a.findings.training.curve} for name, a in found.items()}
+    for name in FOUR:
+        assert list(curves[name]) == [0, 100, 200, 300]
+        assert curves[name][300] > 0.7
+        for step, accuracy in curves[name].items():
+            assert abs(accuracy - curves["numpy"][step]) < 0.02, f"{name} at step {step}"
+    assert "baseline: most frequent" in done.stdout
