@@ -7,6 +7,7 @@ from lstm_bench.backend import Backend, BackendInfo, Model, Option, State, Unsup
 from lstm_bench.data import read_file
 from lstm_bench.errors import DataError, InvalidSpec, LSTMBenchError
 from lstm_bench.hookspecs import hookimpl
+from lstm_bench.losses import mean_loss
 from lstm_bench.parameters import Parameters, named_generator, parameter_count, parameter_shapes, statistics_shapes
 from lstm_bench.reporter import ReporterInfo
 from lstm_bench.result import Attempt
@@ -43,6 +44,7 @@ __all__ = [
     "TrainSpec",
     "Unsupported",
     "hookimpl",
+    "mean_loss",
     "named_generator",
     "parameter_count",
     "parameter_shapes",

@@ -16,12 +16,13 @@ from lstm_bench import agreement, machine, precision, protocol
 from lstm_bench.backend import Unsupported, require_device
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.extent import Extent, agreement_extent
+from lstm_bench.losses import mean_loss
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import load_plugins
 from lstm_bench.result import Agreement, Cell, Judgement, Memory, Status, Timing
 from lstm_bench.text import describe, one_line
 from lstm_bench.timing import time_gradient, time_inference, time_training
-from lstm_bench.training import Course, Diverged, Feed, finite, mean_loss, train
+from lstm_bench.training import Course, Diverged, Feed, finite, train
 
 if TYPE_CHECKING:
     from lstm_bench.backend import Backend, Model

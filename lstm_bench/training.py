@@ -19,7 +19,7 @@ from lstm_bench.agreement import expect
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.parameters import Parameters, named_generator
 from lstm_bench.result import KEPT_LOSSES, CurvePoint, Stopped, Training
-from lstm_bench.spec import Loss, Recipe
+from lstm_bench.spec import Recipe
 from lstm_bench.task import Dataset, Split, Task
 
 if TYPE_CHECKING:
@@ -105,21 +105,6 @@ class Feed:
                 last, part = split, self._part(split)
                 x, y = put(part.x), put(part.y)
             yield x, y, order
-
-
-def mean_loss(kind: Loss, logits: NDArray[Any], y: NDArray[Any]) -> float:
-    """The loss of ``TrainSpec``, in float64.
-
-    Args:
-        kind: which.
-        logits: `(..., O)`.
-        y: targets `(..., O)`, or labels `(...)`.
-    """
-    if kind == "mse":
-        return float(np.mean((logits - y) ** 2))
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    chosen = np.take_along_axis(shifted, y[..., None].astype(np.intp), axis=-1)[..., 0]
-    return float(np.mean(np.log(np.exp(shifted).sum(axis=-1)) - chosen))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,7 +103,9 @@ def test_a_strangers_task_gets_its_row_on_every_backend(tmp_path):
 @pytest.mark.skipif("LSTM_BENCH_DATA" not in os.environ, reason="LSTM_BENCH_DATA names no folder with MNIST")
 def test_real_mnist_is_learnt_alike_on_every_backend(tmp_path):
     done, found = run(tmp_path, FOUR, "--task", "mnist-rows", "--steps", "300")
-    assert {name: (attempt.status, attempt.reason) for name, attempt in found.items()} == dict.fromkeys(FOUR, ("ok", ""))
+    assert {name: (attempt.status, attempt.reason) for name, attempt in found.items()} == dict.fromkeys(
+        FOUR, ("ok", "")
+    )
     assert {attempt.cell.parameter_count for attempt in found.values()} == {31_960}
     curves = {name: {p.step: p.metrics["accuracy"] for p in a.findings.training.curve} for name, a in found.items()}
     for name in FOUR:

@@ -10,7 +10,7 @@ from lstm_bench.agreement import InvalidOutput
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.result import KEPT_LOSSES
 from lstm_bench.task import Dataset, Split
-from lstm_bench.training import Course, Diverged, Feed, epoch_orders, finite, mean_loss, train
+from lstm_bench.training import Course, Diverged, Feed, epoch_orders, finite, train
 
 
 class Scripted:
@@ -198,16 +198,6 @@ def test_training_ends_when_the_target_is_reached():
     ).training
     assert (training.steps, training.stopped) == (6, "target")
     assert training.epoch_losses == (1.5, 4.5)
-
-
-@pytest.mark.parametrize("shape", [(5, 3), (5, 2, 3)])
-def test_the_loss_in_numpy_is_that_of_the_reference(shape):
-    from lstm_bench_numpy._training import LOSSES
-
-    generator = np.random.default_rng(0)
-    logits = generator.standard_normal(shape) * 30
-    for kind, y in (("mse", generator.standard_normal(shape)), ("cross_entropy", generator.integers(0, 3, shape[:-1]))):
-        assert mean_loss(kind, logits, y) == pytest.approx(LOSSES[kind](logits, y)[0], rel=1e-12)
 
 
 @pytest.mark.parametrize(("value", "kept"), [(1.5, 1.5), (float("nan"), None), (float("inf"), None)])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench import DataFile, Dataset, Evaluation, Predict, Recipe, Split, Task, read_file
+from lstm_bench import DataFile, Dataset, Evaluation, Predict, Recipe, Split, Task, mean_loss, read_file
 from lstm_bench_mnist_rows._files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from lstm_bench_mnist_rows._idx import read_idx
 
@@ -37,7 +37,7 @@ class MnistRows(Task[Dataset]):
         """``accuracy``, the part of the test images that are told right, and ``loss``, their mean cross entropy."""
         assert dataset.test is not None
         logits, digits = predict(dataset.test.x), dataset.test.y
-        return Evaluation({"accuracy": _accuracy(logits, digits), "loss": _cross_entropy(logits, digits)})
+        return Evaluation({"accuracy": _accuracy(logits, digits), "loss": mean_loss("cross_entropy", logits, digits)})
 
     def baselines(self, dataset: Dataset) -> Mapping[str, Mapping[str, float]]:
         """What is reached without looking, knowing only how often each digit was seen in training."""
@@ -46,7 +46,12 @@ class MnistRows(Task[Dataset]):
         with np.errstate(divide="ignore"):  # a digit that was never seen, if there was little to learn from
             logits = np.broadcast_to(np.log(counts / counts.sum()), (len(dataset.test.y), CLASSES))
         digits = dataset.test.y
-        return {"most frequent digit": {"accuracy": _accuracy(logits, digits), "loss": _cross_entropy(logits, digits)}}
+        return {
+            "most frequent digit": {
+                "accuracy": _accuracy(logits, digits),
+                "loss": mean_loss("cross_entropy", logits, digits),
+            }
+        }
 
 
 def _split(images: DataFile, labels: DataFile, data_dir: Path | None, count: int | None) -> Split:
@@ -57,9 +62,3 @@ def _split(images: DataFile, labels: DataFile, data_dir: Path | None, count: int
 
 def _accuracy(logits: NDArray[Any], digits: NDArray[np.int64]) -> float:
     return float(np.mean(logits.argmax(axis=1) == digits))
-
-
-def _cross_entropy(logits: NDArray[Any], digits: NDArray[np.int64]) -> float:
-    """The mean of log(sum(exp(z))) - z[digit], in nats."""
-    z = logits - logits.max(axis=1, keepdims=True)  # which changes nothing, but keeps exp from overflowing
-    return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), digits]))
