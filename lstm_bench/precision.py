@@ -112,7 +112,7 @@ def affordable(spec: ModelSpec, shape: tuple[int, int, int]) -> tuple[int, int, 
     batch, time, features = shape
     matrices = sum(len(shape) == 2 for shape in parameter_shapes(spec).values())
     passes = (2 + len(SIGNIFICANDS)) * matrices  # nearly: for each matrix every format, and once what surely shows
-    whole = passes * operations(spec, "infer", batch=batch, time=time)
+    whole = passes * operations(spec, "infer", batch=_sequences(spec, batch), time=time)
     return batch, min(time, max(LEAST_TIME, time * 4 * BUDGET // whole)), features
 
 
@@ -137,10 +137,15 @@ def difference(asked: Precision, products: Mapping[str, Precision]) -> str | Non
     return None
 
 
+def _sequences(spec: ModelSpec, batch: int) -> int:
+    """How many are looked at: whole batches of them."""
+    least = max(LEAST_SEQUENCES, -(-LEAST_STATES // min(spec.hidden_sizes)))
+    return -(-least // batch) * batch
+
+
 def _batches(spec: ModelSpec, shape: tuple[int, int, int]) -> list[NDArray[np.float64]]:
-    sequences = max(LEAST_SEQUENCES, -(-LEAST_STATES // min(spec.hidden_sizes)))
     generator = named_generator(0, "precision")
-    return [generator.standard_normal(shape) for _ in range(-(-sequences // shape[0]))]
+    return [generator.standard_normal(shape) for _ in range(_sequences(spec, shape[0]) // shape[0])]
 
 
 def _same(ours: list[NDArray[Any]], theirs: list[NDArray[Any]]) -> bool:

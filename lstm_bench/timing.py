@@ -17,11 +17,15 @@ from lstm_bench.spec import Scope
 if TYPE_CHECKING:
     from lstm_bench.backend import Model
 
-LONG_STEP = 1.0
-"""Seconds. What a call costs once is no part of a step that is longer, so that a block of one step is enough."""
+LONG_STEP, FEWEST_STEPS = 4.0, 2
+"""Seconds of a step beyond which a block has so few of them. Not one: what a call costs once, XLA's fetching of memory
+above all, was seen to be a tenth of a step of a second."""
 
-LONG_WARMUP = 2
-"""Warm-up blocks at least, where each is longer than a long step."""
+LONG_WARMUP, FEWEST_WARMUPS = 5.0, 2
+"""Seconds after which warming up may end with so few blocks."""
+
+LONG_TIMING, FEWEST_BLOCKS = 60.0, 3
+"""Seconds after which timing a scope ends with fewer blocks than the effort has, but with so many."""
 
 Block = Callable[[], None]
 """Does a fixed number of steps and waits for the device."""
@@ -102,35 +106,37 @@ def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort
     warmup: list[int] = []
     while not _warm(warmup, effort):
         warmup.append(elapsed_ns(block))
+    timed: list[int] = []
+    while len(timed) < effort.blocks and not (len(timed) >= FEWEST_BLOCKS and sum(timed) > LONG_TIMING * 1e9):
+        timed.append(elapsed_ns(block))
     return Timing(
         scope=scope,
         batch_size=batch_size,
         steps_per_block=steps,
         warmup_ns=tuple(warmup),
-        block_ns=tuple(elapsed_ns(block) for _ in range(effort.blocks)),
+        block_ns=tuple(timed),
     )
 
 
 def _warm(blocks: list[int], effort: Effort) -> bool:
     """Whether the warm-up blocks, of so many nanoseconds, are enough."""
-    # What settles with the number of calls has settled in the calibration, too; what settles with time gets its time.
-    # Where blocks are long, ten of them would take minutes and tell no more.
-    fewest = LONG_WARMUP if blocks and min(blocks) > LONG_STEP * 1e9 else effort.warmup_blocks
-    return len(blocks) >= fewest and sum(blocks) >= effort.warmup_seconds * 1e9
+    seconds = sum(blocks) / 1e9
+    if len(blocks) >= FEWEST_WARMUPS and seconds >= LONG_WARMUP:
+        return True
+    return len(blocks) >= effort.warmup_blocks and seconds >= effort.warmup_seconds
 
 
 def _calibrate(prepare: Callable[[int], Block], effort: Effort) -> tuple[int, Block]:
     """The number of steps that fill a block, and the block."""
     # A backend may compile anew for each number of steps, so it meets few, each once before its duration counts.
-    one = prepare(1)
-    one()
-    if elapsed_ns(one) > LONG_STEP * 1e9:
-        return 1, one
     steps = effort.block_steps
     while True:
         block = prepare(steps)
         block()
         seconds = elapsed_ns(block) / 1e9
+        if seconds / steps > LONG_STEP and steps > FEWEST_STEPS:
+            steps = FEWEST_STEPS
+            continue
         if seconds >= effort.block_seconds:
             return steps, block
         # A tenth more than should do, so that the next try seldom falls short; at most a hundredfold, since the clock

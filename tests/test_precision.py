@@ -10,7 +10,7 @@ from builders import a_cell
 from lstm_bench import ModelSpec
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import load_plugins
-from lstm_bench.precision import SEEN, SIGNIFICANDS, UNSEEN, coarsest, difference, moved, rounded
+from lstm_bench.precision import SEEN, SIGNIFICANDS, UNSEEN, affordable, coarsest, difference, moved, rounded
 from lstm_bench.protocol import Job
 from lstm_bench.result import Effort, Findings
 from lstm_bench.runner import run_attempt
@@ -166,3 +166,13 @@ def test_another_precision_than_was_asked_for_is_a_mismatch_before_anything_is_t
 def test_the_precision_that_was_asked_for_is_recorded():
     done = run("not-rounding")
     assert (done.status, done.findings.observed_precision) == ("ok", "float32")
+
+
+def test_sequences_are_shortened_only_where_so_many_passes_would_take_minutes():
+    small = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
+    large = ModelSpec(input_size=123, hidden_sizes=(320,) * 4, output_size=10, bidirectional=True)
+    assert affordable(small, (1, 12, 1)) == (1, 12, 1)
+    batch, time, features = affordable(large, (32, 1000, 123))
+    assert (batch, features) == (32, 123)
+    assert 16 <= time < 100
+    assert affordable(large, (32, 2 * time, 123))[1] in (time - 1, time)

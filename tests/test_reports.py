@@ -692,3 +692,9 @@ def test_scopes_are_explained_and_published_times_have_their_source():
     assert "gradient: forward, loss and backward, without an update; infer: forward in evaluation mode" in notes
     assert "published: measured by others, on other hardware: arXiv 1" in notes
     assert any(note.startswith("times: for one batch") for note in notes)
+
+
+@pytest.mark.parametrize(("blocks", "told"), [(10, False), (9, True)])
+def test_fewer_blocks_than_the_effort_has_are_told(blocks, told):
+    findings = some_findings(timings={"train": a_timing(block_ns=(1_000_000,) * blocks)})
+    assert any("fewer blocks" in note for note in summarise([an_attempt(findings=findings)]).notes) == told

@@ -57,12 +57,15 @@ def test_a_block_has_its_fewest_steps_however_long_they_are(monkeypatch):
     assert found.seconds_per_step == pytest.approx(0.3)
 
 
-def test_of_steps_that_last_seconds_a_block_has_one_and_the_warm_up_two_blocks(monkeypatch):
-    model = Clocked(monkeypatch, step_ns=15_000_000_000)
-    effort = msgspec.structs.replace(EFFORT, block_steps=4)
+@pytest.mark.parametrize(
+    ("step", "steps", "warmups", "blocks"), [(1.0, 4, 2, 10), (3.0, 4, 2, 6), (15.0, 2, 2, 3), (40.0, 2, 2, 3)]
+)
+def test_steps_of_seconds_are_timed_in_fewer_and_shorter_blocks(monkeypatch, step, steps, warmups, blocks):
+    model = Clocked(monkeypatch, step_ns=int(step * 1e9))
+    effort = msgspec.structs.replace(EFFORT, block_steps=4, blocks=10, warmup_blocks=10)
     found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
-    assert (found.steps_per_block, len(found.warmup_ns), len(found.block_ns)) == (1, 2, 4)
-    assert model.now == 8 * 15_000_000_000  # two to find that out
+    assert (found.steps_per_block, len(found.warmup_ns), len(found.block_ns)) == (steps, warmups, blocks)
+    assert found.seconds_per_step == pytest.approx(step)
 
 
 def test_gradients_are_timed_batch_by_batch_without_a_training_step(monkeypatch):

@@ -391,6 +391,8 @@ def _meaning(attempts: Sequence[Attempt]) -> list[str]:
         notes.append(f"seq/s: sequences per second, median over blocks of steps; {memory}")
     if len(trained) < len(attempts):
         notes.append(f"times: for one batch, median over blocks of steps; {memory}")
+    if any(len(t.block_ns) < a.cell.effort.blocks for a in attempts for t in a.findings.timings.values()):
+        notes.append("steps that last seconds are timed in fewer blocks than the effort has")
     scopes = {scope for attempt in attempts for scope in attempt.cell.recipe.scopes}
     if "gradient" in scopes:
         notes.append("; ".join(f"{scope}: {MEANINGS[scope]}" for scope in SCOPES if scope in scopes))
