@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 from lstm_bench.download import Dropped, Refused, cannot_write, transfer
 from lstm_bench.errors import DataError
@@ -123,7 +124,7 @@ def read_file(file: DataFile, data_dir: Path | None) -> bytes:
     path = _find(file, folders(data_dir))
     if path is None:
         raise DataError(
-            f"{file.name} is missing. {_where_to_put([file], data_dir)}, or fetch it with `lstm-bench data fetch`"
+            f"{file.name} is missing. {where_to_put([file], data_dir)}, or fetch it with `lstm-bench data fetch`"
         )
     try:
         return b"".join(_content(path, file))
@@ -157,7 +158,7 @@ def require_files(infos: Iterable[TaskInfo], data_dir: Path | None, watcher: Wat
         try:
             fetch(file, watcher)
         except Unavailable as error:
-            raise DataError(f"{error}. {_where_to_put(missing[number:], data_dir)}") from error
+            raise DataError(f"{error}. {where_to_put(missing[number:], data_dir)}") from error
 
 
 def bring(file: DataFile, data_dir: Path | None, watcher: Watcher) -> Path:
@@ -206,6 +207,16 @@ def fetch(file: DataFile, watcher: Watcher) -> Path:
         raise cannot_write(folder, error) from error
 
 
+def where_to_put(files: Sequence[DataFile], data_dir: Path | None) -> str:
+    """What to do about files that are missing and cannot be fetched."""
+    folder = folders(data_dir)[0]
+    places = [
+        f"{', '.join(file.name for file in files if file.folder == name)} into {folder / name}"
+        for name in dict.fromkeys(file.folder for file in files)
+    ]
+    return f"Put {'; '.join(places)} (with .gz behind a name if it is compressed)"
+
+
 def _fetch(file: DataFile, folder: Path, watcher: Watcher) -> Path:
     refusals = []
     for url in file.urls:
@@ -213,8 +224,8 @@ def _fetch(file: DataFile, folder: Path, watcher: Watcher) -> Path:
         try:
             path = _fetch_from(url, file, folder, watcher)
         except Refused as refusal:
-            refusals.append(f"{url} {refusal}")
-            watcher.say(refusals[-1])
+            watcher.say(f"{url} {refusal}")
+            refusals.append(f"{urlsplit(url).netloc} {refusal}")
             continue
         for other in file.urls:
             _part(folder, file, other).unlink(missing_ok=True)
@@ -386,13 +397,3 @@ def _set_aside(path: Path, named: Path) -> str:
     except OSError as error:
         return f"it keeps its name, since it cannot be renamed ({error.strerror})"
     return f"it is now {bad.name}"
-
-
-def _where_to_put(files: Sequence[DataFile], data_dir: Path | None) -> str:
-    """What to do about files that are missing."""
-    folder = folders(data_dir)[0]
-    places = [
-        f"{', '.join(file.name for file in files if file.folder == name)} into {folder / name}"
-        for name in dict.fromkeys(file.folder for file in files)
-    ]
-    return f"Put {'; '.join(places)} (with .gz behind a name if it is compressed)"

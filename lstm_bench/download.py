@@ -92,15 +92,21 @@ def _ask(url: str, there: int) -> HTTPResponse | None:
                 return None
             raise Refused(one_line(f"answers {error.code} {error.reason}")) from error
     except urllib.error.URLError as error:
-        why = one_line(error.reason) if isinstance(error.reason, str) else describe(error.reason)
-        raise Refused(f"cannot be reached ({why})") from error
+        raise Refused(f"cannot be reached ({_why(error.reason)})") from error
     except (http.client.HTTPException, OSError) as error:
-        raise Dropped(f"did not answer ({describe(error)})") from error
+        raise Dropped(f"did not answer ({_why(error)})") from error
     where = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     if response.status == 200 or (response.status == 206 and where is not None and int(where[1]) == there):
         return response
     with response:
         raise Refused(one_line(f"answers {response.status} {response.reason} where it was asked for a file"))
+
+
+def _why(error: BaseException | str) -> str:
+    """What the system calls it, if it has a name for it."""
+    if isinstance(error, OSError) and error.strerror:
+        return one_line(error.strerror)
+    return one_line(error) if isinstance(error, str) else describe(error)
 
 
 def _receive(
@@ -121,7 +127,7 @@ def _receive(
             try:
                 chunk = response.read1(CHUNK)
             except (http.client.HTTPException, OSError) as error:
-                raise Dropped(f"broke off after {done:,} bytes ({describe(error)})") from error
+                raise Dropped(f"broke off after {done:,} bytes ({_why(error)})") from error
             if not chunk:
                 break
             _write(file, chunk, part)

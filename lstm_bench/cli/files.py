@@ -31,18 +31,20 @@ def data_fetch(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
 
     Exit code 0 if all are there, 1 if one cannot be had, 2 if the command was wrong.
     """
-    from lstm_bench.data import Unavailable, bring, user_folder
+    from lstm_bench.data import Unavailable, bring, user_folder, where_to_put
     from lstm_bench.progress import fetching
 
-    unavailable = []
+    unavailable = {}
     with fetching() as watcher:
         for file in dict.fromkeys(file for info in _tasks(plugin_files, tasks) for file in info.files):
             try:
                 click.echo(bring(file, user_folder(), watcher))
             except Unavailable as error:
-                unavailable.append(str(error))
-    for line in unavailable:
+                unavailable[file] = str(error)
+    for line in unavailable.values():
         say(f"error: {line}")
+    if unavailable:
+        say(where_to_put(list(unavailable), user_folder()))
     return 1 if unavailable else 0
 
 
