@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from lstm_bench import Metric, ModelSpec, Recipe, Task, TaskInfo, TrainSpec, hookimpl
+from lstm_bench import Metric, ModelSpec, Option, Recipe, Task, TaskInfo, TrainSpec, hookimpl
+from lstm_bench_flights._months import MOST_ORIGINS
 
 
 def _load() -> Task[Any]:
@@ -30,4 +31,11 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
             ),
         ),
         load=_load,
+        options={
+            "origins": Option(
+                default="1",
+                meaning="years that are forecast, each from what is known when it begins; none is learnt from",
+                choices=tuple(str(number) for number in range(1, MOST_ORIGINS + 1)),
+            )
+        },
     )
