@@ -9,6 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm_bench_flights._months import YEAR
+
 
 class Scale(ABC):
     """A scale that holds what it was fitted on.
@@ -51,3 +53,33 @@ class Range(Scale):
 
     def unscale(self, scaled: NDArray[np.float64], year_before: NDArray[np.float64]) -> NDArray[np.float64]:
         return (scaled + 1) / 2 * (self.high - self.low) + self.low
+
+
+@dataclass(frozen=True)
+class Growth(Scale):
+    """Logarithm of a month's passengers over those of the same month last year, standardised.
+
+    The seasons and the trend are gone from it, and it varies as much in small years as in large ones.
+    """
+
+    mean: float
+    deviation: float
+    lost: ClassVar[int] = YEAR
+
+    @classmethod
+    def fit(cls, passengers: NDArray[np.float64]) -> Growth:
+        """With the mean and the standard deviation of a series' growth."""
+        growth = log_growth(passengers)
+        return cls(float(growth.mean()), float(growth.std()))
+
+    def scale(self, passengers: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (log_growth(passengers) - self.mean) / self.deviation
+
+    def unscale(self, scaled: NDArray[np.float64], year_before: NDArray[np.float64]) -> NDArray[np.float64]:
+        return year_before * np.exp(scaled * self.deviation + self.mean)
+
+
+def log_growth(passengers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of each month's passengers over those of twelve months before, `(N - 12,)`."""
+    growth: NDArray[np.float64] = np.log(passengers[YEAR:] / passengers[:-YEAR])
+    return growth

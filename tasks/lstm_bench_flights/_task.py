@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from lstm_bench import Dataset, Evaluation, Predict, Recipe, Split, Task
 from lstm_bench_flights._months import MONTHS, WINDOW, YEAR, origins
-from lstm_bench_flights._scales import Range, Scale
+from lstm_bench_flights._scales import Growth, Range, Scale, log_growth
+
+SCALES: Mapping[str, type[Range] | type[Growth]] = {"tutorial": Range, "robust": Growth}
+"""What each recipe learns on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,7 @@ class Series(Dataset):
 
     Attributes:
         passengers: thousands of passengers a month, `(144,)`.
-        units: what the model reads and says, fitted on months before those that are held out.
+        units: what the model reads and says, fitted on months before those that validate or are held out.
         origins: how many years are forecast, each from its own January; the last is 1960.
     """
 
@@ -59,11 +62,13 @@ class Flights(Task[Series]):
     def load(self, recipe: Recipe, options: Mapping[str, str], *, data_dir: Path | None, seed: int) -> Series:
         """Windows `(N, 12, 1)` of the scaled training months, each with the month that follows, `(N, 1)`.
 
-        The tutorial has 120 of them; each further origin takes 12 away.
+        The tutorial has 120 of them; each further origin takes 12 away, and so does ``Growth``.
         """
         passengers = read_passengers()
+        scale = SCALES[recipe.name]
         seen = passengers[: MONTHS - YEAR * origins(options)]
-        units = Range.fit(seen)
+        validating = round(recipe.validation * (len(seen) - scale.lost - WINDOW))
+        units = scale.fit(seen[: len(seen) - validating])
         windows = np.lib.stride_tricks.sliding_window_view(units.scale(seen), WINDOW + 1)
         return Series(
             train=Split(x=windows[:, :-1, None].copy(), y=windows[:, -1:].copy()),
@@ -92,14 +97,24 @@ class Flights(Task[Series]):
         )
 
     def baselines(self, dataset: Series) -> Mapping[str, Mapping[str, float]]:
-        """What repeating the last value, and repeating the same month of the year before, would have given."""
+        """What repeating the last value, and repeating the same month of the year before, would have given.
+
+        Beside a model that learns growth, also what the mean of all growth until then would have given.
+        """
         months = np.arange(MONTHS - dataset.held_out, MONTHS)
         origin = np.repeat(months[::YEAR], YEAR)
         passengers, last_year, truth = dataset.passengers, dataset.year_before, dataset.passengers[months]
-        return {
+        found = {
             "same month last year": _errors(last_year, last_year, truth),
             "last value": _errors(passengers[origin - 1], passengers[months - 1], truth),
         }
+        if isinstance(dataset.units, Growth):
+
+            def grown(known: NDArray[np.intp]) -> NDArray[np.float64]:
+                return last_year * np.exp([log_growth(passengers[:end]).mean() for end in known])
+
+            found["mean growth over last year"] = _errors(grown(origin), grown(months), truth)
+        return found
 
 
 def _errors(

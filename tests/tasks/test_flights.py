@@ -12,17 +12,22 @@ from lstm_bench import LSTMBenchError, parameter_count
 from lstm_bench.plan import plan_tasks
 from lstm_bench.plugins import load_plugins
 from lstm_bench_flights import _task
-from lstm_bench_flights._scales import Range
+from lstm_bench_flights._scales import Growth, Range
 
 PLUGINS = load_plugins()
 INFO = PLUGINS.task("flights")
 PASSENGERS = _task.read_passengers()
-ALL = list(product(["tutorial"], [1, 2, 6]))
+ALL = list(product(["tutorial", "robust"], [1, 2, 6]))
 
 
 def load(recipe="tutorial", origins=1):
     options = {"origins": str(origins)}
     return INFO.load().load(INFO.recipe(recipe, options), options, data_dir=None, seed=0)
+
+
+def validated(recipe, origins):
+    """How many of the training windows are held out to stop by."""
+    return round(INFO.recipe(recipe, {"origins": str(origins)}).validation * len(load(recipe, origins).train.x))
 
 
 @pytest.fixture
@@ -59,6 +64,24 @@ def test_the_default_recipe_is_the_tutorial():
     assert load().origins == 1
 
 
+@pytest.mark.parametrize("origins", range(1, 7))
+def test_the_robust_recipe_stops_by_the_last_year_that_it_may_see(origins):
+    series = load("robust", origins)
+    assert len(series.train.x) == 108 - 12 * (origins - 1)
+    assert validated("robust", origins) == 12
+    assert validated("tutorial", origins) == 0
+    last = series.passengers[: 144 - 12 * origins]
+    year = series.units.unscale(series.train.y[-12:, 0], last[-24:-12])
+    np.testing.assert_allclose(year, last[-12:])
+
+
+def test_the_robust_recipe_learns_the_growth_over_last_year(series):
+    robust = load("robust")
+    growth = np.log(PASSENGERS[12:132] / PASSENGERS[:120])
+    assert robust.units == Growth(pytest.approx(growth[:-12].mean()), pytest.approx(growth[:-12].std()))
+    np.testing.assert_allclose(robust.train.x[0, :, 0], (growth[:12] - robust.units.mean) / robust.units.deviation)
+
+
 @pytest.mark.parametrize("origins", ["0", "7", "-1", "two", "1.0"])
 def test_as_many_origins_as_leave_too_little_to_learn_from_are_refused_in_one_line(origins):
     with pytest.raises(
@@ -71,11 +94,24 @@ def test_as_many_origins_as_leave_too_little_to_learn_from_are_refused_in_one_li
 passengers = arrays(np.float64, st.integers(13, 60), elements=st.floats(1, 1e4))
 
 
+@given(passengers)
+def test_passengers_come_back_from_growth(series):
+    units = Growth(0.1, 0.05)
+    assert len(units.scale(series)) == len(series) - units.lost
+    np.testing.assert_allclose(units.unscale(units.scale(series), series[:-12]), series[12:], rtol=1e-12)
+
+
 @given(passengers.filter(lambda series: np.ptp(series) > 1))
 def test_passengers_come_back_from_their_range(series):
     units = Range.fit(series)
     assert (units.scale(series).min(), units.scale(series).max()) == (-1, 1)
     np.testing.assert_allclose(units.unscale(units.scale(series), np.zeros(len(series))), series, rtol=1e-12)
+
+
+@given(passengers.filter(lambda series: np.ptp(np.log(series[12:] / series[:-12])) > 0.01))
+def test_growth_is_standardised(series):
+    scaled = Growth.fit(series).scale(series)
+    assert (scaled.mean(), scaled.std()) == (pytest.approx(0, abs=1e-9), pytest.approx(1))
 
 
 @pytest.fixture
@@ -107,7 +143,17 @@ def test_what_is_held_out_changes_nothing_that_is_learnt_from(recipe, origins, c
     assert load(recipe, origins).train.y.tobytes() != before.train.y.tobytes()
 
 
-@pytest.mark.parametrize("recipe", ["tutorial"])
+@pytest.mark.parametrize("origins", [1, 2, 6])
+def test_what_validates_changes_no_other_window(origins, changed):
+    before = load("robust", origins)
+    changed(132 - 12 * origins)
+    after = load("robust", origins)
+    assert after.units == before.units
+    np.testing.assert_array_equal(after.train.x[:-12], before.train.x[:-12])
+    np.testing.assert_array_equal(after.train.y[:-12], before.train.y[:-12])
+
+
+@pytest.mark.parametrize("recipe", ["tutorial", "robust"])
 @pytest.mark.parametrize("month", [72, 95, 96, 97, 131, 132, 143])
 def test_no_forecast_knows_what_comes_after_it(recipe, month, changed):
     def forecasts():
@@ -164,6 +210,17 @@ def test_each_origin_begins_from_the_true_past():
     assert evaluation.series["one_step"] == pytest.approx(PASSENGERS[107:143].tolist())
 
 
+def test_growth_is_fed_back_as_growth():
+    series = load("robust", 2)
+
+    def by_a_tenth(windows):
+        return np.full((len(windows), 1), (np.log(1.1) - series.units.mean) / series.units.deviation)
+
+    evaluation = INFO.load().evaluate(by_a_tenth, series)
+    assert evaluation.series["forecast"] == pytest.approx((1.1 * PASSENGERS[108:132]).tolist())
+    assert evaluation.series["one_step"] == evaluation.series["forecast"]
+
+
 @pytest.mark.parametrize("origins", [1, 4])
 def test_the_metrics_are_in_passengers_and_over_all_origins(origins):
     series = load("tutorial", origins)
@@ -185,7 +242,7 @@ def test_predictions_are_asked_for_in_two_shapes_however_many_origins():
         shapes.append(windows.shape)
         return np.zeros((len(windows), 1))
 
-    INFO.load().evaluate(noting, load("tutorial", 5))
+    INFO.load().evaluate(noting, load("robust", 5))
     assert shapes == [(60, 12, 1)] + [(5, 12, 1)] * 12
 
 
@@ -198,10 +255,20 @@ def test_the_baselines_are_the_known_ones(series):
     assert baselines["last value"]["one_step_rmse"] < baselines["last value"]["rmse"]
 
 
+def test_a_model_of_growth_is_held_against_mean_growth():
+    baselines = INFO.load().baselines(load("robust"))
+    assert {name: round(metrics["rmse"], 1) for name, metrics in baselines.items()} == {
+        "same month last year": 50.7,
+        "last value": 103.0,
+        "mean growth over last year": 17.6,
+    }
+
+
 def test_baselines_are_over_all_origins_each_with_its_own_past():
-    baselines = INFO.load().baselines(load("tutorial", 2))
+    baselines = INFO.load().baselines(load("robust", 2))
     truth = PASSENGERS[120:]
     last_year = PASSENGERS[108:132]
+    growth = [np.log(PASSENGERS[12:end] / PASSENGERS[: end - 12]).mean() for end in (120, 132)]
 
     def rmse(forecast):
         return pytest.approx(np.sqrt(np.mean((forecast - truth) ** 2)))
@@ -209,3 +276,4 @@ def test_baselines_are_over_all_origins_each_with_its_own_past():
     assert baselines["same month last year"]["rmse"] == rmse(last_year)
     assert baselines["last value"]["rmse"] == rmse(np.repeat(PASSENGERS[[119, 131]], 12))
     assert baselines["last value"]["one_step_rmse"] == rmse(PASSENGERS[119:143])
+    assert baselines["mean growth over last year"]["rmse"] == rmse(last_year * np.exp(np.repeat(growth, 12)))
