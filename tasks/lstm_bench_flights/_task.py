@@ -1,4 +1,4 @@
-"""Airline passengers: windows of twelve months in, the next month out, a year forecast by feeding predictions back."""
+"""Airline passengers: windows of twelve months in, the next month out, years forecast by feeding predictions back."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench import Dataset, Evaluation, Predict, Recipe, Split, Task
+from lstm_bench_flights._months import MONTHS, WINDOW, YEAR, origins
+from lstm_bench_flights._scales import Growth, Range, Scale, log_growth
 
-WINDOW = 12
-"""Months that the model reads before it says the next one."""
-
-HELD_OUT = 12
-"""Months at the end of the series that training never sees."""
+SCALES: Mapping[str, type[Range] | type[Growth]] = {"tutorial": Range, "robust": Growth}
+"""What each recipe learns on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,72 +25,96 @@ class Series(Dataset):
 
     Attributes:
         passengers: thousands of passengers a month, `(144,)`.
-        low: smallest and ...
-        high: ... largest value of the training months, which are scaled to -1 and 1.
+        units: what the model reads and says, fitted on months before those that validate or are held out.
+        origins: how many years are forecast, each from its own January; the last is 1960.
     """
 
     passengers: NDArray[np.float64]
-    low: float
-    high: float
+    units: Scale
+    origins: int
 
-    def scale(self, passengers: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Passengers to the model's units."""
-        return (passengers - self.low) / (self.high - self.low) * 2 - 1
+    @property
+    def held_out(self) -> int:
+        """Months at the end of the series that training never sees."""
+        return YEAR * self.origins
 
-    def unscale(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The model's units to passengers."""
-        return (scaled + 1) / 2 * (self.high - self.low) + self.low
+    @property
+    def year_before(self) -> NDArray[np.float64]:
+        """Passengers twelve months before each month that is held out. All are known at the origin before it."""
+        return self.passengers[-self.held_out - YEAR : -YEAR]
+
+
+def read_passengers() -> NDArray[np.float64]:
+    """The whole series, `(144,)`."""
+    with files("lstm_bench_flights").joinpath("airline_passengers.csv").open() as file:
+        return np.array([float(row["passengers"]) for row in csv.DictReader(file)])
 
 
 class Flights(Task[Series]):
     """Monthly totals of international airline passengers in thousands, 1949-01 to 1960-12.
 
     Source: G. E. P. Box & G. M. Jenkins, Time Series Analysis: Forecasting and Control (1976), series G.
+
+    With several origins the evaluation is a rolling one (L. J. Tashman, Out-of-sample tests of forecasting accuracy,
+    International Journal of Forecasting 16, 2000), of a model that is trained before the first origin and not again.
     """
 
     def load(self, recipe: Recipe, options: Mapping[str, str], *, data_dir: Path | None, seed: int) -> Series:
-        """Windows `(120, 12, 1)` of the scaled training months, each with the month that follows, `(120, 1)`."""
-        with files("lstm_bench_flights").joinpath("airline_passengers.csv").open() as file:
-            passengers = np.array([float(row["passengers"]) for row in csv.DictReader(file)])
-        seen = passengers[:-HELD_OUT]
-        low, high = seen.min(), seen.max()
-        scaled = (seen - low) / (high - low) * 2 - 1
-        windows = np.lib.stride_tricks.sliding_window_view(scaled, WINDOW + 1)
+        """Windows `(N, 12, 1)` of the scaled training months, each with the month that follows, `(N, 1)`.
+
+        The tutorial has 120 of them; each further origin takes 12 away, and so does ``Growth``.
+        """
+        passengers = read_passengers()
+        scale = SCALES[recipe.name]
+        seen = passengers[: MONTHS - YEAR * origins(options)]
+        validating = round(recipe.validation * (len(seen) - scale.lost - WINDOW))
+        units = scale.fit(seen[: len(seen) - validating])
+        windows = np.lib.stride_tricks.sliding_window_view(units.scale(seen), WINDOW + 1)
         return Series(
             train=Split(x=windows[:, :-1, None].copy(), y=windows[:, -1:].copy()),
             passengers=passengers,
-            low=float(low),
-            high=float(high),
+            units=units,
+            origins=origins(options),
         )
 
     def evaluate(self, predict: Predict, dataset: Series) -> Evaluation:
-        """Forecast the held-out year twice: from its own predictions, and one month ahead from the true past.
+        """Forecast the held-out years twice: from its own predictions, and one month ahead from the true past.
 
-        Metrics, in thousands of passengers: ``rmse``, ``mae`` and (in percent) ``mape`` of the year's forecast, and
-        ``one_step_rmse``. The two forecasts are kept as series.
+        Metrics, in thousands of passengers, over the months of all origins: ``rmse``, ``mae`` and (in percent) ``mape``
+        of the years' forecasts, and ``one_step_rmse``. The two forecasts are kept as series.
         """
-        history = list(dataset.scale(dataset.passengers[:-HELD_OUT]))
-        for _ in range(HELD_OUT):
-            window = np.array(history[-WINDOW:])[None, :, None]
-            history.append(float(predict(window)[0, 0]))
-        forecast = dataset.unscale(np.array(history[-HELD_OUT:]))
+        scaled = dataset.units.scale(dataset.passengers)
+        known = np.lib.stride_tricks.sliding_window_view(scaled[-dataset.held_out - WINDOW : -1], WINDOW)
+        one_step = dataset.units.unscale(predict(known[:, :, None])[:, 0], dataset.year_before)
 
-        known = dataset.scale(dataset.passengers[-HELD_OUT - WINDOW : -1])
-        windows = np.lib.stride_tricks.sliding_window_view(known, WINDOW)[:, :, None]
-        one_step = dataset.unscale(predict(windows)[:, 0])
+        history = known[::YEAR]  # what is known at each origin
+        for _ in range(YEAR):
+            history = np.hstack([history, predict(history[:, -WINDOW:, None])[:, :1]])
+        forecast = dataset.units.unscale(history[:, -YEAR:].ravel(), dataset.year_before)
         return Evaluation(
-            metrics=_errors(forecast, one_step, dataset.passengers[-HELD_OUT:]),
+            metrics=_errors(forecast, one_step, dataset.passengers[-dataset.held_out :]),
             series={"forecast": tuple(forecast.tolist()), "one_step": tuple(one_step.tolist())},
         )
 
     def baselines(self, dataset: Series) -> Mapping[str, Mapping[str, float]]:
-        """What repeating the last value, and repeating the same month of the year before, would have given."""
-        past, truth = dataset.passengers[:-HELD_OUT], dataset.passengers[-HELD_OUT:]
-        last_year = past[-12:]
-        return {
+        """What repeating the last value, and repeating the same month of the year before, would have given.
+
+        Beside a model that learns growth, also what the mean of all growth until then would have given.
+        """
+        months = np.arange(MONTHS - dataset.held_out, MONTHS)
+        origin = np.repeat(months[::YEAR], YEAR)
+        passengers, last_year, truth = dataset.passengers, dataset.year_before, dataset.passengers[months]
+        found = {
             "same month last year": _errors(last_year, last_year, truth),
-            "last value": _errors(np.full(HELD_OUT, past[-1]), dataset.passengers[-HELD_OUT - 1 : -1], truth),
+            "last value": _errors(passengers[origin - 1], passengers[months - 1], truth),
         }
+        if isinstance(dataset.units, Growth):
+
+            def grown(known: NDArray[np.intp]) -> NDArray[np.float64]:
+                return last_year * np.exp([log_growth(passengers[:end]).mean() for end in known])
+
+            found["mean growth over last year"] = _errors(grown(origin), grown(months), truth)
+        return found
 
 
 def _errors(

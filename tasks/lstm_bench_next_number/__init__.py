@@ -1,0 +1,42 @@
+"""The next-number task: which digit comes next, and which after that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from lstm_bench import Metric, ModelSpec, Option, Recipe, Task, TaskInfo, TrainSpec, hookimpl
+
+
+def _load() -> Task[Any]:
+    from lstm_bench_next_number._task import NextNumber
+
+    return NextNumber()
+
+
+@hookimpl
+def lstm_bench_tasks() -> Iterable[TaskInfo]:
+    yield TaskInfo(
+        name="next-number",
+        summary="say the next digit of a sequence, and go on with it",
+        # Not the continuation, in which one wrong digit makes the next ones wrong: what noise allows is known for this.
+        metric=Metric(name="accuracy", unit="", better="higher"),
+        recipes=(
+            Recipe(
+                name="default",
+                summary="LSTM 50, Adam 1e-3, one window at a time, 100 epochs",
+                model=ModelSpec(input_size=10, hidden_sizes=(50,), output_size=10),
+                train=TrainSpec(loss="cross_entropy", optimizer="adam", learning_rate=1e-3, batch_size=1),
+                epochs=100,
+                shuffle=True,
+            ),
+        ),
+        load=_load,
+        options={
+            "sequence": Option(
+                default="counting",
+                meaning="0 to 9 over and over, a pattern of eleven digits, or that with a tenth of them replaced",
+                choices=("counting", "pattern", "noisy"),
+            )
+        },
+    )
