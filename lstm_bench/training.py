@@ -211,7 +211,7 @@ class _Run:
             if self.course.every is not None:
                 until = min(until, begin + self.course.every - self.step % self.course.every)
             losses += self.take(x, y, order[begin:until]).tolist()
-            self.note = f"loss {np.mean(losses[begin:]):.4g}"
+            self.note = f"training loss {np.mean(losses[begin:]):.4g}"
             if self.step == self.total or self._due(len(losses) == len(order)):
                 self.look()
             self.on_progress(self.step, self.total, self.note)

@@ -51,7 +51,9 @@ def test_it_is_the_best_weights_that_are_judged(patient):
 def test_how_it_goes_is_told_while_it_does(patient):
     notes = [message.note for message in patient[1] if isinstance(message, Progress)]
     assert notes
-    assert all(note.startswith("loss ") and ", error " in note and ", validation loss " in note for note in notes)
+    assert all(
+        note.startswith("training loss ") and ", error " in note and ", validation loss " in note for note in notes
+    )
 
 
 def test_weights_that_cannot_be_restored_are_a_mismatch():

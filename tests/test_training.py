@@ -89,7 +89,7 @@ def test_the_loss_curve_is_kept_by_step_and_by_epoch():
     assert training.steps == 12
     assert training.first_losses == tuple(range(12))
     assert training.epoch_losses == (1.5, 5.5, 9.5)
-    assert told == [(4, 12, "loss 1.5"), (8, 12, "loss 5.5"), (12, 12, "loss 9.5")]
+    assert told == [(4, 12, "training loss 1.5"), (8, 12, "training loss 5.5"), (12, 12, "training loss 9.5")]
     assert [rows.tolist() for rows in model.seen] == [[[0], [1], [2], [3]]] * 3
 
 
