@@ -22,7 +22,7 @@ Phase = Literal[
     "inspect",
 ]  # fmt: skip
 
-Scope = Literal["train", "infer"]
+Scope = Literal["train", "infer", "gradient"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -259,7 +259,8 @@ class Timing(Record, frozen=True):
     """Every block that was timed for one scope, in order.
 
     Attributes:
-        scope: ``train``, a whole optimizer step, or ``infer``, a forward pass in evaluation mode.
+        scope: ``train``, a whole optimizer step; ``infer``, a forward pass in evaluation mode; or ``gradient``, forward
+            and backward in training mode without an update.
         batch_size: sequences per step.
         steps_per_block: steps in each block.
         warmup_ns: duration of each warm-up block in nanoseconds.

@@ -66,6 +66,32 @@ def time_inference(model: Model[Any], batches: list[Any], batch_size: int, effor
     return _time("infer", batch_size, prepare, effort)
 
 
+def time_gradient(model: Model[Any], batches: list[tuple[Any, Any]], batch_size: int, effort: Effort) -> Timing:
+    """Time forward and backward passes in training mode, without an update, that go round and round some batches.
+
+    Args:
+        model: is differentiated.
+        batches: native sequences and their targets, each `(B, T, I)` and as in ``Model.train``.
+        batch_size: B.
+        effort: how long.
+
+    Raises:
+        Unsupported: if the model has no ``differentiate``; the message is the reason.
+    """
+
+    def prepare(steps: int) -> Block:
+        rounds = [batches[step % len(batches)] for step in range(steps)]
+
+        def block() -> None:
+            for x, y in rounds:
+                model.differentiate(x, y)
+            model.synchronize()
+
+        return block
+
+    return _time("gradient", batch_size, prepare, effort)
+
+
 def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort: Effort) -> Timing:
     steps, block = _calibrate(prepare, effort)
     gc.collect()  # so that the garbage of earlier phases is not collected in a timed block
