@@ -105,7 +105,10 @@ class State:
 
 
 class Unsupported(LSTMBenchError):
-    """Raised by ``Backend.build`` for what only building could show to be unsupported; the message is the reason."""
+    """Raised by ``Backend.build`` for what only building could show to be unsupported, and by ``Model.differentiate``.
+
+    The message is the reason.
+    """
 
 
 class Backend(ABC):
@@ -181,7 +184,8 @@ def require_device(backend: Backend, name: str, device: str) -> str:
 class Model(ABC, Generic[Native]):
     """A built model: whole after construction, stateless between calls but for its parameters and optimizer.
 
-    ``infer`` and ``train`` are timed: they take and return native arrays and do nothing that is not their work.
+    ``infer``, ``train`` and ``differentiate`` are timed: they take and return native arrays and do nothing that is not
+    their work.
     """
 
     @abstractmethod
@@ -215,6 +219,27 @@ class Model(ABC, Generic[Native]):
         Returns:
             The loss of each step, before its update, `(steps,)`.
         """
+
+    def differentiate(self, x: Native, y: Native) -> tuple[Native, Any]:
+        """Timed. The loss of one batch in training mode, and its gradient by every parameter, all left on the device.
+
+        Changes nothing that a later call would notice but which elements dropout drops: neither parameters nor
+        statistics nor the optimizer.
+
+        Args:
+            x: sequences `(B, T, I)`.
+            y: their targets, as in ``train``.
+
+        Returns:
+            The loss `()`; and the gradients as the framework has them: native arrays of any layout, nested in tuples,
+            lists and mappings. Nothing of them is left to be computed when somebody asks for it. The model's next call
+            may overwrite them.
+
+        Raises:
+            Unsupported: if there is none. A backend is whole without it, so it is not abstract; and it does not fall
+                back on ``gradients``, which copies to the host: that would be timed, too.
+        """
+        raise Unsupported("the backend has no Model.differentiate, so that there is no gradient alone to be timed")
 
     @abstractmethod
     def gradients(self, x: Native, y: Native) -> tuple[float, Parameters]:

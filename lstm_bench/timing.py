@@ -81,10 +81,13 @@ def time_gradient(model: Model[Any], batches: list[tuple[Any, Any]], batch_size:
     """Time forward and backward passes in training mode, without an update, that go round and round some batches.
 
     Args:
-        model: is asked for gradients.
-        batches: native sequences, each `(B, T, I)`, with their targets.
+        model: is differentiated.
+        batches: native sequences and their targets, each `(B, T, I)` and as in ``Model.train``.
         batch_size: B.
         effort: how long.
+
+    Raises:
+        Unsupported: if the model has no ``differentiate``; the message is the reason.
     """
 
     def prepare(steps: int) -> Block:

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from builders import NOT_THERE, a_backend_info
-from lstm_bench import Backend, BackendInfo, Model, Option
+from lstm_bench import Backend, BackendInfo, Model, Option, Unsupported
 from lstm_bench.backend import resolve_options
 from lstm_bench.errors import UnknownName
 
@@ -104,3 +104,5 @@ def test_the_promised_methods_are_enough_and_the_rest_has_a_meaning():
     assert model.native_parameter_count() is None
     assert model.synchronize() is None
     assert model.kernel_path(None) == ""
+    with pytest.raises(Unsupported, match="no gradient alone to be timed"):
+        model.differentiate(None, None)

@@ -4,7 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from lstm_bench import timing
+from lstm_bench import Unsupported, timing
+from lstm_bench.backend import Model
 from lstm_bench.result import Effort
 
 EFFORT = Effort(name="test", blocks=4, block_seconds=0.1, warmup_blocks=3, warmup_seconds=0.5, epoch_fraction=1.0)
@@ -15,7 +16,7 @@ class Clocked:
 
     def __init__(self, monkeypatch, step_ns, first_ns=0):
         self.now, self.step_ns, self.first_ns = 0, step_ns, first_ns
-        self.orders, self.inferred, self.waits = [], [], 0
+        self.orders, self.inferred, self.differentiated, self.waits = [], [], [], 0
         monkeypatch.setattr(timing, "perf_counter_ns", lambda: self.now)
 
     def put(self, array):
@@ -29,6 +30,10 @@ class Clocked:
 
     def infer(self, x):
         self.inferred.append(x)
+        self.now += self.step_ns
+
+    def differentiate(self, x, y):
+        self.differentiated.append((x, y))
         self.now += self.step_ns
 
     def synchronize(self):
@@ -111,3 +116,24 @@ def test_inference_goes_round_and_round_the_batches(monkeypatch):
     assert found.scope == "infer"
     assert model.inferred[-found.steps_per_block :][:4] == ["a", "b", "c", "a"]
     assert found.sequences_per_second == pytest.approx(2000)
+
+
+def test_gradients_go_round_and_round_the_batches_and_wait_after_each_block(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=1_000_000)
+    found = timing.time_gradient(model, [("a", 1), ("b", 2), ("c", 3)], 2, EFFORT)
+    assert found.scope == "gradient"
+    assert model.differentiated[-found.steps_per_block :][:4] == [("a", 1), ("b", 2), ("c", 3), ("a", 1)]
+    assert found.block_ns == (found.steps_per_block * 1_000_000,) * 4
+    assert found.sequences_per_second == pytest.approx(2000)
+    assert model.waits == 4 + len(found.warmup_ns) + len(found.block_ns)  # two lengths are tried, each twice
+
+
+def test_a_model_without_a_gradient_alone_says_so_and_nothing_else_is_timed_in_its_place(monkeypatch):
+    class WrittenBefore(Clocked):
+        differentiate = Model.differentiate
+
+        def gradients(self, x, y):
+            raise AssertionError("it copies to the host")
+
+    with pytest.raises(Unsupported, match=r"the backend has no Model\.differentiate"):
+        timing.time_gradient(WrittenBefore(monkeypatch, step_ns=1), [("a", 1)], 2, EFFORT)

@@ -105,7 +105,8 @@ class Program:
         self._train_spec, self._products = train, _PRODUCTS[precision]
         self.infer = jax.jit(self._infer)
         self.train = jax.jit(self._train, donate_argnums=0)
-        self.gradients = jax.jit(self._gradients)
+        self.differentiate = jax.jit(self._differentiate)
+        self.input_gradient = jax.jit(self._input_gradient)
         self.states = jax.jit(self._states)
 
     def _infer(self, trained: Trained, statistics: Statistics, x: Array) -> Array:
@@ -116,15 +117,42 @@ class Program:
         with jax.default_matmul_precision(self._products):
             return self.network.states(trained, x, initial)
 
-    def _gradients(self, trained: Trained, statistics: Statistics, x: Array, y: Array, key: Array) -> Any:
-        """``((loss, statistics afterwards), (gradients, gradient of x))``."""
+    def _differentiate(
+        self, trained: Trained, statistics: Statistics, x: Array, y: Array, key: Array
+    ) -> tuple[Array, Trained, Array]:
+        """The loss, its gradients, and the key for the next masks."""
+        key, used = self._draw(key)
+        (value, _), gradients = self._gradients(trained, statistics, x, y, used)
+        return value, gradients, key
 
-        def objective(trained: Trained, x: Array) -> tuple[Array, Statistics]:
-            logits, after = self.network.train(trained, statistics, x, key)
-            return loss(self._train_spec, logits, y), after
-
+    def _input_gradient(
+        self, trained: Trained, statistics: Statistics, x: Array, y: Array, key: Array
+    ) -> tuple[Array, Array]:
+        """The gradient of the loss by ``x``, and the key for the next masks."""
+        key, used = self._draw(key)
         with jax.default_matmul_precision(self._products):
-            return jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)(trained, x)
+            d_x, _ = jax.grad(self._loss, argnums=2, has_aux=True)(trained, statistics, x, y, used)
+        return d_x, key
+
+    def _draw(self, key: Array) -> tuple[Array, Array]:
+        """The key for the next masks, and that for these; without dropout there are none, so that nothing is drawn."""
+        if not self.network.spec.dropout:
+            return key, key
+        after, used = jax.random.split(key)
+        return after, used
+
+    def _gradients(
+        self, trained: Trained, statistics: Statistics, x: Array, y: Array, key: Array
+    ) -> tuple[tuple[Array, Statistics], Trained]:
+        """The loss and the statistics afterwards, and the loss's gradients."""
+        with jax.default_matmul_precision(self._products):
+            return jax.value_and_grad(self._loss, has_aux=True)(trained, statistics, x, y, key)
+
+    def _loss(
+        self, trained: Trained, statistics: Statistics, x: Array, y: Array, key: Array
+    ) -> tuple[Array, Statistics]:
+        logits, after = self.network.train(trained, statistics, x, key)
+        return loss(self._train_spec, logits, y), after
 
     def _train(self, state: TrainState, x: Array, y: Array, order: Array, steps: Array) -> tuple[TrainState, Array]:
         """Train on the first ``steps`` rows of ``order``; the losses of the others are 0."""
@@ -132,11 +160,9 @@ class Program:
         def step(n: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
             state, losses = carry
             rows = order[n]
-            key, used = jax.random.split(state.key) if self.network.spec.dropout else (state.key, state.key)
+            key, used = self._draw(state.key)
             x_batch, y_batch = (data.at[rows].get(mode="promise_in_bounds") for data in (x, y))
-            (value, statistics), (gradients, _) = self._gradients(
-                state.trained, state.statistics, x_batch, y_batch, used
-            )
+            (value, statistics), gradients = self._gradients(state.trained, state.statistics, x_batch, y_batch, used)
             updates, optimizer = self.optimizer.update(gradients, state.optimizer)
             trained = optax.apply_updates(state.trained, updates)
             return TrainState(trained, statistics, optimizer, key), losses.at[n].set(value)
@@ -205,19 +231,24 @@ class JaxModel(Model[Array]):
         self._pending.append(losses)
         return losses
 
+    def differentiate(self, x: Array, y: Array) -> tuple[Array, Trained]:
+        state = self._state
+        value, gradients, key = self._program.differentiate(state.trained, state.statistics, x, y, state.key)
+        self._state = state._replace(key=key)
+        # What one program computes is ready at once, so that the loss stands for it: the gradients of a whole block
+        # would fill the memory.
+        self._pending.append(value)
+        return value, gradients
+
     def gradients(self, x: Array, y: Array) -> tuple[float, Parameters]:
-        value, (gradients, _) = self._gradients(x, y)
+        value, gradients = self.differentiate(x, y)
         return float(value), {name: self.get(array) for name, array in self._program.network.unpack(gradients).items()}
 
     def input_gradient(self, x: Array, y: Array) -> NDArray[Any]:
-        return self.get(self._gradients(x, y)[1][1])
-
-    def _gradients(self, x: Array, y: Array) -> tuple[Array, tuple[Trained, Array]]:
-        """The loss of a batch, and its gradients by parameters and ``x``."""
-        key, used = jax.random.split(self._state.key)
-        self._state = self._state._replace(key=key)
-        (value, _), gradients = self._program.gradients(self._state.trained, self._state.statistics, x, y, used)
-        return value, gradients
+        state = self._state
+        d_x, key = self._program.input_gradient(state.trained, state.statistics, x, y, state.key)
+        self._state = state._replace(key=key)
+        return self.get(d_x)
 
     def states(self, x: Array, initial: State | None = None) -> tuple[NDArray[Any], State]:
         begin: list[list[Tensors]] | None = None

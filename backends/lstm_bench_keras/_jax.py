@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -65,18 +66,22 @@ class JaxProgram(Program):
     """Pure functions of all values, which Keras's variables only lend their names.
 
     Attributes:
+        jit: whether XLA compiles the functions.
         infer: logits.
         train: steps in a row of ``order``.
-        gradients: of the loss of a batch in training mode, by the parameters and by ``x``.
+        differentiate: the loss of a batch in training mode, the other values after it, and its gradients.
+        input_gradient: that of the same loss by ``x``, and the other values.
         states: what the recurrent layers compute.
     """
 
     def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
         super().__init__(network, train)
         self._optimizer = optimizer(train, network)
+        self.jit = jit
         self.infer: Callable[..., Any] = jax.jit(self.logits) if jit else self.logits
         self.train: Callable[..., Any] = jax.jit(self._steps, donate_argnums=0) if jit else self._each_step
-        self.gradients: Callable[..., Any] = jax.jit(self._gradients) if jit else self._gradients
+        self.differentiate: Callable[..., Any] = jax.jit(self._differentiate) if jit else self._differentiate
+        self.input_gradient: Callable[..., Any] = jax.jit(self._input_gradient) if jit else self._input_gradient
         self.states: Callable[..., Any] = jax.jit(self._states) if jit else self._states
 
     def model(self, parameters: Parameters, seed: int) -> JaxModel:
@@ -113,25 +118,36 @@ class JaxProgram(Program):
 
     def _step(self, state: TrainState, x: Array, y: Array, rows: Array) -> tuple[TrainState, Array]:
         x_batch, y_batch = (data.at[rows].get(mode="promise_in_bounds") for data in (x, y))
-        by_parameters = jax.value_and_grad(self._loss, has_aux=True)
-        (value, others), gradients = by_parameters(state.trained, x_batch, y_batch, state.others)
-        trained, optimizer = self._optimizer.stateless_apply(
-            state.optimizer, self.network.restrain(gradients), state.trained
-        )
+        value, others, gradients = self._gradients(state.trained, x_batch, y_batch, state.others, remember=True)
+        trained, optimizer = self._optimizer.stateless_apply(state.optimizer, gradients, state.trained)
         return TrainState(trained, others, optimizer), value
 
-    def _loss(self, trained: list[Array], x: Array, y: Array, others: list[Array]) -> tuple[Array, list[Array]]:
-        """The loss, and what a forward pass in training mode makes of the other values."""
-        logits, others = self.network.stateless_call(trained, others, x, training=True)
-        return loss(self.train_spec, logits, y), others
-
     def _gradients(
+        self, trained: list[Array], x: Array, y: Array, others: list[Array], *, remember: bool
+    ) -> tuple[Array, list[Array], list[Array]]:
+        """The loss, the other values after it, and its gradients by the trained ones."""
+        differentiated = jax.value_and_grad(partial(self._loss, remember=remember), has_aux=True)
+        (value, others), gradients = differentiated(trained, x, y, others)
+        return value, others, self.network.restrain(gradients)
+
+    def _differentiate(
         self, trained: list[Array], x: Array, y: Array, others: list[Array]
-    ) -> tuple[Array, list[Array], list[Array], Array]:
-        """The loss, the other values after it, and its gradients by the trained values and by ``x``."""
-        by_both = jax.value_and_grad(self._loss, argnums=(0, 1), has_aux=True)
-        (value, others), (gradients, d_x) = by_both(trained, x, y, others)
-        return value, others, self.network.restrain(gradients), d_x
+    ) -> tuple[Array, list[Array], list[Array]]:
+        return self._gradients(trained, x, y, others, remember=False)
+
+    def _input_gradient(
+        self, trained: list[Array], x: Array, y: Array, others: list[Array]
+    ) -> tuple[Array, list[Array]]:
+        differentiated = jax.grad(partial(self._loss, remember=False), argnums=1, has_aux=True)
+        found: tuple[Array, list[Array]] = differentiated(trained, x, y, others)
+        return found
+
+    def _loss(
+        self, trained: list[Array], x: Array, y: Array, others: list[Array], *, remember: bool
+    ) -> tuple[Array, list[Array]]:
+        """The loss, and the other values after it: where dropout's draws are, and statistics that may remember it."""
+        logits, others = self.network.stateless_call(trained, others, x, training=True, remember=remember)
+        return loss(self.train_spec, logits, y), others
 
     def _states(
         self, trained: list[Array], x: Array, begin: list[list[Array]] | None
@@ -147,7 +163,7 @@ class JaxModel(KerasModel[Array]):
     def __init__(self, program: JaxProgram, state: TrainState) -> None:
         super().__init__(program.network)
         self._program, self._state = program, state
-        self._pending: list[Array] = []
+        self._pending: list[Any] = []
 
     def _put(self, array: NDArray[Any]) -> Array:
         return jax.device_put(array)
@@ -171,22 +187,19 @@ class JaxModel(KerasModel[Array]):
         self._pending.append(losses)
         return losses
 
-    def input_gradient(self, x: Array, y: Array) -> NDArray[Any]:
-        return self.get(self._program.gradients(self._state.trained, x, y, self._state.others)[3])
+    def differentiate(self, x: Array, y: Array) -> tuple[Array, list[Array]]:
+        state = self._state
+        value, others, gradients = self._program.differentiate(state.trained, x, y, state.others)
+        self._state = state._replace(others=others)
+        # What one program computes is ready at once, so that the loss stands for it: the gradients of a whole block
+        # would fill the memory. Computed one operation at a time, each is ready by itself.
+        self._pending.append(value if self._program.jit else (value, gradients))
+        return value, gradients
 
-    def gradients(self, x: Array, y: Array) -> tuple[float, Parameters]:
-        value, others, gradients, _ = self._program.gradients(self._state.trained, x, y, self._state.others)
-        # The next call draws other masks; batch norm's statistics stay.
-        norm = self._network.norm
-        statistics = set() if norm is None else {id(norm.moving_mean), id(norm.moving_variance)}
-        kept = [
-            old if id(variable) in statistics else new
-            for variable, old, new in zip(
-                self._network.non_trainable_variables, self._state.others, others, strict=True
-            )
-        ]
-        self._state = self._state._replace(others=kept)
-        return float(value), self._canonical(gradients)
+    def input_gradient(self, x: Array, y: Array) -> NDArray[Any]:
+        d_x, others = self._program.input_gradient(self._state.trained, x, y, self._state.others)
+        self._state = self._state._replace(others=others)
+        return self.get(d_x)
 
     def _states(self, x: Array, begin: list[list[Array]] | None) -> tuple[Array, list[list[Array]]]:
         return self._program.states(self._state.trained, x, begin)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -110,14 +109,9 @@ class KerasModel(Model[Native], Generic[Native]):
         result: tuple[Native, list[list[Native]]] = self._network.states(x, begin)
         return result
 
-    @contextmanager
-    def _statistics_kept(self) -> Iterator[None]:
-        """Undo what a forward pass in training mode does to batch norm's statistics."""
-        norm = self._network.norm
-        before = [] if norm is None else [(v, self.get(v.value)) for v in (norm.moving_mean, norm.moving_variance)]
-        yield
-        for variable, statistic in before:
-            variable.assign(statistic)
+    def gradients(self, x: Native, y: Native) -> tuple[float, Parameters]:
+        value, gradients = self.differentiate(x, y)
+        return self.get(value).item(), self._canonical(gradients)
 
     def parameters(self) -> Parameters:
         return self._network.unpack(lambda variable: self.get(self._value_of(variable)))

@@ -67,14 +67,20 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         )  # fmt: skip
         return layers.Bidirectional(layer, dtype=dtype) if spec.bidirectional else layer
 
-    def call(self, x: Any, training: bool = False) -> Any:
-        """Logits `(B, O)` or `(B, T, O)` from ``x`` `(B, T, I)`, in the dtype of the parameters."""
+    def call(self, x: Any, training: bool = False, remember: bool = True) -> Any:
+        """Logits `(B, O)` or `(B, T, O)` from ``x`` `(B, T, I)`, in the dtype of the parameters.
+
+        Args:
+            x: sequences.
+            training: whether to drop elements, and to normalise by the batch's own statistics.
+            remember: whether to take these into the running ones.
+        """
         for n, layer in enumerate(self.stack):
             if n:
                 x = self.drop[n - 1](x, training=training)
             x, *_ = layer(x)
         if self.norm is not None:
-            x = self.norm(x, training=training)
+            x = self.norm(x, training=training) if remember else _normalise_and_forget(self.norm, x)
         return ops.cast(self.head(x), self.variable_dtype)
 
     def states(self, x: Any, initial: Sequence[Sequence[Any]] | None) -> tuple[Any, list[list[Any]]]:
@@ -136,6 +142,12 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
             gradient if mask is None else gradient * ops.convert_to_tensor(mask, dtype=gradient.dtype)
             for gradient, mask in zip(gradients, self.masks, strict=True)
         ]
+
+
+def _normalise_and_forget(norm: Any, x: Any) -> Any:
+    """By the batch's own statistics. Keras's layer always assigns the running ones, and in such a scope to no avail."""
+    with keras.StatelessScope([(variable, variable.value) for variable in norm.variables]):
+        return norm(x, training=True)
 
 
 def _each_direction(layer: Any) -> tuple[Any, ...]:

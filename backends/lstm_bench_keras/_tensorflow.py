@@ -43,6 +43,7 @@ class TensorFlowProgram(Program):
         jit: whether XLA compiles the functions.
         infer: logits of ``x``.
         train: steps in a row of ``order``.
+        differentiate: the loss of a batch in training mode, and its gradients.
     """
 
     def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
@@ -51,6 +52,7 @@ class TensorFlowProgram(Program):
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
         self.infer = tf.function(lambda x: network(x, training=False), jit_compile=jit)
         self.train = tf.function(self._steps, jit_compile=jit)
+        self.differentiate = tf.function(lambda x, y: self._loss_and_gradients(x, y, remember=False), jit_compile=jit)
 
     def model(self, parameters: Parameters, seed: int) -> TensorFlowModel:
         self.network.begin(parameters, seed)
@@ -64,16 +66,16 @@ class TensorFlowProgram(Program):
         step = tf.constant(0)
         while step < steps:  # not tf.range, for whose limit XLA wants a constant, and so a program for each number
             x_batch, y_batch = tf.gather(x, order[step]), tf.gather(y, order[step])
-            value, gradients = self.loss_and_gradients(x_batch, y_batch)
+            value, gradients = self._loss_and_gradients(x_batch, y_batch, remember=True)
             self._optimizer.apply(gradients, self.network.trainable_variables)
             losses = losses.write(step, value)
             step += 1
         return losses.stack()
 
-    def loss_and_gradients(self, x: Any, y: Any) -> tuple[Any, list[Any]]:
+    def _loss_and_gradients(self, x: Any, y: Any, *, remember: bool) -> tuple[Any, list[Any]]:
         """The loss of a batch in training mode, and its gradients by the trainable variables."""
         with tf.GradientTape() as tape:
-            value = loss(self.train_spec, self.network(x, training=True), y)
+            value = loss(self.train_spec, self.network(x, training=True, remember=remember), y)
         return value, self.network.restrain(tape.gradient(value, self.network.trainable_variables))
 
 
@@ -104,15 +106,14 @@ class TensorFlowModel(KerasModel[Any]):
             found.append(self._program.train(x, y, padded, tf.constant(steps))[:steps])
         return found[0] if len(found) == 1 else tf.concat(found, axis=0)
 
-    def gradients(self, x: Any, y: Any) -> tuple[float, Parameters]:
-        with self._statistics_kept():
-            value, gradients = self._program.loss_and_gradients(x, y)
-        return float(value), self._canonical(gradients)
+    def differentiate(self, x: Any, y: Any) -> tuple[Any, list[Any]]:
+        result: tuple[Any, list[Any]] = self._program.differentiate(x, y)
+        return result
 
     def input_gradient(self, x: Any, y: Any) -> NDArray[Any]:
-        with self._statistics_kept(), tf.GradientTape() as tape:
+        with tf.GradientTape() as tape:
             tape.watch(x)
-            value = loss(self._program.train_spec, self._network(x, training=True), y)
+            value = loss(self._program.train_spec, self._network(x, training=True, remember=False), y)
         return self.get(tape.gradient(value, x))
 
     def synchronize(self) -> None:

@@ -80,7 +80,7 @@ class TorchModel(KerasModel[Tensor]):
     def train(self, x: Tensor, y: Tensor, order: Tensor) -> Tensor:
         losses, clip = [], self._train_spec.clip_norm
         for rows in order:
-            value, gradients = self._loss_and_gradients(x[rows], y[rows])
+            value, gradients = self._loss_and_gradients(x[rows], y[rows], remember=True)
             if clip is not None:
                 norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
                 torch._foreach_mul_(gradients, (clip / norm).clamp(max=1.0))
@@ -92,19 +92,17 @@ class TorchModel(KerasModel[Tensor]):
             losses.append(value.detach())
         return torch.stack(losses)
 
-    def _loss_and_gradients(self, x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
-        value: Tensor = loss(self._train_spec, self._forward(x, training=True), y)
+    def _loss_and_gradients(self, x: Tensor, y: Tensor, *, remember: bool) -> tuple[Tensor, list[Tensor]]:
+        value: Tensor = loss(self._train_spec, self._forward(x, training=True, remember=remember), y)
         return value, self._network.restrain(torch.autograd.grad(value, self._values))
 
-    def gradients(self, x: Tensor, y: Tensor) -> tuple[float, Parameters]:
-        with self._statistics_kept():
-            value, gradients = self._loss_and_gradients(x, y)
-        return value.item(), self._canonical(gradients)
+    def differentiate(self, x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
+        value, gradients = self._loss_and_gradients(x, y, remember=False)
+        return value.detach(), gradients
 
     def input_gradient(self, x: Tensor, y: Tensor) -> NDArray[Any]:
         x = x.detach().clone().requires_grad_()
-        with self._statistics_kept():
-            value = loss(self._train_spec, self._forward(x, training=True), y)
+        value = loss(self._train_spec, self._forward(x, training=True, remember=False), y)
         return self.get(torch.autograd.grad(value, x)[0])
 
     def _states(self, x: Tensor, begin: list[list[Tensor]] | None) -> tuple[Tensor, list[list[Tensor]]]:

@@ -127,9 +127,13 @@ class NumpyModel(Model[NDArray[Any]]):
             self._optimizer.step(self._flat, self._flat_gradient)
         return losses
 
-    def gradients(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, Parameters]:
+    def differentiate(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], dict[str, Array]]:
         loss = self._backpropagate(x, y, remember=False)
-        return loss, {name: view.copy() for name, view in self._gradient.items()}
+        return np.array(loss, self._dtype), self._gradient
+
+    def gradients(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, Parameters]:
+        loss, gradients = self.differentiate(x, y)
+        return loss.item(), {name: view.copy() for name, view in gradients.items()}
 
     def input_gradient(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         self._backpropagate(x, y, remember=False, wants_dx=True)

@@ -139,10 +139,13 @@ class TorchModel(Model[Tensor]):
             losses.append(loss.detach())
         return torch.stack(losses)
 
-    def gradients(self, x: Tensor, y: Tensor) -> tuple[float, Parameters]:
+    def differentiate(self, x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
         loss = self._loss(self._forward(x, training=True), y)
-        gradients = self._network.pick(self._gradients(loss))
-        return loss.item(), {name: self.get(gradient) for name, gradient in gradients.items()}
+        return loss.detach(), self._gradients(loss)
+
+    def gradients(self, x: Tensor, y: Tensor) -> tuple[float, Parameters]:
+        loss, gradients = self.differentiate(x, y)
+        return loss.item(), {name: self.get(gradient) for name, gradient in self._network.pick(gradients).items()}
 
     def input_gradient(self, x: Tensor, y: Tensor) -> NDArray[Any]:
         x = x.detach().clone().requires_grad_()

@@ -102,10 +102,27 @@ def test_one_compilation_serves_blocks_of_every_length(backend):
 def test_waiting_waits_for_everything_asked_for(backend):
     model = build(backend, SPEC, ADAM, "float32", impl="scan")
     x = model.put(np.zeros((1, 12, 1)))
-    asked = [model.infer(x) for _ in range(50)]
+    y = model.put(np.zeros((1, 1)))
+    asked = [(model.infer(x), model.differentiate(x, y)) for _ in range(50)]
     model.synchronize()
-    assert all(logits.is_ready() for logits in asked)
+    assert all(array.is_ready() for array in jax.tree.leaves(asked))
     assert model._pending == []
+
+
+def test_gradients_alone_are_compiled_once_and_leave_out_that_of_the_inputs(backend):
+    spec = ModelSpec(input_size=50, hidden_sizes=(3,), output_size=1, dropout=0.5, batch_norm=True)
+    x, y, _ = data_for(spec, ADAM)
+    for _ in range(2):
+        model = build(backend, spec, ADAM, "float32", impl="scan")
+        for _ in range(3):
+            model.differentiate(model.put(x), model.put(y))
+    program, state = model._program, model._state
+    assert program.differentiate._cache_size() == 1
+    given = state.trained, state.statistics, model.put(x), model.put(y), state.key
+    with_them = jax.jit(jax.value_and_grad(program._loss, argnums=(0, 2), has_aux=True))
+    without, more = (f.lower(*given).compile().cost_analysis()["flops"] for f in (program.differentiate, with_them))
+    of_the_product = 2 * x.size * 4 * 3  # x (B, T, I), and for each element as many terms as there are gates
+    assert more - without >= 0.9 * of_the_product
 
 
 def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(backend):

@@ -60,6 +60,9 @@ def test_with_a_compiler_and_without_it_computes_the_same(backend, jit):
     reference = build(NumpyBackend(), spec, ADAM, "float64")
     native = ours.put(x)
     np.testing.assert_allclose(ours.get(ours.infer(native)), reference.infer(x), rtol=RTOL)
+    gradients = [model.gradients(model.put(x[:4]), model.put(y[:4]))[1] for model in (ours, reference)]
+    for name in gradients[1]:
+        assert relative_error(gradients[0][name], gradients[1][name]) < TOLERANCES[FINEST]["backward"], name
     losses = ours.get(ours.train(native, ours.put(y), ours.put(order)))
     np.testing.assert_allclose(losses, reference.train(x, y, order), rtol=RTOL)
     trained = ours.parameters()
@@ -119,6 +122,31 @@ def test_one_compilation_serves_blocks_of_every_length(backend):
         train = model._program.train
         compiled.append(train._cache_size() if ENGINE == "jax" else train.experimental_get_tracing_count())
     assert len(set(compiled)) == 1
+
+
+@in_blocks
+def test_gradients_alone_are_compiled_once(backend):
+    spec = ModelSpec(input_size=2, hidden_sizes=(3, 2), output_size=1, dropout=0.5, batch_norm=True)
+    model = build(backend, spec, ADAM, "float32", **OPTIONS)
+    x, y, _ = data_for(spec, ADAM)
+    for _ in range(3):
+        model.differentiate(model.put(x), model.put(y))
+    differentiate = model._program.differentiate
+    times = differentiate._cache_size() if ENGINE == "jax" else differentiate.experimental_get_tracing_count()
+    assert times == 1
+
+
+@pytest.mark.skipif(ENGINE != "jax", reason="only on jax is there something to wait for on the CPU")
+@pytest.mark.parametrize("jit", ["auto", "off"])
+def test_waiting_waits_for_everything_asked_for(backend, jit):
+    jax = importlib.import_module("jax")
+    model = build(backend, SMALL, ADAM, "float32", **OPTIONS | {"jit": jit})
+    x, y, _ = data_for(SMALL, ADAM)
+    native_x, native_y = model.put(x), model.put(y)
+    asked = [(model.infer(native_x), model.differentiate(native_x, native_y)) for _ in range(3)]
+    model.synchronize()
+    assert all(array.is_ready() for array in jax.tree.leaves(asked))
+    assert model._pending == []
 
 
 def test_what_was_compiled_for_a_model_that_is_gone_serves_the_next_of_its_kind(backend):

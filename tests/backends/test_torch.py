@@ -107,6 +107,17 @@ def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(cell, impl):
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
+def test_gradients_alone_are_in_the_precision_of_the_parameters_and_keep_no_graph(precision):
+    spec = ModelSpec(input_size=3, hidden_sizes=(4,), output_size=2, cell="gru", batch_norm=True)
+    x, y, _ = data_for(spec, ADAM)
+    model = build(TorchBackend(), spec, ADAM, precision, **FUSED)
+    loss, gradients = model.differentiate(model.put(x), model.put(y))
+    wanted = torch.float64 if precision == "float64" else torch.float32
+    assert {array.dtype for array in (loss, *gradients)} == {wanted}
+    assert not any(array.requires_grad for array in (loss, *gradients))
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
 def test_its_products_are_computed_in_what_was_asked_for(precision):
     spec = ModelSpec(input_size=1, hidden_sizes=(20,), output_size=1)
     assert set(observe(TorchBackend(), spec, precision, **FUSED).values()) == {precision}
