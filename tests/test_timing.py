@@ -73,22 +73,6 @@ def test_steps_of_seconds_are_timed_in_fewer_and_shorter_blocks(monkeypatch, ste
     assert found.seconds_per_step == pytest.approx(step)
 
 
-def test_gradients_are_timed_batch_by_batch_without_a_training_step(monkeypatch):
-    model = Clocked(monkeypatch, step_ns=1_000_000)
-    seen = []
-
-    def differentiate(x, y):
-        seen.append((x, y))
-        model.now += model.step_ns
-
-    model.differentiate = differentiate
-    found = timing.time_gradient(model, [("a", 1), ("b", 2)], 4, EFFORT)
-    assert (found.scope, found.batch_size) == ("gradient", 4)
-    assert found.seconds_per_step == pytest.approx(1e-3)
-    assert set(seen) == {("a", 1), ("b", 2)}
-    assert model.orders == model.inferred == []
-
-
 def test_warming_up_takes_its_blocks_and_its_seconds_whichever_is_longer(monkeypatch):
     few = timing.time_training(Clocked(monkeypatch, 1_000_000), None, None, np.zeros((1, 1), int), EFFORT)
     assert len(few.warmup_ns) == 5  # 0.11 s each, until 0.5 s
