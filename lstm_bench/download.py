@@ -80,8 +80,7 @@ def _ask(url: str, there: int) -> HTTPResponse | None:
     import urllib.error
     import urllib.request
 
-    # A server that compressed on the way would send another length than the file's.
-    headers = {"User-Agent": "lstm-bench", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": "lstm-bench"}
     if there:
         headers["Range"] = f"bytes={there}-"
     try:

@@ -183,6 +183,12 @@ except DataError as error:
     assert path.exists()
 
 
+@pytest.mark.parametrize("size", [299_999, 300_001])
+def test_the_right_content_of_another_size_than_the_task_says_is_not_taken_either(size, tmp_path):
+    put(tmp_path, NUMBERS)
+    assert look(a_data_file(NUMBERS, size=size), tmp_path).state == "damaged"
+
+
 @pytest.mark.parametrize("name", ["numbers", "numbers.gz"])
 def test_a_folder_by_the_files_name_is_not_taken_for_it(name, tmp_path):
     (tmp_path / "some" / name).mkdir(parents=True)
