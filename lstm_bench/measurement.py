@@ -85,7 +85,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         feed = Feed(task, dataset, recipe, cell.seed)
         x, y = feed.first.x, feed.first.y
         epoch = next(feed.orders())
-        parameters = initial_parameters(spec, recipe.initialisation, cell.seed)
+        parameters = initial_parameters(spec, recipe.initialisation, cell.seed, recipe.forget_bias)
         session.found(published=tuple(info.published(recipe, cell.task_options)))
 
     def build(spec: ModelSpec = spec, parameters: Parameters = parameters) -> Model[Any]:

@@ -80,7 +80,9 @@ def named_generator(seed: int, *name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32("/".join(name).encode())])
 
 
-def initial_parameters(spec: ModelSpec, scheme: Initialisation, seed: int) -> dict[str, NDArray[np.float64]]:
+def initial_parameters(
+    spec: ModelSpec, scheme: Initialisation, seed: int, forget_bias: float | None = None
+) -> dict[str, NDArray[np.float64]]:
     """Draw the initial weights that every backend loads.
 
     Args:
@@ -91,6 +93,7 @@ def initial_parameters(spec: ModelSpec, scheme: Initialisation, seed: int) -> di
             gate (Jozefowicz, Zaremba & Sutskever 2015).
         seed: the run's seed. ``uniform`` gives the same bits everywhere; orthogonal matrices go through LAPACK,
             whose last bits vary between builds.
+        forget_bias: of the LSTM's forget gates, in place of what the scheme gives them; other cells have none.
 
     Returns:
         float64 arrays by canonical name, in canonical order; statistics, where the spec has any, come last.
@@ -119,4 +122,9 @@ def initial_parameters(spec: ModelSpec, scheme: Initialisation, seed: int) -> di
 
     if scheme not in ("uniform", "glorot"):
         raise InvalidSpec(f"initialisation must be uniform or glorot; got {scheme!r}")
-    return {name: draw(name, shape) for name, shape in state_shapes(spec).items()}
+    parameters = {name: draw(name, shape) for name, shape in state_shapes(spec).items()}
+    if forget_bias is not None and spec.cell == "lstm":
+        for name, array in parameters.items():
+            if name.startswith("layers.") and name.endswith(".bias"):
+                array[len(array) // 4 : len(array) // 2] = forget_bias
+    return parameters

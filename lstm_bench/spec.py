@@ -183,6 +183,7 @@ class Recipe(Spec, frozen=True, kw_only=True):
         train: how it is trained.
         epochs: passes over the training sequences; 0 if nothing is to be trained, and only speed is of interest.
         initialisation: scheme of the initial weights, see ``lstm_bench.parameters.initial_parameters``.
+        forget_bias: what the biases of LSTM layers' forget gates begin as, if not as the scheme says.
         shuffle: whether each epoch draws its own order; otherwise sequences come in the task's order.
         validation: the part of the training sequences, from their end, that is held out: its loss is looked at after
             each epoch, or as often as ``evaluate_every`` says.
@@ -205,6 +206,7 @@ class Recipe(Spec, frozen=True, kw_only=True):
     train: TrainSpec
     epochs: int
     initialisation: Initialisation = "uniform"
+    forget_bias: float | None = None
     shuffle: bool = False
     validation: float = 0.0
     patience: int | None = None
@@ -218,6 +220,7 @@ class Recipe(Spec, frozen=True, kw_only=True):
         self._require(isinstance(self.train, TrainSpec), "train", "a TrainSpec")
         self._require(is_size(self.epochs, least=0), "epochs", f"a whole number from 0 to {LARGEST_SIZE}")
         self._require_choice("initialisation", Initialisation)
+        self._require(self.forget_bias is None or is_real(self.forget_bias), "forget_bias", "a finite number, or None")
         self._require_bool("shuffle")
         self._require(
             is_real(self.validation) and 0 <= self.validation < 1, "validation", "a part, at least 0 and under 1"
@@ -236,5 +239,5 @@ class Recipe(Spec, frozen=True, kw_only=True):
             "scopes",
             "a tuple of one or more of " + ", ".join(SCOPES),
         )
-        for field in ("validation", "minimum_gain", "target"):
+        for field in ("forget_bias", "validation", "minimum_gain", "target"):
             self._as_float(field)

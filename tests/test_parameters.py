@@ -215,3 +215,22 @@ def test_generators_depend_on_the_seed_and_on_every_part_of_the_name():
     first = [named_generator(seed, *name).integers(2**63) for seed, *name in keys]
     assert first == [named_generator(seed, *name).integers(2**63) for seed, *name in keys]
     assert len(set(first)) == len(keys)
+
+
+@pytest.mark.parametrize("scheme", ["uniform", "glorot"])
+def test_the_forget_gates_biases_can_begin_as_a_recipe_says_and_nothing_else_changes(scheme):
+    spec = a_model(hidden_sizes=(3, 2), bidirectional=True)
+    usual, changed = (initial_parameters(spec, scheme, 5, forget_bias) for forget_bias in (None, 2.5))
+    for name, array in changed.items():
+        expected = usual[name].copy()
+        if name.startswith("layers.") and name.endswith(".bias"):
+            hidden = len(expected) // 4
+            expected[hidden : 2 * hidden] = 2.5
+        assert np.array_equal(array, expected), name
+
+
+def test_cells_without_a_forget_gate_are_as_they_were():
+    for cell in ("gru", "rnn"):
+        spec = a_model(hidden_sizes=(4,), cell=cell)
+        usual, changed = (initial_parameters(spec, "uniform", 5, forget_bias) for forget_bias in (None, 2.5))
+        assert all(np.array_equal(usual[name], changed[name]) for name in usual)

@@ -39,6 +39,7 @@ NONSENSE = {
         "train": [None, {}, a_model()],
         "epochs": NO_SIZE[1:],
         "initialisation": ["zeros", "Glorot", "", None],
+        "forget_bias": [NAN, INF, True, "1"],
         "shuffle": NO_FLAG,
         "validation": [-0.1, 1, 1.0, NAN, INF, True, "0.1", None],
         "patience": [*(size for size in NO_SIZE if size is not None), 3],  # which means nothing without validation

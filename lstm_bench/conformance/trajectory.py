@@ -75,7 +75,7 @@ def _build(job: protocol.TrajectoryJob, spec: ModelSpec, plugins: Plugins) -> Mo
     how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
     if (refusal := backend.refuses(spec, job.recipe.train, **how)) is not None:
         raise Unsupported(refusal)
-    parameters = initial_parameters(spec, job.recipe.initialisation, job.seed)
+    parameters = initial_parameters(spec, job.recipe.initialisation, job.seed, job.recipe.forget_bias)
     return backend.build(spec, job.recipe.train, parameters, seed=job.seed, **how)
 
 
