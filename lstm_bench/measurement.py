@@ -143,7 +143,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
     machine.forget_peak()
     judge = _Judge(cell, info.metric, task, dataset, feed)
     with session.phase("train"):
-        model = _train(build, feed, cell, judge, session) if cell.epochs else build()
+        model = _train(build, feed, (native_x, native_y), cell, judge, session) if cell.epochs else build()
 
     with session.phase("evaluate"):
         judgement = judge.judgement(model)
@@ -157,14 +157,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         batches = [(model.put(x[rows]), model.put(y[rows])) for rows in epoch[:TIMED_BATCHES]]
         timings: dict[Scope, Timing] = {}
         for scope in recipe.scopes:
-            match scope:
-                case "train":
-                    timings[scope] = time_training(model, native_x, native_y, epoch, cell.effort)
-                case "gradient":
-                    timings[scope] = time_gradient(model, batches, recipe.train.batch_size, cell.effort)
-                case "infer":
-                    xs = [x_batch for x_batch, _ in batches]
-                    timings[scope] = time_inference(model, xs, recipe.train.batch_size, cell.effort)
+            timings[scope] = _time(scope, model, (native_x, native_y, epoch), batches, cell)
             session.found(timings=dict(timings))
 
     with session.phase("inspect"):
@@ -214,8 +207,9 @@ class _Judge:
 
 
 def _train(
-    build: Callable[..., Model[Any]], feed: Feed, cell: Cell, judge: _Judge, session: protocol.Session
-) -> Model[Any]:
+    build: Callable[..., Model[Any]], feed: Feed, native: tuple[Any, Any], cell: Cell, judge: _Judge,
+    session: protocol.Session,
+) -> Model[Any]:  # fmt: skip
     """The trained model, with the best weights if the recipe wants those.
 
     Raises:
@@ -234,7 +228,7 @@ def _train(
         minimum_gain=recipe.minimum_gain,
         reached=judge.reached,
     )
-    run = train(model, feed, course, session.progress)
+    run = train(model, feed, course, session.progress, native)
     training = run.training
     if run.best is not None:
         del model, course  # a backend may let the next one have what was compiled for it
@@ -250,6 +244,21 @@ def _train(
             )
     session.found(training=training)
     return model
+
+
+def _time(
+    scope: Scope, model: Model[Any], trained_on: tuple[Any, Any, NDArray[np.intp]], batches: list[tuple[Any, Any]],
+    cell: Cell,
+) -> Timing:  # fmt: skip
+    """The blocks of one scope: training goes over the data of an epoch, everything else over some batches."""
+    batch_size = cell.recipe.train.batch_size
+    match scope:
+        case "train":
+            return time_training(model, *trained_on, cell.effort)
+        case "gradient":
+            return time_gradient(model, batches, batch_size, cell.effort)
+        case "infer":
+            return time_inference(model, [x for x, _ in batches], batch_size, cell.effort)
 
 
 def _extent(spec: ModelSpec, epoch: NDArray[np.intp], x: NDArray[Any]) -> tuple[Extent, Extent]:

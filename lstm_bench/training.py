@@ -78,7 +78,8 @@ class Feed:
         self._learnt = whole - round(recipe.validation * whole)
         if recipe.validation and self._learnt in (0, whole):
             raise LSTMBenchError(f"{recipe.validation:g} of {whole} sequences cannot be held out for validation")
-        self.first = self._part(task.epoch(dataset, 0))
+        self._whole_first = task.epoch(dataset, 0)
+        self.first = self._part(self._whole_first)
         held = slice(self._learnt, None)
         self.validation = Split(x=dataset.train.x[held], y=dataset.train.y[held]) if recipe.validation else None
         self.steps_per_epoch = len(next(self.orders()))
@@ -91,16 +92,19 @@ class Feed:
         recipe = self._recipe
         return epoch_orders(self._learnt, recipe.train.batch_size, shuffle=recipe.shuffle, seed=self._seed)
 
-    def epochs(self, put: Callable[[NDArray[Any]], Any]) -> Iterator[tuple[Any, Any, NDArray[np.intp]]]:
+    def epochs(
+        self, put: Callable[[NDArray[Any]], Any], native: tuple[Any, Any] | None = None
+    ) -> Iterator[tuple[Any, Any, NDArray[np.intp]]]:
         """For each epoch its native sequences and targets, and its batches. Data that stay the same are put once.
 
         Args:
             put: makes native arrays.
+            native: those of ``first``, where they have been put already.
         """
-        last: Split | None = None
-        x = y = None
+        x, y = native or (None, None)
+        last = None if native is None else self._whole_first
         for number, order in zip(count(), self.orders(), strict=False):
-            split = self._task.epoch(self._dataset, number)
+            split = self._task.epoch(self._dataset, number) if number else self._whole_first
             if last is None or split.x is not last.x or split.y is not last.y:
                 last, part = split, self._part(split)
                 x, y = put(part.x), put(part.y)
@@ -150,6 +154,7 @@ def train(
     feed: Feed,
     course: Course,
     on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    native: tuple[Any, Any] | None = None,
 ) -> Trained:
     """Train a model.
 
@@ -158,6 +163,7 @@ def train(
         feed: on what.
         course: for how long.
         on_progress: told the steps taken, those there are at most, and how it goes.
+        native: what is learnt from in the first epoch, where it has been put already.
 
     Raises:
         Diverged: as soon as a loss was not finite.
@@ -165,7 +171,7 @@ def train(
     run = _Run(model, course, feed.steps_per_epoch, on_progress)
     if course.every is not None:
         run.look()
-    epochs = feed.epochs(model.put)
+    epochs = feed.epochs(model.put, native)
     while not run.over:
         run.epoch(*next(epochs))
     return Trained(run.so_far(), run.best)

@@ -121,6 +121,14 @@ def test_data_that_stay_the_same_are_put_once_and_fresh_data_in_each_epoch():
     assert sum(array.dtype == int and array.ndim == 1 for array in fresh.puts) == 6
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_has_been_put_already_is_not_put_again(fresh):
+    model, feed = Scripted(), feed_of(4, fresh=fresh)
+    train(model, feed, Course(epochs=3), native=(feed.first.x, feed.first.y))
+    assert sum(array.dtype == int and array.ndim == 1 for array in model.puts) == (4 if fresh else 0)
+    assert [int(rows[0, 0]) for rows in model.seen] == ([0, 100, 200] if fresh else [0, 0, 0])
+
+
 def test_what_is_held_out_is_the_end_and_is_never_learnt_from():
     feed = feed_of(10, validation=0.25)  # of 10 sequences, 2 (to even)
     model = Scripted()
