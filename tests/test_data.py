@@ -95,6 +95,20 @@ def test_a_file_whose_own_content_is_gzip_is_left_as_it_is(tmp_path):
     assert read_file(a_data_file(content), tmp_path) == content
 
 
+def test_a_file_that_is_as_long_compressed_as_it_is_otherwise_is_decompressed(tmp_path):
+    content = next(c for c in (NUMBERS[:50] + bytes(n) for n in range(100)) if len(squeezed(c)) == len(c))
+    put(tmp_path, squeezed(content), "numbers.gz")
+    assert read_file(a_data_file(content), tmp_path) == content
+
+
+def test_no_more_is_decompressed_than_there_should_be(tmp_path):
+    path = put(tmp_path, squeezed(NUMBERS + bytes(2**26)), "numbers.gz")
+    pieces = []
+    with pytest.raises(data._Damaged):
+        pieces.extend(data._content(path, a_data_file(NUMBERS)))
+    assert sum(map(len, pieces)) <= len(NUMBERS)
+
+
 def test_the_users_folder_comes_before_the_cache(tmp_path):
     file = a_data_file(NUMBERS)
     in_cache = put(cache_folder(), NUMBERS)
@@ -183,6 +197,10 @@ except DataError as error:
     assert path.exists()
 
 
+def test_it_is_renamed_all_the_same_if_another_process_was_faster(tmp_path):
+    assert data._set_aside(tmp_path / "numbers", tmp_path / "numbers") == "it is now numbers.bad"
+
+
 @pytest.mark.parametrize("size", [299_999, 300_001])
 def test_the_right_content_of_another_size_than_the_task_says_is_not_taken_either(size, tmp_path):
     put(tmp_path, NUMBERS)
@@ -253,6 +271,13 @@ def test_no_network_and_no_data_is_one_line_with_all_that_is_missing_and_where_t
     assert watcher.begun == urls  # having learnt that there is no network, it asks no further
 
 
+def test_what_was_fetched_before_another_could_not_be_is_not_said_to_be_missing(site, watcher):
+    files = [a_data_file(NUMBERS, f"{site.url}/{name}", name=name) for name in ("one", "two", "three")]
+    site.put("one", NUMBERS)
+    with pytest.raises(DataError, match=r"two cannot be fetched: .*\. Put two, three into "):
+        require_files([a_task_info("sum", files=files)], None, watcher)
+
+
 def test_a_file_without_an_address_is_for_the_user_to_bring(watcher):
     with pytest.raises(DataError, match="numbers cannot be fetched: no address is known for it"):
         require_files([a_task_info("sum", files=(a_data_file(NUMBERS),))], None, watcher)
@@ -313,11 +338,11 @@ def test_a_damaged_file_of_the_user_is_not_passed_over(site, watcher, tmp_path):
 @pytest.mark.parametrize("squeeze", [bytes, squeezed], ids=["as it is", "compressed"])
 def test_after_a_broken_connection_it_goes_on_where_it_was(squeeze, how, site, watcher):
     content = squeeze(NUMBERS)
-    file = a_data_file(NUMBERS, site.put("numbers.gz", content, breaks=[100_000, 0, 50_000], **how))
+    file = a_data_file(NUMBERS, site.put("numbers.gz", content, breaks=[100_000, 0, 50_000, 0], **how))
     fetch(file, watcher)
-    assert site.asked == [("numbers.gz", begin) for begin in (0, 100_000, 100_000, 150_000)]
+    assert site.asked == [("numbers.gz", begin) for begin in (0, 100_000, 100_000, 150_000, 150_000)]
     assert read_file(file, None) == NUMBERS
-    assert len(watcher.said) == 3
+    assert len(watcher.said) == 4
     assert all(line.endswith(": trying again") for line in watcher.said)
 
 
@@ -335,6 +360,14 @@ def test_a_connection_that_breaks_without_bringing_anything_is_given_up(site, wa
     fetch(file, watcher)
     assert site.asked == [("numbers", 0), *[("numbers", 1000)] * data.FRUITLESS_TRIES, ("other", 0)]
     assert cached() == ["numbers"]
+
+
+def test_what_has_come_is_kept_for_the_next_time(site, watcher):
+    file = a_data_file(NUMBERS, site.put("numbers", NUMBERS, breaks=[1000, 2000, 0, 0]))
+    with pytest.raises(Unavailable):
+        fetch(file, watcher)
+    (part,) = (cache_folder() / "some").glob("*.part")
+    assert part.read_bytes() == NUMBERS[:3000]
 
 
 def test_a_connection_that_always_breaks_is_given_up_and_gone_on_with_another_time(site, watcher):
@@ -378,6 +411,32 @@ def test_a_beginning_of_something_else_is_thrown_away(squeeze, site, watcher):
     assert site.asked == [("numbers.gz", 100_000), ("numbers.gz", 0)]
     assert read_file(file, None) == NUMBERS
     assert cached() == [fetch(file, watcher).name]
+
+
+def test_a_file_that_changes_while_it_is_fetched_is_begun_again(site):
+    class Meddler(Recorder):
+        def say(self, line):
+            site.put("numbers", NUMBERS)
+
+    file = a_data_file(NUMBERS, site.put("numbers", NUMBERS[::-1], breaks=[100_000]))
+    fetch(file, Meddler())
+    assert site.asked == [("numbers", begin) for begin in (0, 100_000, 0)]
+    assert read_file(file, None) == NUMBERS
+
+
+def test_wrong_content_is_fetched_once_more_if_it_was_put_together_and_not_again(site, watcher):
+    url = site.put("numbers", NUMBERS[::-1], breaks=[100_000])
+    with pytest.raises(Unavailable, match="has the wrong content"):
+        fetch(a_data_file(NUMBERS, url), watcher)
+    assert site.asked == [("numbers", begin) for begin in (0, 100_000, 0)]
+
+
+def test_a_file_has_its_name_only_once_it_is_on_the_disk(site, watcher, monkeypatch):
+    names = []
+    monkeypatch.setattr(data.os, "fsync", lambda descriptor: names.append(cached()))
+    fetch(a_data_file(NUMBERS, site.put("numbers", NUMBERS)), watcher)
+    ((part,),) = names
+    assert part.endswith(".part")
 
 
 @pytest.mark.parametrize("squeeze", [bytes, squeezed], ids=["as it is", "compressed"])
