@@ -54,8 +54,14 @@ def run(folder, backends, *arguments):
     return done, found
 
 
-def test_six_rows_come_from_one_command_and_lose_alike(tmp_path):
-    done, found = run(tmp_path, SIX, "--epochs", "1")
+@pytest.fixture(scope="module")
+def six(tmp_path_factory):
+    """One run of all, on one thread each."""
+    return run(tmp_path_factory.mktemp("six"), SIX, "--epochs", "1", "--threads", "1")
+
+
+def test_six_rows_come_from_one_command_and_lose_alike(six):
+    done, found = six
     assert {name: (attempt.status, attempt.reason) for name, attempt in found.items()} == dict.fromkeys(SIX, ("ok", ""))
     assert done.returncode == 0
     assert {attempt.cell.parameter_count for attempt in found.values()} == {40_901}
@@ -65,8 +71,8 @@ def test_six_rows_come_from_one_command_and_lose_alike(tmp_path):
         np.testing.assert_allclose(losses[name], losses["numpy"], rtol=1e-4, atol=1e-4 * losses["numpy"].mean())
 
 
-def test_every_worker_keeps_to_the_threads_it_was_given(tmp_path):
-    _, found = run(tmp_path, SIX, "--epochs", "1", "--threads", "1")
+def test_every_worker_keeps_to_the_threads_it_was_given(six):
+    _, found = six
     for name, attempt in found.items():
         threads = attempt.findings.threads
         assert threads.affinity == 1, name
@@ -102,7 +108,7 @@ def test_a_strangers_task_gets_its_row_on_every_backend(tmp_path):
 
 @pytest.mark.skipif("LSTM_BENCH_DATA" not in os.environ, reason="LSTM_BENCH_DATA names no folder with MNIST")
 def test_real_mnist_is_learnt_alike_on_every_backend(tmp_path):
-    done, found = run(tmp_path, FOUR, "--task", "mnist-rows", "--steps", "300")
+    done, found = run(tmp_path, FOUR, "--task", "mnist-rows", "--steps", "300", "--threads", "1")
     assert {name: (attempt.status, attempt.reason) for name, attempt in found.items()} == dict.fromkeys(
         FOUR, ("ok", "")
     )
