@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +55,25 @@ def relative_error(ours: NDArray[Any], reference: NDArray[Any]) -> float:
     reference = reference.astype(np.float64)
     scale = float(np.linalg.norm(reference))
     return float(np.linalg.norm(ours.astype(np.float64) - reference)) / (scale or 1.0)
+
+
+def fetched(model: Model[Any], nested: Any) -> list[NDArray[Any]]:
+    """The NumPy forms of a model's native arrays, however they are nested in tuples, lists and mappings."""
+    if isinstance(nested, Mapping):
+        nested = tuple(nested.values())
+    if isinstance(nested, tuple | list):
+        return [array for part in nested for array in fetched(model, part)]
+    return [model.get(nested)]
+
+
+def error_in_any_layout(ours: Iterable[NDArray[Any]], reference: Iterable[NDArray[Any]]) -> float:
+    """The relative error of all numbers, sorted: what ``Model.differentiate`` gives has no names and no layout.
+
+    Zeros may be missing on either side, since some frameworks have parameters that are held at zero.
+    """
+    a, b = (np.concatenate([np.ravel(array).astype(np.float64) for array in arrays]) for arrays in (ours, reference))
+    size = max(a.size, b.size)
+    return relative_error(*(np.sort(np.pad(numbers, (0, size - numbers.size))) for numbers in (a, b)))
 
 
 def expect(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -10,8 +10,10 @@ from lstm_bench.agreement import (
     InvalidOutput,
     compare_fresh,
     compare_trained,
+    error_in_any_layout,
     expect,
     expect_parameters,
+    fetched,
     logits_shape,
     relative_error,
 )
@@ -32,6 +34,17 @@ def test_the_relative_error_is_that_of_the_norms():
     assert relative_error(np.array([3.0, 4.0]), np.array([3.0, 0.0])) == pytest.approx(4 / 3)
     assert relative_error(np.array([0.5]), np.array([0.0])) == 0.5
     assert np.isnan(relative_error(np.array([np.nan]), np.array([1.0])))
+
+
+def test_gradients_are_the_same_in_any_layout():
+    kernel, bias = np.arange(1.0, 7.0).reshape(2, 3), np.array([-7.0, 8.0])
+    one, other = ({"w": kernel, "b": bias}, [(bias[::-1], np.zeros(3)), kernel.T])
+    one, other = (fetched(build_numpy(), nested) for nested in (one, other))
+    assert [array.shape for array in other] == [(2,), (3,), (3, 2)]
+    assert error_in_any_layout(one, other) == error_in_any_layout(other, one) == 0
+    assert error_in_any_layout([2 * array for array in one], other) == pytest.approx(1)
+    for wrong in (one[:1], [-array for array in one], [*one, bias], [array * np.nan for array in one]):
+        assert not error_in_any_layout(wrong, other) < 0.5
 
 
 def test_there_are_tolerances_for_every_precision():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstm_bench.agreement import REFERENCE, TOLERANCES, relative_error
+from lstm_bench.agreement import REFERENCE, TOLERANCES, error_in_any_layout, fetched, relative_error
 from lstm_bench.backend import Backend, Model, State, Unsupported, require_device
 from lstm_bench.conformance.cases import Case, Problem, draw_case
 from lstm_bench.conformance.comparison import Comparison, Reference
@@ -215,6 +215,46 @@ def test_asking_for_gradients_changes_nothing(subject: Subject) -> None:
         np.testing.assert_allclose(train(asked, STACKED, block), train(left_alone, STACKED, block), **_loosely(subject))
 
 
+either = pytest.mark.parametrize("spec", [PLAIN, STACKED], ids=["plain", "stacked"])
+
+
+def differentiate(model: Model[Any], x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
+    """The loss and all gradients; a backend that has no ``differentiate`` is skipped."""
+    try:
+        loss, gradients = model.differentiate(model.put(x), model.put(y))
+    except Unsupported as error:
+        pytest.skip(str(error))
+    model.synchronize()
+    return model.get(loss), fetched(model, gradients)
+
+
+@either
+def test_differentiating_gives_the_loss_and_every_gradient(subject: Subject, spec: ModelSpec) -> None:
+    """Those of ``gradients``, in whatever layout."""
+    model, (x, y, _) = subject.build(spec, ADAM), data(spec)
+    train(model, spec)  # so that running statistics are others than a fresh model's
+    loss, gradients = differentiate(model, x[:4], y[:4])
+    expected_loss, expected = model.gradients(model.put(x[:4]), model.put(y[:4]))
+    assert loss.shape == ()
+    np.testing.assert_allclose(loss, expected_loss, **subject.same)
+    error = error_in_any_layout(gradients, expected.values())
+    assert error < TOLERANCES[subject.precision]["backward"], f"gradients are off those of gradients() by {error:.1e}"
+
+
+@either
+def test_differentiating_changes_nothing(subject: Subject, spec: ModelSpec) -> None:
+    """As asking for gradients does not: neither parameters nor statistics, nor what is trained afterwards."""
+    asked, left_alone = subject.build(spec, ADAM), subject.build(spec, ADAM)
+    x, y, _ = data(spec)
+    for block in (slice(0, 2), slice(2, 6)):
+        before = asked.parameters()
+        for _ in range(3):
+            differentiate(asked, x[:4], y[:4])
+        for name, array in asked.parameters().items():
+            np.testing.assert_array_equal(array, before[name], err_msg=name)
+        np.testing.assert_allclose(train(asked, spec, block), train(left_alone, spec, block), **_loosely(subject))
+
+
 def test_given_states_are_not_remembered(subject: Subject) -> None:
     """The next call begins from zeros."""
     spec = ModelSpec(input_size=2, hidden_sizes=(3, 4), output_size=1, bidirectional=True)
@@ -321,6 +361,16 @@ def test_the_gradient_below_passes_through_the_same_mask(subject: Subject, hidde
     for parameter in ("layers.0.forward.weight_ih", "layers.0.forward.bias"):
         distance = np.linalg.norm(total[parameter] - expected[parameter]) / np.linalg.norm(expected[parameter])
         assert distance < 0.1, f"{parameter}: the mean over masks is {distance:.2f} away from no mask"
+
+
+@sizes
+def test_differentiating_drops_other_elements_in_every_call(subject: Subject, hidden_sizes: tuple[int, ...]) -> None:
+    """As training does: drawing them is a part of the work."""
+    x, y = np.random.default_rng(0).standard_normal((4, 3, 2)), np.ones((4, 1))
+    model = dropping(subject, hidden_sizes)
+    losses = [float(differentiate(model, x, y)[0]) for _ in range(5)]
+    assert len(set(losses)) == len(losses), "every call draws its own mask"
+    assert np.ptp(losses) > 1e-3 * np.mean(losses)
 
 
 def test_the_seed_decides_what_is_dropped(subject: Subject) -> None:

@@ -1,9 +1,13 @@
-"""A plugin of backends that compute the right numbers, and break one promise each; its name is the kit's test of it."""
+"""A plugin of backends that compute the right numbers, and break one promise each.
+
+Its name is that of the kit's test of the promise, and what it does instead where there is more than one of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 import numpy as np
 
 from lstm_bench import BackendInfo, ModelSpec, hookimpl
@@ -14,9 +18,9 @@ BROKEN: dict[str, type[NumpyModel]] = {}
 KNOWN: dict[ModelSpec, NumpyModel] = {}
 
 
-def breaks(test: str):
+def breaks(test: str, instead: str = ""):
     def register(kind: type[NumpyModel]) -> type[NumpyModel]:
-        BROKEN[test.replace("_", "-")] = kind
+        BROKEN[test.replace("_", "-") + (f"--{instead}" if instead else "")] = kind
         return kind
 
     return register
@@ -67,6 +71,48 @@ class TakesGradientsForTraining(NumpyModel):
         return super()._backpropagate(x, y, remember=True, wants_dx=wants_dx)
 
 
+class _DifferentiatesApart(NumpyModel):
+    def gradients(self, x, y):
+        loss, gradients = NumpyModel.differentiate(self, x, y)
+        return loss.item(), {name: view.copy() for name, view in gradients.items()}
+
+
+@breaks("test_differentiating_gives_the_loss_and_every_gradient", "leaves-out-the-head")
+class DifferentiatesTheLayersAlone(_DifferentiatesApart):
+    def differentiate(self, x, y):
+        loss, gradients = super().differentiate(x, y)
+        return loss, {name: array for name, array in gradients.items() if not name.startswith("head")}
+
+
+@breaks("test_differentiating_gives_the_loss_and_every_gradient", "takes-the-running-statistics")
+class LosesInEvaluationMode(_DifferentiatesApart):
+    def differentiate(self, x, y):
+        _, gradients = super().differentiate(x, y)
+        return np.array(self._loss(self.infer(x), y)[0]), gradients
+
+
+@breaks("test_differentiating_changes_nothing", "moves-statistics")
+class RemembersStatistics(_DifferentiatesApart):
+    def differentiate(self, x, y):
+        return np.array(self._backpropagate(x, y, remember=True)), self._gradient
+
+
+@breaks("test_differentiating_changes_nothing", "takes-a-step")
+class TakesAStep(_DifferentiatesApart):
+    def differentiate(self, x, y):
+        loss, gradients = super().differentiate(x, y)
+        self._optimizer.step(self._flat, self._flat_gradient)
+        return loss, gradients
+
+
+@breaks("test_differentiating_changes_nothing", "moves-moments")
+class TellsTheOptimizer(_DifferentiatesApart):
+    def differentiate(self, x, y):
+        loss, gradients = super().differentiate(x, y)
+        self._optimizer.step(self._flat.copy(), self._flat_gradient)
+        return loss, gradients
+
+
 @breaks("test_given_states_are_not_remembered")
 class RemembersGivenStates(NumpyModel):
     _given = None
@@ -110,6 +156,23 @@ class ForgetsTheMaskOnTheWayBack(NumpyModel):
         mask = super()._draw_mask(layer, shape)
         self._masks[layer] = np.ones_like(mask) / (1 - self._spec.dropout)
         return mask
+
+
+@breaks("test_differentiating_drops_other_elements_in_every_call", "drops-nothing")
+class DifferentiatesWithoutDropout(NumpyModel):
+    def differentiate(self, x, y):
+        spec, self._spec = self._spec, msgspec.structs.replace(self._spec, dropout=0.0)
+        try:
+            return super().differentiate(x, y)
+        finally:
+            self._spec = spec
+
+
+@breaks("test_differentiating_drops_other_elements_in_every_call", "drops-the-same")
+class DifferentiatesUnderOneMask(NumpyModel):
+    def differentiate(self, x, y):
+        self._generator = np.random.default_rng(0)
+        return super().differentiate(x, y)
 
 
 @breaks("test_the_seed_decides_what_is_dropped")
