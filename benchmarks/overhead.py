@@ -1,7 +1,7 @@
 """What the harness costs: our models beside plain loops written with each framework alone.
 
     python benchmarks/overhead.py                                  every backend, every shape
-    python benchmarks/overhead.py --backend torch --backend "keras[engine=jax]" --shape flights
+    python benchmarks/overhead.py --backend torch --backend "keras[engine=jax]" --shape flights --scope gradient
 
 Each round is a fresh process with the thread variables that a worker gets, on all usable cores. In it, blocks of our
 steps and of the plain loop's alternate, ours first in every other pair, so that whatever disturbs the machine meets
@@ -18,14 +18,14 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import numpy as np
 
 from lstm_bench import BackendInfo
 from lstm_bench.result import EFFORTS
-from shapes import SHAPES, Shape
+from shapes import SHAPES, Scopes, Shape
 
 PLAIN = {
     "numpy": ["plain_numpy"],
@@ -39,6 +39,8 @@ PLAIN = {
 
 ONLY_ON = {"tutorial_torch": "flights", "tutorial_keras": "mnist-rows"}
 """The shapes that tutorials are about."""
+
+SCOPES = ("train", "gradient", "infer")
 
 EFFORT = EFFORTS["default"]
 """Whose blocks are timed here, too."""
@@ -57,8 +59,8 @@ def selected(selector: str) -> tuple[BackendInfo, dict[str, str]]:
     return info, resolve_options(info.options, selection.options, selector)
 
 
-def ours(selector: str, shape: Shape) -> tuple[Steps, Steps]:
-    """Functions that train and infer for a number of steps, through the calls that the harness times."""
+def ours(selector: str, shape: Shape) -> Scopes:
+    """Through the calls that the harness times."""
     from lstm_bench.parameters import initial_parameters
     from lstm_bench.spec import ModelSpec, TrainSpec
 
@@ -73,7 +75,7 @@ def ours(selector: str, shape: Shape) -> tuple[Steps, Steps]:
     data, targets = shape.data()
     x, y = model.put(data), model.put(targets)
     epoch = np.arange(len(data)).reshape(-1, shape.batch)
-    batches = [model.put(data[rows]) for rows in epoch[:8]]
+    batches = [(model.put(data[rows]), model.put(targets[rows])) for rows in epoch[:8]]
     orders: dict[int, object] = {}
 
     def train(steps: int) -> None:
@@ -82,12 +84,17 @@ def ours(selector: str, shape: Shape) -> tuple[Steps, Steps]:
         model.train(x, y, orders[steps])
         model.synchronize()
 
-    def infer(steps: int) -> None:
+    def gradient(steps: int) -> None:
         for step in range(steps):
-            model.infer(batches[step % len(batches)])
+            model.differentiate(*batches[step % len(batches)])
         model.synchronize()
 
-    return train, infer
+    def infer(steps: int) -> None:
+        for step in range(steps):
+            model.infer(batches[step % len(batches)][0])
+        model.synchronize()
+
+    return {"train": train, "gradient": gradient, "infer": infer}
 
 
 def timed(run: Steps, steps: int) -> float:
@@ -97,11 +104,14 @@ def timed(run: Steps, steps: int) -> float:
     return (perf_counter() - begin) / steps
 
 
-def one_round(backend: str, module: str, shape: Shape, pairs: int) -> dict[str, dict[str, float]]:
-    """Seconds per step of both, and the ratio, for each scope."""
+def one_round(
+    backend: str, module: str, shape: Shape, scopes: Sequence[str], pairs: int
+) -> dict[str, dict[str, float]]:
+    """Seconds per step of both, and the ratio, for each scope that the plain loop has."""
     our_scopes, plain_scopes = ours(backend, shape), importlib.import_module(module).build(shape)
     answer = {}
-    for scope, our_run, plain_run in zip(("train", "infer"), our_scopes, plain_scopes, strict=True):
+    for scope in (scope for scope in scopes if scope in plain_scopes):
+        our_run, plain_run = our_scopes[scope], plain_scopes[scope]
         steps = 1
         for _ in range(3):  # closer each time: what is done once per call weighs less in more steps
             timed(our_run, steps), timed(plain_run, steps)  # whatever compiles for this number of steps
@@ -147,13 +157,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backend", action="append", choices=PLAIN)
     parser.add_argument("--shape", action="append", choices=SHAPES)
+    parser.add_argument("--scope", action="append", choices=SCOPES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=15, help="of blocks, in each round")
     parser.add_argument("--one-round", nargs=2, metavar=("BACKEND", "MODULE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    scopes = arguments.scope or SCOPES
     if arguments.one_round:
         backend, module = arguments.one_round
-        print(json.dumps(one_round(backend, module, SHAPES[arguments.shape[0]], arguments.pairs)))
+        print(json.dumps(one_round(backend, module, SHAPES[arguments.shape[0]], scopes, arguments.pairs)))
         return
 
     from lstm_bench.machine import describe_machine, usable_cores
@@ -161,7 +173,7 @@ def main() -> None:
     machine, threads = describe_machine(), usable_cores()
     print(f"{machine.processor}, {threads} threads, {arguments.rounds} rounds of {arguments.pairs} pairs")
     print(
-        f"{'backend':19} {'shape':12} {'plain loop':15} {'scope':6} {'ours ms':>9} {'plain ms':>9} {'ratio':>7}  range"
+        f"{'backend':19} {'shape':12} {'plain loop':15} {'scope':8} {'ours ms':>9} {'plain ms':>9} {'ratio':>7}  range"
     )
     for backend in arguments.backend or PLAIN:
         for name in arguments.shape or SHAPES:
@@ -169,12 +181,13 @@ def main() -> None:
                 if ONLY_ON.get(module, name) != name:
                     continue
                 command = [backend, module, "--shape", name, "--pairs", str(arguments.pairs)]
+                command += [word for scope in scopes for word in ("--scope", scope)]
                 rounds = [in_fresh_process(command, threads) for _ in range(arguments.rounds)]
-                for scope in ("train", "infer"):
+                for scope in rounds[0]:
                     ratios = sorted(r[scope]["ratio"] for r in rounds)
                     our_ms, plain_ms = (statistics.median(r[scope][k] for r in rounds) * 1e3 for k in ("ours", "plain"))
                     print(
-                        f"{backend:19} {name:12} {module:15} {scope:6} {our_ms:9.3f} {plain_ms:9.3f} "
+                        f"{backend:19} {name:12} {module:15} {scope:8} {our_ms:9.3f} {plain_ms:9.3f} "
                         f"{statistics.median(ratios):7.3f}  {ratios[0]:.3f} .. {ratios[-1]:.3f}",
                         flush=True,
                     )

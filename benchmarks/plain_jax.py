@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from shapes import Shape
+from shapes import Scopes, Shape
 
 
 def lstm(p, x):
@@ -26,8 +25,7 @@ def lstm(p, x):
     return h @ p["w"] + p["b_out"]
 
 
-def build(shape: Shape) -> tuple[Callable[[int], object], Callable[[int], object]]:
-    """Functions that train and infer for a number of steps."""
+def build(shape: Shape) -> Scopes:
     x, y = map(jnp.asarray, shape.data())
     H, O = shape.hidden, shape.outputs
     generator, bound = np.random.default_rng(1), 1 / np.sqrt(H)
@@ -51,11 +49,12 @@ def build(shape: Shape) -> tuple[Callable[[int], object], Callable[[int], object
 
         return jax.lax.scan(step, state, order)
 
+    differentiate = jax.jit(jax.value_and_grad(loss))
     forward = jax.jit(lstm)
     state = (p, optimizer.init(p))
     epoch = np.arange(len(x)).reshape(-1, shape.batch)
     orders: dict[int, jax.Array] = {}
-    batches = [x[rows] for rows in epoch[:8]]
+    batches = [(x[rows], y[rows]) for rows in epoch[:8]]
 
     def train(steps: int) -> jax.Array:
         nonlocal state
@@ -64,7 +63,14 @@ def build(shape: Shape) -> tuple[Callable[[int], object], Callable[[int], object
         state, losses = train_on(state, x, y, orders[steps])
         return losses.block_until_ready()
 
-    def infer(steps: int) -> None:
-        jax.block_until_ready([forward(state[0], batches[step % len(batches)]) for step in range(steps)])
+    def gradient(steps: int) -> None:
+        losses = []
+        for step in range(steps):
+            value, _ = differentiate(state[0], *batches[step % len(batches)])
+            losses.append(value)  # ready when its gradients are; these are let go, as training lets them go
+        jax.block_until_ready(losses)
 
-    return train, infer
+    def infer(steps: int) -> None:
+        jax.block_until_ready([forward(state[0], batches[step % len(batches)][0]) for step in range(steps)])
+
+    return {"train": train, "gradient": gradient, "infer": infer}

@@ -5,18 +5,14 @@ These guides ("Writing a training loop from scratch") compile one step and call 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import keras
 import numpy as np
 
-from shapes import Shape
-
-Steps = Callable[[int], object]
+from shapes import Scopes, Shape
 
 
-def build(shape: Shape) -> tuple[Steps, Steps]:
-    """Functions that train and infer for a number of steps, on the engine that Keras was imported with."""
+def build(shape: Shape) -> Scopes:
+    """On the engine that Keras was imported with."""
     # Weights drawn like ours, so that the same sizes of numbers are computed with.
     uniform = keras.initializers.RandomUniform(-(shape.hidden**-0.5), shape.hidden**-0.5, seed=1)
     lstm = keras.layers.LSTM(
@@ -41,17 +37,23 @@ def build(shape: Shape) -> tuple[Steps, Steps]:
     )
 
 
-def on_tensorflow(model, optimizer, loss, batches) -> tuple[Steps, Steps]:
+def on_tensorflow(model, optimizer, loss, batches) -> Scopes:
     import tensorflow as tf
 
     batches = [(tf.constant(x), tf.constant(y)) for x, y in batches]
 
-    @tf.function(jit_compile=True)
-    def train_step(x, y):
+    def loss_and_gradients(x, y):
         with tf.GradientTape() as tape:
             value = loss(y, model(x, training=True))
-        optimizer.apply(tape.gradient(value, model.trainable_weights), model.trainable_weights)
+        return value, tape.gradient(value, model.trainable_weights)
+
+    @tf.function(jit_compile=True)
+    def train_step(x, y):
+        value, gradients = loss_and_gradients(x, y)
+        optimizer.apply(gradients, model.trainable_weights)
         return value
+
+    differentiate = tf.function(loss_and_gradients, jit_compile=True)
 
     @tf.function(jit_compile=True)
     def forward(x):
@@ -60,13 +62,17 @@ def on_tensorflow(model, optimizer, loss, batches) -> tuple[Steps, Steps]:
     def train(steps: int) -> list:
         return [train_step(*batches[step % len(batches)]) for step in range(steps)]
 
+    def gradient(steps: int) -> None:
+        for step in range(steps):
+            differentiate(*batches[step % len(batches)])
+
     def infer(steps: int) -> list:
         return [forward(batches[step % len(batches)][0]) for step in range(steps)]
 
-    return train, infer
+    return {"train": train, "gradient": gradient, "infer": infer}
 
 
-def on_jax(model, optimizer, loss, batches) -> tuple[Steps, Steps]:
+def on_jax(model, optimizer, loss, batches) -> Scopes:
     import jax
 
     batches = [(jax.numpy.asarray(x), jax.numpy.asarray(y)) for x, y in batches]
@@ -75,10 +81,13 @@ def on_jax(model, optimizer, loss, batches) -> tuple[Steps, Steps]:
         logits, others = model.stateless_call(trainable, others, x, training=True)
         return loss(y, logits), others
 
+    loss_and_gradients = jax.value_and_grad(loss_of, has_aux=True)
+    differentiate = jax.jit(loss_and_gradients)
+
     @jax.jit
     def train_step(state, x, y):
         trainable, others, moments = state
-        (value, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable, others, x, y)
+        (value, others), gradients = loss_and_gradients(trainable, others, x, y)
         trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
         return value, (trainable, others, moments)
 
@@ -99,32 +108,46 @@ def on_jax(model, optimizer, loss, batches) -> tuple[Steps, Steps]:
             losses.append(value)
         return jax.block_until_ready(losses)
 
+    def gradient(steps: int) -> None:
+        losses = []
+        for step in range(steps):
+            (value, _), _ = differentiate(*state[:2], *batches[step % len(batches)])
+            losses.append(value)  # ready when its gradients are; these are let go, as training lets them go
+        jax.block_until_ready(losses)
+
     def infer(steps: int) -> object:
         return jax.block_until_ready([forward(*state[:2], batches[step % len(batches)][0]) for step in range(steps)])
 
-    return train, infer
+    return {"train": train, "gradient": gradient, "infer": infer}
 
 
-def on_torch(model, optimizer, loss, batches) -> tuple[Steps, Steps]:
+def on_torch(model, optimizer, loss, batches) -> Scopes:
     import torch
 
     batches = [(torch.from_numpy(x), torch.from_numpy(np.asarray(y))) for x, y in batches]
 
+    def differentiate(step: int) -> torch.Tensor:
+        x, y = batches[step % len(batches)]
+        model.zero_grad()
+        value = loss(y, model(x, training=True))
+        value.backward()
+        return value.detach()
+
     def train(steps: int) -> list:
         losses = []
         for step in range(steps):
-            x, y = batches[step % len(batches)]
-            model.zero_grad()
-            value = loss(y, model(x, training=True))
-            value.backward()
+            losses.append(differentiate(step))
             with torch.no_grad():
                 optimizer.apply([v.value.grad for v in model.trainable_weights], model.trainable_weights)
-            losses.append(value.detach())
         return losses
+
+    def gradient(steps: int) -> None:
+        for step in range(steps):
+            differentiate(step)
 
     @torch.inference_mode()
     def infer(steps: int) -> None:
         for step in range(steps):
             model(batches[step % len(batches)][0], training=False)
 
-    return train, infer
+    return {"train": train, "gradient": gradient, "infer": infer}

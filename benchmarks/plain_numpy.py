@@ -5,11 +5,9 @@ Fused gates, one product for all of x W and one for all of dW, arrays allocated 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from shapes import Shape
+from shapes import Scopes, Shape
 
 
 def sigmoid(z):
@@ -89,23 +87,30 @@ class Net:
             self.p[k] -= 1e-3 / (1 - 0.9**self.t) * m / (np.sqrt(v / (1 - 0.999**self.t)) + 1e-8)
 
 
-def build(shape: Shape) -> tuple[Callable[[int], object], Callable[[int], object]]:
-    """Functions that train and infer for a number of steps."""
+def build(shape: Shape) -> Scopes:
     x, y = shape.data()
     net, batches = Net(shape), len(x) // shape.batch
+
+    def differentiate(step: int):
+        begin = step % batches * shape.batch
+        loss, d_logits = net.loss(net.forward(x[begin : begin + shape.batch]), y[begin : begin + shape.batch])
+        return loss, net.backward(d_logits)
 
     def train(steps: int) -> list[float]:
         losses = []
         for step in range(steps):
-            begin = step % batches * shape.batch
-            loss, d_logits = net.loss(net.forward(x[begin : begin + shape.batch]), y[begin : begin + shape.batch])
-            net.adam(net.backward(d_logits))
+            loss, gradients = differentiate(step)
+            net.adam(gradients)
             losses.append(loss)
         return losses
+
+    def gradient(steps: int) -> None:
+        for step in range(steps):
+            differentiate(step)
 
     def infer(steps: int) -> None:
         for step in range(steps):
             begin = step % batches * shape.batch
             net.forward(x[begin : begin + shape.batch])
 
-    return train, infer
+    return {"train": train, "gradient": gradient, "infer": infer}

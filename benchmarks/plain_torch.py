@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
-from shapes import Shape
+from shapes import Scopes, Shape
 
 
 class Net(nn.Module):
@@ -21,24 +19,31 @@ class Net(nn.Module):
         return self.head(h[-1])
 
 
-def build(shape: Shape) -> tuple[Callable[[int], object], Callable[[int], object]]:
-    """Functions that train and infer for a number of steps."""
+def build(shape: Shape) -> Scopes:
     x, y = map(torch.from_numpy, shape.data())
     net = Net(shape)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
     criterion = nn.MSELoss() if shape.outputs == 1 else nn.CrossEntropyLoss()
     batches = len(x) // shape.batch
 
+    def differentiate(step: int) -> torch.Tensor:
+        begin = step % batches * shape.batch
+        optimizer.zero_grad()
+        loss = criterion(net(x[begin : begin + shape.batch]), y[begin : begin + shape.batch])
+        loss.backward()
+        return loss.detach()
+
     def train(steps: int) -> torch.Tensor:
         losses = []
         for step in range(steps):
-            begin = step % batches * shape.batch
-            optimizer.zero_grad()
-            loss = criterion(net(x[begin : begin + shape.batch]), y[begin : begin + shape.batch])
-            loss.backward()
+            loss = differentiate(step)
             optimizer.step()
-            losses.append(loss.detach())
+            losses.append(loss)
         return torch.stack(losses)
+
+    def gradient(steps: int) -> None:
+        for step in range(steps):
+            differentiate(step)
 
     @torch.inference_mode()
     def infer(steps: int) -> None:
@@ -46,4 +51,4 @@ def build(shape: Shape) -> tuple[Callable[[int], object], Callable[[int], object
             begin = step % batches * shape.batch
             net(x[begin : begin + shape.batch])
 
-    return train, infer
+    return {"train": train, "gradient": gradient, "infer": infer}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+Scopes = dict[str, Callable[[int], object]]
+"""Functions that do a number of steps, and wait until they are done, by what is timed: ``train``, a whole optimizer
+step; ``gradient``, forward and backward in training mode without an update; ``infer``, a forward pass."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from shapes import SHAPES
 
 def serve(backend: str, shape: str) -> None:
     """Train one block for each line on stdin, and answer with the seconds per step."""
-    train, _ = ours(backend, SHAPES[shape])
+    train = ours(backend, SHAPES[shape])["train"]
     steps = EFFORT.block_steps
     for _ in range(3):
         timed(train, steps)  # whatever compiles for this number of steps
