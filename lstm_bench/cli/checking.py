@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lstm_bench.cli.options import load, plugin_option, require_files, say, timeout_option
+from lstm_bench.cli.options import (
+    DEFAULT_TASK,
+    backend_option,
+    load,
+    plugin_option,
+    require_files,
+    say,
+    task_option,
+    timeout_option,
+)
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.spec import PRECISIONS
 
@@ -21,14 +30,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "-b",
-    "--backend",
-    "backends",
-    multiple=True,
-    metavar="NAME[option=value,...]",
-    help="Backend to check; repeatable.  [default: every installed one, on each of its engines]",
-)
+@backend_option("check", "every installed one, on each of its engines")
 @click.option(
     "--precision",
     "precisions",
@@ -48,14 +50,7 @@ if TYPE_CHECKING:
 @click.option("--rigorous", is_flag=True, help="200 cases.")
 @click.option("--case", metavar="JSON", help="This one case, as a failure names it.")
 @click.option("--trajectory", is_flag=True, help="No cases: train by a task's recipe, and show where loss curves part.")
-@click.option(
-    "-t",
-    "--task",
-    "tasks",
-    multiple=True,
-    metavar="NAME[:RECIPE][option=value,...]",
-    help="Task of --trajectory; repeatable.  [default: flights]",
-)
+@task_option("Task of --trajectory")
 @click.option("--steps", type=click.IntRange(1), help="Training steps of --trajectory.  [default: 1000]")
 @click.option("--format", "format_name", type=click.Choice(["table", "md", "json"]), default="table", show_default=True)
 @timeout_option(1800.0)
@@ -84,7 +79,7 @@ def check(
     plugins = load(plugin_files)
     if trajectory:
         return _check_trajectories(
-            plugins, plugin_files, backends, tasks or ("flights",), _low_precision(precisions), device,
+            plugins, plugin_files, backends, tasks or (DEFAULT_TASK,), _low_precision(precisions), device,
             steps=steps or 1000, seed=seed, timeout=timeout, format_name=format_name,
         )  # fmt: skip
     return _check_cases(

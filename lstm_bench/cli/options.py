@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+DEFAULT_TASK = "flights"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -63,3 +65,19 @@ def plugin_option(command: F) -> F:
         "--plugin", "plugin_files", multiple=True, metavar="FILE.py", type=click.Path(path_type=Path),
         help="Use a Python file as a plugin, beside the installed ones. Repeatable.",
     )(command)  # fmt: skip
+
+
+def backend_option(purpose: str, default: str) -> Callable[[F], F]:
+    """``--backend``, repeatable, for this purpose; ``default`` says in words what is meant by none."""
+    return click.option(
+        "-b", "--backend", "backends", multiple=True, metavar="NAME[option=value,...]",
+        help=f"Backend to {purpose}; repeatable.  [default: {default}]",
+    )  # fmt: skip
+
+
+def task_option(purpose: str) -> Callable[[F], F]:
+    """``--task``, repeatable, for this purpose."""
+    return click.option(
+        "-t", "--task", "tasks", multiple=True, metavar="NAME[:RECIPE][option=value,...]",
+        help=f"{purpose}; repeatable.  [default: {DEFAULT_TASK}]",
+    )  # fmt: skip

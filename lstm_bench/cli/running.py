@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lstm_bench.cli.options import INTERRUPTED, F, load, plugin_option, require_files, say, timeout_option
+from lstm_bench.cli.options import (
+    DEFAULT_TASK,
+    INTERRUPTED,
+    F,
+    backend_option,
+    load,
+    plugin_option,
+    require_files,
+    say,
+    task_option,
+    timeout_option,
+)
 from lstm_bench.config import read_config, written
 from lstm_bench.errors import LSTMBenchError, StoreError, UnknownName
 from lstm_bench.grid import AXES
@@ -59,24 +70,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
 
 
 @click.command()
-@click.option(
-    "-b",
-    "--backend",
-    "backends",
-    multiple=True,
-    metavar="NAME[option=value,...]",
-    help="Backend to run; repeatable.  [default: every installed one]",
-)
-@click.option(
-    "-t",
-    "--task",
-    "tasks",
-    multiple=True,
-    metavar="NAME[:RECIPE][option=value,...]",
-    default=("flights",),
-    show_default=True,
-    help="Task to run; repeatable.",
-)
+@backend_option("run", "every installed one")
+@task_option("Task to run")
 @click.option(
     "--device", "devices", multiple=True, default=("cpu",), show_default=True, help="cpu, cuda or cuda:N; repeatable."
 )
@@ -147,7 +142,7 @@ def run(
     if threads is not None and threads > cores:
         raise LSTMBenchError(f"--threads {threads} is more than the {cores} cores that this process may use")
     request = Request(
-        backends=backends, tasks=tasks, devices=devices, precisions=precisions, lengths=lengths,
+        backends=backends, tasks=tasks or (DEFAULT_TASK,), devices=devices, precisions=precisions, lengths=lengths,
         axes={name: axes[name.replace("-", "_")] for name in AXES}, seeds=range(seed, seed + seeds),
         effort=EFFORTS[effort or "default"], epochs=epochs, steps=steps, threads=threads or cores,
     )  # fmt: skip
