@@ -16,7 +16,7 @@ from lstm_bench.reports.summary import Section, Summary, summarise
 from lstm_bench.result import Attempt
 from lstm_bench.text import one_line
 
-WIDTH_ELSEWHERE = 160
+WIDTH_ELSEWHERE = 240
 """Columns, where the output is no terminal: nothing is to be folded in a file."""
 
 STYLES = {"ok": "green", "agrees": "green", "unsupported": "yellow"}
