@@ -116,7 +116,10 @@ def _choose(config: pytest.Config) -> Chosen:
             which = f"--plugin offers {', '.join(offered)}" if offered else "none was named"
             raise LSTMBenchError(f"which backend? {which}: say --backend NAME")
         (name,) = offered
-    ((info, options, device),) = plan_subjects(plugins, [name], option.device)
+    subjects = plan_subjects(plugins, [name], option.device)
+    if len(subjects) > 1:
+        raise LSTMBenchError(f"--backend {name} is {len(subjects)} backends: the kit takes one")
+    ((info, options, device),) = subjects
     precisions = tuple(dict.fromkeys(option.precision or ("float32", "float64")))
     return Chosen(plugins, info, options, device, precisions, option.cases, option.seed)
 

@@ -12,6 +12,7 @@ import pytest
 
 from lstm_bench.conformance import test_backend
 
+FAULTS = Path(__file__).parents[1] / "zoo" / "fault_backends.py"
 ZOO = Path(__file__).parents[1] / "zoo" / "wrong_backends.py"
 BROKEN = ZOO.with_name("broken_promises.py")
 PROMISES = [name for name in vars(test_backend) if name.startswith("test_") and "agrees" not in name]
@@ -159,6 +160,7 @@ def test_a_list_of_expected_failures_has_to_be_right(kit, tmp_path, text, messag
         ((), "which backend? none was named: say --backend NAME"),
         (("--backend", "nunpy"), "Did you mean 'numpy'?"),
         (("--backend", "numpy[fast=true]"), "unknown option 'fast'"),
+        (("--plugin", str(FAULTS), "--backend", "segfault[moment=load,build]"), "is 2 backends: the kit takes one"),
         (("--plugin", "missing.py"), "there is no such file"),
         (("--plugin", str(ZOO)), "which backend? --plugin offers"),
         (("--backend", "numpy", "--device", "gpu"), "unknown device 'gpu'"),
