@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -124,14 +125,22 @@ def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
 
 
 def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
-    """The latest attempt of each cell and machine, in order of task, backend, device and precision."""
+    """The latest attempt of each cell and machine, in order of task, changes, backend, device and precision."""
     by_cell = {(a.cell.fingerprint, a.findings.machine): a for a in sorted(attempts, key=lambda a: a.id)}
 
-    def place(attempt: Attempt) -> tuple[str, ...]:
+    def place(attempt: Attempt) -> tuple[object, ...]:
         cell = attempt.cell
-        return (cell.task_selector, cell.backend_selector, cell.device, cell.precision, attempt.id)
+        return (
+            cell.task, cell.recipe.name, tuple(_natural(value) for value in cell.task_options.values()),
+            _natural(" ".join(cell.changes.values())), cell.backend_selector, cell.device, cell.precision, attempt.id,
+        )  # fmt: skip
 
     return sorted(by_cell.values(), key=place)
+
+
+def _natural(text: str) -> tuple[str | int, ...]:
+    """A key that sorts 10 after 9: what is no number, and what is, by turns."""
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(re.split(r"([0-9]+)", text)))
 
 
 def to_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:

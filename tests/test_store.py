@@ -315,6 +315,18 @@ def test_the_latest_come_in_order_of_task_backend_device_and_precision():
     assert latest([]) == []
 
 
+def test_numbers_among_what_varies_come_in_their_order():
+    cells = [
+        a_cell(task="copy", task_options={"delay": delay}, changes=changes)
+        for delay in ("9", "10", "100")
+        for changes in ({}, {"hidden": "8"}, {"hidden": "16"})
+    ]
+    attempts = [an_attempt(number, cell=cell) for number, cell in enumerate(cells)]
+    assert latest(reversed(attempts)) == attempts
+    older = an_attempt(99, cell=a_cell(task="copy"))  # when the task had no options yet
+    assert latest([*attempts, older]) == [older, *attempts]
+
+
 ROW = {
     "task": "flights:tutorial[a=1]",
     "backend": "torch[mode=fast]",

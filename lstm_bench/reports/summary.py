@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics as stats
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -101,7 +101,8 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
     for of_recipe in by_recipe.values():
         groups = group_by_seed(of_recipe)
         sections.append(_section(groups))
-        notes += [note for of_task in _by_task(groups) for note in (*_verdict(of_task), *_seeds_explain(of_task))]
+        notes += [note for on_data in _by_data(groups) for note in _verdict(on_data)]
+        notes += [note for of_model in _by_model(groups) for note in _seeds_explain(of_model)]
     notes += [f"{a.cell.name}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
     notes += sorted({_own_length(a.cell) for a in attempts if a.cell.own_length})
     counts = [(a.findings.native_parameter_count, a.cell.parameter_count) for a in attempts]
@@ -134,13 +135,21 @@ def settings(cell: Cell) -> dict[str, str]:
     return {**cell.task_options, **axes, "threads": str(cell.threads), "effort": cell.effort.name}
 
 
-def _by_task(groups: Sequence[Group]) -> list[list[Group]]:
-    """Groups with the same data and the same model side by side: what a backend can be compared on."""
-    together: dict[object, list[Group]] = {}
+def _by_data(groups: Sequence[Group]) -> list[list[Group]]:
+    """Groups that learn the same, whatever their models: what the same baselines stand beside."""
+    return _together(groups, lambda cell: cell.task_selector)
+
+
+def _by_model(groups: Sequence[Group]) -> list[list[Group]]:
+    """Groups with the same model as well: what a backend can be compared on."""
+    return _together(groups, lambda cell: (cell.task_selector, *settings(cell).items()))
+
+
+def _together(groups: Sequence[Group], alike: Callable[[Cell], Hashable]) -> list[list[Group]]:
+    found: dict[Hashable, list[Group]] = {}
     for group in groups:
-        key = (group.first.cell.task_selector, tuple(settings(group.first.cell).items()))
-        together.setdefault(key, []).append(group)
-    return list(together.values())
+        found.setdefault(alike(group.first.cell), []).append(group)
+    return list(found.values())
 
 
 def _section(groups: Sequence[Group]) -> Section:
@@ -338,7 +347,7 @@ def _verdict(groups: Sequence[Group]) -> list[str]:
     beating = sum(v is not None and (v < baselines[best] if lower else v > baselines[best]) for v in values)
     says = "no model beats" if beating == 0 else f"{beating} of {len(values)} models beat"
     return [
-        f"{_named(judged[0].first.cell)}: {says} the best baseline, {best} "
+        f"{judged[0].first.cell.task_selector}: {says} the best baseline, {best} "
         f"({metric} {significant(baselines[best])}{unit})"
     ]
 
