@@ -3,6 +3,7 @@ import json
 import math
 import os
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -313,6 +314,12 @@ def test_the_latest_come_in_order_of_task_backend_device_and_precision():
     attempts = [an_attempt(number, cell=cell) for number, cell in enumerate(cells)]
     assert latest(reversed(attempts)) == attempts
     assert latest([]) == []
+
+
+def test_a_file_of_the_first_schema_version_is_read_as_it_was_written():
+    attempt = read_attempt(Path(__file__).parent / "fixtures" / "attempt-version-1.json")
+    assert attempt == an_attempt()
+    assert (attempt.cell.steps, attempt.cell.changes, attempt.findings.training.curve) == (None, {}, ())
 
 
 def test_numbers_among_what_varies_come_in_their_order():
