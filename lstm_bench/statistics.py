@@ -21,20 +21,18 @@ class Spread:
         median: of them.
         least: of them.
         most: of them.
-        count: how many.
     """
 
     median: float
     least: float
     most: float
-    count: int
 
 
 def spread(values: Sequence[float]) -> Spread | None:
     """Of these numbers; ``None`` if there are none."""
     if not values:
         return None
-    return Spread(stats.median(values), min(values), max(values), len(values))
+    return Spread(stats.median(values), min(values), max(values))
 
 
 def chance_of_difference(ours: Sequence[float], theirs: Sequence[float]) -> float | None:

@@ -6,7 +6,7 @@ from lstm_bench.statistics import Spread, chance_of_difference, spread, surprisi
 
 
 def test_a_spread_is_the_median_and_how_far_numbers_reach():
-    assert spread([3.0, 1.0, 10.0, 2.0]) == Spread(2.5, 1.0, 10.0, 4)
+    assert spread([3.0, 1.0, 10.0, 2.0]) == Spread(2.5, 1.0, 10.0)
     assert spread([]) is None
 
 
