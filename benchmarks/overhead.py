@@ -52,9 +52,9 @@ def selected(selector: str) -> tuple[BackendInfo, dict[str, str]]:
     """A backend and its options, from ``keras[engine=jax]``."""
     from lstm_bench.backend import resolve_options
     from lstm_bench.plugins import load_plugins
-    from lstm_bench.selection import parse_selector
+    from lstm_bench.selection import parse_selectors
 
-    selection = parse_selector(selector)
+    (selection,) = parse_selectors(selector)
     info = load_plugins().backend(selection.name)
     return info, resolve_options(info.options, selection.options, selector)
 

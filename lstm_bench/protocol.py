@@ -23,11 +23,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="measure"):
         cell: what to compute and how to measure it.
         plugin_files: Python files that are plugins, beside the installed ones.
         data_dir: folder of the user's data files, if any was named.
+        run: what all attempts of one command have in common.
+        round: of the run, from 0.
+        times_only: whether to time and do nothing else.
     """
 
     cell: Cell
     plugin_files: tuple[str, ...] = ()
     data_dir: str | None = None
+    run: str = ""
+    round: int = 0
+    times_only: bool = False
 
     @property
     def threads(self) -> int:

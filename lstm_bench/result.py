@@ -13,17 +13,20 @@ from lstm_bench.parameters import parameter_count
 from lstm_bench.spec import Precision, Recipe, Scope
 from lstm_bench.task import Published
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # 1: first.
 # 2: learning curves, early stopping, steps and changes of a cell, the scope "gradient", published times. All of it has
 #    defaults, so that files of version 1 are read as they are.
+# 3: runs and rounds, the kernel that is required and that of training, the ceiling, disturbance, all with defaults.
 
-Status = Literal["ok", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output"]
+Status = Literal[
+    "ok", "disturbed", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output",
+]  # fmt: skip
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 Phase = Literal[
-    "start", "import", "data", "build", "put", "first step", "precision", "check", "train", "evaluate", "time",
-    "inspect",
+    "start", "import", "data", "build", "put", "first step", "precision", "check", "time", "inspect", "ceiling",
+    "train", "evaluate",
 ]  # fmt: skip
 
 Stopped = Literal["", "patience", "target"]
@@ -47,6 +50,7 @@ class Effort(Record, frozen=True):
         epoch_fraction: share of the recipe's epochs that are trained.
         block_steps: the fewest steps of one block, so that what is done once per call, above all fetching memory from
             the operating system, does not pass for a part of a long step.
+        rounds: in each of which every cell is timed once, in a process of its own.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Effort(Record, frozen=True):
     warmup_seconds: float
     epoch_fraction: float
     block_steps: int = 1
+    rounds: int = 1
 
 
 EFFORTS = {
@@ -67,11 +72,11 @@ EFFORTS = {
         ),
         Effort(
             name="default", blocks=10, block_seconds=0.1, warmup_blocks=10, warmup_seconds=1.0, epoch_fraction=1.0,
-            block_steps=4,
+            block_steps=4, rounds=3,
         ),
         Effort(
             name="rigorous", blocks=30, block_seconds=0.2, warmup_blocks=10, warmup_seconds=2.0, epoch_fraction=1.0,
-            block_steps=8,
+            block_steps=8, rounds=10,
         ),
     )
 }  # fmt: skip
@@ -87,6 +92,7 @@ class Cell(Record, frozen=True):
         epochs: passes over the data in this run; the recipe's, unless the user or the effort shortened it.
         steps: optimizer steps after which training ends, whatever the epochs; ``None`` if nobody said.
         changes: what the user changed in the recipe, which already holds it, such as ``{"hidden": "64"}``.
+        require_kernel: what has to be named in both kernel paths, such as ``oneDNN``; empty for whatever there is.
         backend: the backend's name.
         backend_options: every option of the backend, resolved.
         device: such as ``cpu`` or ``cuda:0``.
@@ -111,6 +117,7 @@ class Cell(Record, frozen=True):
     effort: Effort
     steps: int | None = None
     changes: dict[str, str] = {}
+    require_kernel: str = ""
     task_defaults: dict[str, str] = {}
     backend_defaults: dict[str, str] = {}
 
@@ -345,6 +352,44 @@ class Memory(Record, frozen=True):
     device_peak: int | None
 
 
+class Ceiling(Record, frozen=True):
+    """What this process could at most do, measured beside what it did.
+
+    Attributes:
+        size: rows and columns of the square matrices whose product was timed.
+        flops_per_second: floating point operations per second of the fastest product; ``null`` if the backend has no
+            product of its own to time.
+        floor_seconds: by scope, one step of the smallest model there is, which is all overhead.
+    """
+
+    size: int
+    flops_per_second: float | None
+    floor_seconds: dict[Scope, float] = {}
+
+
+class Disturbance(Record, frozen=True):
+    """What else the machine did while blocks were timed. ``null`` where the system does not tell.
+
+    Attributes:
+        seconds: that were watched.
+        load_before: processes that ran or wanted to, mean over the minute before.
+        others: share of all the machine's processors that was used by anything but this worker, 0 to 1.
+        stolen: share that a hypervisor gave to somebody else, 0 to 1.
+        throttled: times that a processor was slowed down since it was too hot, or seconds for which a container's quota
+            was used up, whichever the system tells; 0 for neither.
+        megahertz: of the worker's processors, mean, before and after.
+        gpu_processes: other processes on the GPU.
+    """
+
+    seconds: float
+    load_before: float | None = None
+    others: float | None = None
+    stolen: float | None = None
+    throttled: float | None = None
+    megahertz: tuple[float | None, float | None] = (None, None)
+    gpu_processes: int | None = None
+
+
 class Judgement(Record, frozen=True):
     """What the task said of the trained model.
 
@@ -385,6 +430,9 @@ class Findings(Record, frozen=True):
         memory: of the worker.
         compile_seconds: how much of the first step went into compiling; ``null`` if the framework does not tell.
         kernel_path: what really computed the inference, where the backend can tell.
+        training_kernel_path: likewise a training step.
+        ceiling: what could at most be reached.
+        disturbance: of the timing.
     """
 
     machine: Machine | None = None
@@ -402,6 +450,9 @@ class Findings(Record, frozen=True):
     memory: Memory | None = None
     compile_seconds: float | None = None
     kernel_path: str = ""
+    training_kernel_path: str = ""
+    ceiling: Ceiling | None = None
+    disturbance: Disturbance | None = None
 
 
 class Attempt(Record, frozen=True):
@@ -417,6 +468,9 @@ class Attempt(Record, frozen=True):
         phase: the phase in which it ended.
         output_tail: the last of what the worker wrote to stdout and stderr, where it did not end ``ok``.
         findings: what was found out until then.
+        run: what all attempts of one command have in common; ``""`` before schema version 3.
+        round: of the run, from 0.
+        times_only: whether it was timed and nothing else, since another attempt of the run is checked and trained.
     """
 
     id: str
@@ -428,3 +482,6 @@ class Attempt(Record, frozen=True):
     phase: Phase
     output_tail: str
     findings: Findings
+    run: str = ""
+    round: int = 0
+    times_only: bool = False

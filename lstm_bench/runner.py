@@ -59,6 +59,9 @@ def run_attempt(
         phase=hearing.phase,
         output_tail="" if status == "ok" else ended.output_tail,
         findings=hearing.findings,
+        run=job.run,
+        round=job.round,
+        times_only=job.times_only,
     )
 
 
