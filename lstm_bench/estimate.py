@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lstm_bench.result import Attempt, Cell, Machine
+from lstm_bench.rounds import schedule
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,24 @@ def estimate(cells: Sequence[Cell], attempts: Iterable[Attempt], machine: Machin
     """Estimate cells by the latest attempt that is most like each.
 
     Of an attempt with the same task, recipe, backend, device and precision, training is taken to last as long for a
-    step, and everything else as long as it did. Its model may have been of another size, which is why this is an
-    estimate.
+    step, and everything else as long as it did; in further rounds only what these repeat. Its model may have been of
+    another size, which is why this is an estimate.
 
     Args:
         cells: planned.
         attempts: earlier ones, of any machine.
         machine: this one.
     """
-    here = [a for a in attempts if a.status == "ok" and a.findings.machine == machine]
-    return Estimate(tuple(_seconds(cell, here) for cell in cells))
+    here = [a for a in attempts if a.status == "ok" and a.findings.machine == machine and not a.times_only]
+    rounds = Counter(turn.cell.fingerprint for turn in schedule(cells, seed=0))
+    return Estimate(tuple(_seconds(cell, rounds[cell.fingerprint], here) for cell in cells))
 
 
-def _seconds(cell: Cell, attempts: Sequence[Attempt]) -> float | None:
+REPEATED = ("import", "data", "build", "put", "first step", "time", "inspect")
+"""The phases of rounds beyond the first."""
+
+
+def _seconds(cell: Cell, rounds: int, attempts: Sequence[Attempt]) -> float | None:
     alike = [attempt for attempt in attempts if _key(attempt.cell) == _key(cell)]
     if not alike:
         return None
@@ -60,16 +67,17 @@ def _seconds(cell: Cell, attempts: Sequence[Attempt]) -> float | None:
     found = max(alike, key=likeness)
     phases = found.findings.seconds
     training, epochs = phases.get("train", 0.0), found.cell.epochs
+    others = sum(phases.values()) - training + (rounds - 1) * sum(phases.get(phase, 0.0) for phase in REPEATED)
     done = found.findings.training
     if done is None or not epochs:
-        return sum(phases.values())
+        return others + training
     per_step = training / done.steps
     steps_per_epoch = max(1, len(done.epoch_losses) and round(done.steps / len(done.epoch_losses)))
     steps = cell.epochs * steps_per_epoch
     if done.stopped and cell.steps is None and cell.epochs >= epochs:
         steps = done.steps  # it would end early once more
     steps = min(steps, cell.steps or steps)
-    return sum(phases.values()) - training + per_step * steps
+    return others + per_step * steps
 
 
 def _key(cell: Cell) -> tuple[object, ...]:

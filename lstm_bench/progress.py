@@ -14,7 +14,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from lstm_bench import protocol
 from lstm_bench.data import Watcher
-from lstm_bench.result import Attempt, Cell
+from lstm_bench.result import Attempt
+from lstm_bench.rounds import Turn
 from lstm_bench.task import DataFile
 from lstm_bench.text import one_line
 
@@ -25,8 +26,8 @@ SELDOM = 10.0
 class Display(Protocol):
     """What is told to whoever watches."""
 
-    def begin(self, number: int, total: int, cell: Cell) -> None:
-        """The worker of this cell is being started."""
+    def begin(self, number: int, total: int, turn: Turn) -> None:
+        """The worker of this turn is being started."""
 
     def hear(self, message: protocol.Message) -> None:
         """The worker said something."""
@@ -90,9 +91,10 @@ def fetching() -> Iterator[Watcher]:
         progress.stop()
 
 
-def name_of(number: int, total: int, cell: Cell) -> str:
-    """``[1/2] torch on flights:tutorial (cpu, float32)``."""
-    return f"[{number}/{total}] {cell.name}"
+def name_of(number: int, total: int, turn: Turn) -> str:
+    """``[1/2] torch on flights:tutorial (cpu, float32)``, with its round where there are several."""
+    rounds = turn.cell.effort.rounds
+    return f"[{number}/{total}] {turn.cell.name}" + (f" round {turn.round + 1} of {rounds}" if rounds > 1 else "")
 
 
 def outcome_of(attempt: Attempt) -> str:
@@ -108,8 +110,8 @@ class _Lines:
         self._name = ""
         self._due = 0.0
 
-    def begin(self, number: int, total: int, cell: Cell) -> None:
-        self._name = name_of(number, total, cell)
+    def begin(self, number: int, total: int, turn: Turn) -> None:
+        self._name = name_of(number, total, turn)
         self._print(self._name)
 
     def hear(self, message: protocol.Message) -> None:
@@ -134,8 +136,8 @@ class _Live:
         self._task = progress.add_task("", total=None, what="")
         self._name = self._phase = ""
 
-    def begin(self, number: int, total: int, cell: Cell) -> None:
-        self._name = name_of(number, total, cell)
+    def begin(self, number: int, total: int, turn: Turn) -> None:
+        self._name = name_of(number, total, turn)
         self._enter("starting")
 
     def hear(self, message: protocol.Message) -> None:

@@ -50,7 +50,7 @@ def run_attempt(
     )
     status, reason = hearing.outcome(ended, timeout)
     return Attempt(
-        id=f"{begun:%Y%m%dT%H%M%S}-{begun.microsecond:06d}-{secrets.token_hex(4)}",
+        id=_new_id(begun),
         created=begun.isoformat(timespec="seconds"),
         lstm_bench=lstm_bench.__version__,
         cell=job.cell,
@@ -63,6 +63,15 @@ def run_attempt(
         round=job.round,
         times_only=job.times_only,
     )
+
+
+def new_run_id() -> str:
+    """A name for all attempts of one command: unique, and sorts by time."""
+    return _new_id(datetime.now(UTC))
+
+
+def _new_id(begun: datetime) -> str:
+    return f"{begun:%Y%m%dT%H%M%S}-{begun.microsecond:06d}-{secrets.token_hex(4)}"
 
 
 def worker_environment(backend: BackendInfo, options: Mapping[str, str], threads: int, device: str) -> dict[str, str]:

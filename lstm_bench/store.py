@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lstm_bench.errors import StoreError
-from lstm_bench.result import SCHEMA_VERSION, Attempt
+from lstm_bench.result import SCHEMA_VERSION, Attempt, Machine
 from lstm_bench.spec import SCOPES
 
 if TYPE_CHECKING:
@@ -125,8 +125,16 @@ def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
 
 
 def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
-    """The latest attempt of each cell and machine, in order of task, changes, backend, device and precision."""
-    by_cell = {(a.cell.fingerprint, a.findings.machine): a for a in sorted(attempts, key=lambda a: a.id)}
+    """The attempts of the latest run of each cell and machine, by task, changes, backend, device and precision."""
+    by_cell: dict[tuple[str, Machine | None], list[Attempt]] = {}
+    for attempt in sorted(attempts, key=lambda attempt: attempt.id):
+        by_cell.setdefault((attempt.cell.fingerprint, attempt.findings.machine), []).append(attempt)
+    kept = [
+        attempt
+        for found in by_cell.values()
+        for attempt in found
+        if attempt is found[-1] or (attempt.run and attempt.run == found[-1].run)
+    ]
 
     def place(attempt: Attempt) -> tuple[object, ...]:
         cell = attempt.cell
@@ -135,7 +143,7 @@ def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
             _natural(" ".join(cell.changes.values())), cell.backend_selector, cell.device, cell.precision, attempt.id,
         )  # fmt: skip
 
-    return sorted(by_cell.values(), key=place)
+    return sorted(kept, key=place)
 
 
 def _natural(text: str) -> tuple[str | int, ...]:

@@ -9,6 +9,7 @@ import click
 
 from lstm_bench import __version__
 from lstm_bench.cli.checking import check
+from lstm_bench.cli.comparing import compare
 from lstm_bench.cli.files import data
 from lstm_bench.cli.looking import env, list_, report
 from lstm_bench.cli.options import INTERRUPTED, say
@@ -51,5 +52,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (run, check, report, list_, data, env):
+for command in (run, check, report, compare, list_, data, env):
     main.add_command(command)

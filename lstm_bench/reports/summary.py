@@ -7,16 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from lstm_bench.agreement import REFERENCE
-from lstm_bench.grid import AXES
+from lstm_bench.groups import Group, group_attempts, settings
+from lstm_bench.reports.speed import NO_BREAK, compared, percent, soundness
 from lstm_bench.result import Attempt, Cell
 from lstm_bench.spec import SCOPES, Scope
 from lstm_bench.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
-
-NO_BREAK = "\u00a0"
-"""Between a number and its unit."""
 
 
 @dataclass(frozen=True)
@@ -70,26 +66,6 @@ class Summary:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Group:
-    """Attempts that differ in their seed alone: one row.
-
-    Attributes:
-        attempts: in order of their seeds.
-    """
-
-    attempts: tuple[Attempt, ...]
-
-    @property
-    def first(self) -> Attempt:
-        """Speaks for all of them, where they are alike."""
-        return self.attempts[0]
-
-    def numbers(self, of: Callable[[Attempt], float | None]) -> list[float]:
-        """A number of each attempt that has it."""
-        return [value for attempt in self.attempts if (value := of(attempt)) is not None]
-
-
 def summarise(attempts: Sequence[Attempt]) -> Summary:
     """The tables of these attempts, in their order."""
     if not attempts:
@@ -99,11 +75,14 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
         by_recipe.setdefault((attempt.cell.task, attempt.cell.recipe.name), []).append(attempt)
     sections, notes = [], []
     for of_recipe in by_recipe.values():
-        groups = group_by_seed(of_recipe)
+        groups = group_attempts(of_recipe)
         sections.append(_section(groups))
         notes += [note for on_data in _by_data(groups) for note in _verdict(on_data)]
-        notes += [note for of_model in _by_model(groups) for note in _seeds_explain(of_model)]
-    notes += [f"{a.cell.name}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
+        for of_model in _by_model(groups):
+            notes += _seeds_explain(of_model)
+            notes += compared(_named(of_model[0].first.cell), of_model)
+        notes += soundness(groups)
+    notes += [f"{_told_apart(a)}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
     notes += sorted({_own_length(a.cell) for a in attempts if a.cell.own_length})
     counts = [(a.findings.native_parameter_count, a.cell.parameter_count) for a in attempts]
     if any(native not in (None, canonical) for native, canonical in counts):
@@ -113,26 +92,10 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
     return Summary(tuple(sections), tuple(notes))
 
 
-def group_by_seed(attempts: Sequence[Attempt]) -> list[Group]:
-    """The attempts that differ in their seed alone together, in order of the first of each."""
-    groups: dict[tuple[object, ...], list[Attempt]] = {}
-    for attempt in attempts:
-        alike = (
-            msgspec.structs.replace(attempt.cell, seed=0).fingerprint, attempt.findings.machine,
-            next(iter(attempt.findings.versions.items()), None) if attempt.findings.versions else None,
-        )  # fmt: skip
-        again = 0  # a seed that is there already begins another row
-        while any(a.cell.seed == attempt.cell.seed for a in groups.get((*alike, again), [])):
-            again += 1
-        groups.setdefault((*alike, again), []).append(attempt)
-    return [Group(tuple(sorted(group, key=lambda a: a.cell.seed))) for group in groups.values()]
-
-
-def settings(cell: Cell) -> dict[str, str]:
-    """Everything of a cell that a grid may vary, but backend, device, precision and seed, by its name in a table."""
-    axes = {name.replace("-", " "): axis.read(cell.recipe) for name, axis in AXES.items()}
-    # An option that is an axis, too, is empty where the recipe says what it is.
-    return {**cell.task_options, **axes, "threads": str(cell.threads), "effort": cell.effort.name}
+def _told_apart(attempt: Attempt) -> str:
+    """The cell's name, and in which round it was."""
+    rounds = attempt.cell.effort.rounds
+    return attempt.cell.name + (f" round {attempt.round + 1} of {rounds}" if rounds > 1 and attempt.run else "")
 
 
 def _by_data(groups: Sequence[Group]) -> list[list[Group]]:
@@ -196,7 +159,7 @@ class _Told:
     ) -> None:
         self._groups, self._varied, self._scopes, self._judged = groups, varied, scopes, judged
         recipes = [group.first.cell.recipe for group in groups]
-        self._several_seeds = any(len(group.attempts) > 1 for group in groups)
+        self._several_seeds = any(len(group.trained) > 1 for group in groups)
         self._ends_early = judged and any(r.target is not None or r.patience is not None for r in recipes)
         targets = {recipe.target for recipe in recipes}
         self._target = targets.pop() if len(targets) == 1 else None
@@ -227,7 +190,7 @@ class _Told:
             (
                 f"{cell.backend_selector} {version}".strip(), cell.device, cell.precision,
                 *(settings(cell).get(name, "") for name in self._varied),
-                *([str(len(group.attempts))] if self._several_seeds else []),
+                *([str(len(group.trained))] if self._several_seeds else []),
                 parameters,
                 *([self._value(group)] if self._judged else []),
                 *(self._end(group) if self._ends_early else ()),
@@ -259,10 +222,12 @@ class _Told:
         return steps, seconds(stats.median(training.seconds for training in trainings))
 
     def _speed(self, group: Group, scope: Scope) -> str:
-        timings = [t for a in group.attempts if (t := a.findings.timings.get(scope)) is not None]
-        if self._judged:
-            return _median([timing.sequences_per_second for timing in timings], significant)
-        return _median([timing.seconds_per_step for timing in timings], seconds)
+        found = group.estimate(scope)
+        if found is None:
+            return ""
+        value = found.value
+        text = significant(group.first.cell.recipe.train.batch_size / value) if self._judged else seconds(value)
+        return text if found.relative is None else f"{text} ±{percent(found.relative)}"
 
     def _other(self, name: str, cells: Mapping[str, str]) -> Row:
         """A row that is no attempt: blank but for these cells, by column title."""
@@ -322,9 +287,9 @@ def _spread(values: Sequence[float]) -> str:
 
 def _status(group: Group) -> str:
     """What all ended with, or how many ended with what."""
-    statuses = Counter(attempt.status for attempt in group.attempts)
+    statuses = Counter(group.statuses)
     if len(statuses) == 1:
-        return group.first.status
+        return str(*statuses)
     return ", ".join(f"{count} {status}" for status, count in statuses.most_common())
 
 
@@ -332,7 +297,7 @@ def _verdict(groups: Sequence[Group]) -> list[str]:
     """Whether the models are any good: how many of them beat the best baseline, each in its median over seeds."""
     judged = [
         Group(ok) for group in groups
-        if (ok := tuple(a for a in group.attempts if a.status == "ok" and a.findings.judgement))
+        if (ok := tuple(a for a in group.attempts if a.status in ("ok", "disturbed") and a.findings.judgement))
     ]  # fmt: skip
     judgement = judged[0].first.findings.judgement if judged else None
     if judgement is None:
@@ -374,7 +339,7 @@ def _seeds_explain(groups: Sequence[Group]) -> list[str]:
     name = _named(reference.first.cell)
     notes = [
         f"{name}: {metric} of {group.first.cell.backend_selector} is off {REFERENCE}'s by more than seeds explain "
-        f"(p = {chance:.2g}, rank-sum test, {len(group.attempts)} seeds)"
+        f"(p = {chance:.2g}, rank-sum test, {len(group.trained)} seeds)"
         for group, chance, differs in zip(others, chances, surprising(chances), strict=True)
         if differs
     ]
@@ -395,11 +360,15 @@ def _meaning(attempts: Sequence[Attempt]) -> list[str]:
     """What the columns say."""
     trained = [attempt for attempt in attempts if attempt.cell.epochs]
     memory = "memory: peak above the level after import"
+    several = any(a.cell.effort.rounds > 1 for a in attempts)
+    interval = "median over blocks of steps" + (
+        ", geometric mean over rounds ± half its 95% interval" if several else ", one round"
+    )
     notes = []
     if trained:
-        notes.append(f"seq/s: sequences per second, median over blocks of steps; {memory}")
+        notes.append(f"seq/s: sequences per second; {interval}; {memory}")
     if len(trained) < len(attempts):
-        notes.append(f"times: for one batch, median over blocks of steps; {memory}")
+        notes.append(f"times: for one batch; {interval}; {memory}")
     if any(len(t.block_ns) < a.cell.effort.blocks for a in attempts for t in a.findings.timings.values()):
         notes.append("steps that last seconds are timed in fewer blocks than the effort has")
     scopes = {scope for attempt in attempts for scope in attempt.cell.recipe.scopes}

@@ -19,7 +19,11 @@ from lstm_bench.text import one_line
 WIDTH_ELSEWHERE = 240
 """Columns, where the output is no terminal: nothing is to be folded in a file."""
 
-STYLES = {"ok": "green", "agrees": "green", "unsupported": "yellow"}
+STYLES = {
+    "ok": "green", "agrees": "green", "faster": "green", "unsupported": "yellow", "disturbed": "yellow",
+    "no difference shown": "default", "not judged": "default", "not compared": "yellow",
+}  # fmt: skip
+"""Of the last column; whatever else stands there is red."""
 
 
 def render(attempts: Sequence[Attempt]) -> str:

@@ -1,0 +1,94 @@
+"""``lstm-bench compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lstm_bench.cli.options import say
+from lstm_bench.comparison import ALTHOUGH
+from lstm_bench.errors import LSTMBenchError
+
+if TYPE_CHECKING:
+    from lstm_bench.result import Attempt
+
+
+@click.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--where", "wheres", multiple=True, metavar="KEY=VALUE[,...]",
+    help="Compare only these. Given twice, the first is the old side and the second the new one.",
+)  # fmt: skip
+@click.option(
+    "--although", multiple=True, type=click.Choice(ALTHOUGH),
+    help="Compare even though this differs; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--fail-if", "limits", multiple=True, metavar='"train slower than 5%"',
+    help="Exit with 1 if that is shown of any cell, or if a cell that was measured before fails now; repeatable.",
+)  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["table", "md"]), default="table", show_default=True)
+def compare(
+    old: Path, new: Path | None, wheres: tuple[str, ...], although: tuple[str, ...], limits: tuple[str, ...], form: str
+) -> int:
+    """Compare the times in two folders or files, or in two selections of one.
+
+    A ratio above 1 means that the new side is slower. It is called slower, or faster, only where its 95% interval
+    leaves 0.99 to 1.01; that takes two rounds at least.
+
+    Exit code 0 if nothing that --fail-if names was found, 1 if something was, 2 if the command was wrong.
+    """
+    from lstm_bench import comparison
+    from lstm_bench.reports import comparison as shown
+    from lstm_bench.reports import markdown, terminal
+
+    parsed = [comparison.parse_limit(text) for text in limits]
+    sides = [comparison.parse_where(text) for text in wheres]
+    if len(sides) > 2:
+        raise LSTMBenchError("--where is given more than twice: there are two sides")
+    if new is None and len(sides) < 2:
+        raise LSTMBenchError(
+            f"name a second folder, or two selections of {old}: --where backend=torch --where backend=jax"
+        )
+    before, after = (sides * 2)[:2] if sides else ({}, {})
+    found = comparison.compare(
+        comparison.select(_read(old), before),
+        comparison.select(_read(new or old), after),
+        apart=[key for key in {**before, **after} if before.get(key) != after.get(key)],
+        although=although,
+    )
+    title = f"{_side(old, before)} -> {_side(new or old, after)}"
+    summary = shown.summarise(found, title, parsed)
+    click.echo({"table": terminal, "md": markdown}[form].show(summary), nl=False)
+    if parsed and all(line.ratio.low is None for line in found.lines):
+        raise LSTMBenchError("--fail-if needs two rounds on each side, and there is one: run without --quick")
+    exceeded = [line for line in found.lines if any(limit.exceeded(line) for limit in parsed)]
+    broken = [pair for pair in found.failed if not _failed(pair.old.first) and _failed(pair.new.first)]
+    return 1 if parsed and (exceeded or broken) else 0
+
+
+def _failed(attempt: Attempt) -> bool:
+    return attempt.status not in ("ok", "disturbed", "unsupported")
+
+
+def _read(folder: Path) -> list[Attempt]:
+    """The attempts of the latest run of each cell.
+
+    Raises:
+        LSTMBenchError: if there are none.
+    """
+    from lstm_bench import store
+
+    attempts, problems = store.read_folder(folder)
+    for problem in problems:
+        say(f"warning: left out: {problem}")
+    if not attempts:
+        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
+    return store.latest(attempts)
+
+
+def _side(folder: Path, where: dict[str, str]) -> str:
+    return f"{folder}" + (f" ({', '.join(f'{key}={value}' for key, value in where.items())})" if where else "")

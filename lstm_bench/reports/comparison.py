@@ -1,0 +1,45 @@
+"""The table of two sets of attempts beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lstm_bench.comparison import FIRST_STEP, Comparison, Limit, Line
+from lstm_bench.reports.speed import percent
+from lstm_bench.reports.summary import Column, Row, Section, Summary, seconds
+
+COLUMNS = (
+    Column("cell"), Column("measure"), Column("old", numeric=True), Column("new", numeric=True),
+    Column("new / old", numeric=True), Column("95% interval", numeric=True), Column("verdict"),
+)  # fmt: skip
+
+
+def summarise(found: Comparison, title: str, limits: Sequence[Limit]) -> Summary:
+    """One row for each measure of each pair, and beneath what else there is to know.
+
+    Args:
+        found: what was compared.
+        title: names both sides.
+        limits: that must not be exceeded.
+    """
+    rows = [_row(line, limits) for line in found.lines]
+    for pair in found.failed:
+        old, new = ("".join(dict.fromkeys(group.statuses)) for group in (pair.old, pair.new))
+        rows.append(Row((pair.new.first.cell.name, "", old, new, "", "", "not compared")))
+    notes = [*found.unmatched, *(f"also differs: {text}" for text in found.differences)]
+    notes.append("old and new: seconds of a step, geometric mean over rounds of the median over blocks")
+    if any(line.measure == FIRST_STEP for line in found.lines):
+        notes.append("first step: of training, in which whatever compiles, compiles")
+    if any(line.ratio.low is None for line in found.lines):
+        notes.append("not judged: one round cannot tell how much processes differ; run without --quick")
+    return Summary((Section(title, "time ratios; above 1 the new one is slower", COLUMNS, tuple(rows)),), tuple(notes))
+
+
+def _row(line: Line, limits: Sequence[Limit]) -> Row:
+    ratio = line.ratio
+    interval = "" if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
+    over = [limit for limit in limits if limit.exceeded(line)]
+    verdict = line.verdict + "".join(f", by more than {percent(limit.share)}" for limit in over)
+    name = line.pair.new.first.cell.name
+    old, new = seconds(line.old.value), seconds(line.new.value)
+    return Row((name, line.measure, old, new, f"{ratio.value:.3f}", interval, verdict))

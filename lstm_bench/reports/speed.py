@@ -1,0 +1,121 @@
+"""What is said of speed beneath a table: which backend is fastest where that is shown, and whether times were sound."""
+
+from __future__ import annotations
+
+import statistics as stats
+from collections.abc import Sequence
+
+from lstm_bench import statistics
+from lstm_bench.groups import Group, ratio
+from lstm_bench.spec import SCOPES, Scope
+
+NO_BREAK = "\u00a0"
+"""Between a number and its unit."""
+
+
+def percent(share: float) -> str:
+    """A share with two significant digits: ``1.2%``."""
+    return f"{float(f'{100 * share:.2g}'):g}%"
+
+
+def compared(name: str, groups: Sequence[Group]) -> list[str]:
+    """The fastest backend of each scope beside each other one, and when it has made up for a slower start.
+
+    Args:
+        name: of what all of them compute.
+        groups: the same model on the same data, each with another backend, device or precision.
+    """
+    notes = []
+    for scope in SCOPES:
+        timed = [(found.value, group) for group in groups if (found := group.estimate(scope)) is not None]
+        if len(timed) > 1:
+            timed.sort(key=lambda pair: pair[0])
+            notes.append(f"{name}: {scope}: {_fastest([group for _, group in timed], scope)}")
+    if late := _break_even(groups):
+        notes.append(f"{name}: first step and all before it made up for, in training steps: {'; '.join(late)}")
+    return notes
+
+
+def _fastest(groups: Sequence[Group], scope: Scope) -> str:
+    """``jax takes 0.49 (0.48 .. 0.51) of numpy's time``, in order."""
+    best, others = groups[0], groups[1:]
+    told = []
+    for other in others:
+        found = ratio(best, other, scope)
+        assert found is not None
+        match statistics.verdict(found):
+            case "not judged":
+                told.append(f"{found.value:.2f} of {label(other, groups)}'s")
+            case "no difference shown":
+                told.append(f"no difference shown from {label(other, groups)}'s ({_interval(found)})")
+            case _:
+                told.append(f"{found.value:.2f} ({_interval(found)}) of {label(other, groups)}'s")
+    judged = all(len(group.rounds(scope)) > 1 for group in groups)
+    unsure = "" if judged else ", in one round, which shows no difference for sure"
+    return f"{label(best, groups)}'s time is {', '.join(told)}{unsure}"
+
+
+def _interval(found: statistics.Estimate) -> str:
+    return f"{found.low:.2f} .. {found.high:.2f}"
+
+
+def label(group: Group, among: Sequence[Group]) -> str:
+    """The backend, and where that is not all that differs, device and precision."""
+    cell = group.first.cell
+    places = {(other.first.cell.device, other.first.cell.precision) for other in among}
+    return cell.backend_selector + (f" ({cell.device}, {cell.precision})" if len(places) > 1 else "")
+
+
+def start_and_step(group: Group) -> tuple[float, float] | None:
+    """Seconds until the first training step is done, the framework's import left out, and of each step after it.
+
+    Medians over the rounds; ``None`` if training was not timed.
+    """
+    found = group.estimate("train")
+    starts = [
+        phases["build"] + phases["first step"]
+        for attempt in group.attempts
+        if {"build", "first step"} <= (phases := attempt.findings.seconds).keys()
+    ]
+    return (stats.median(starts), found.value) if found is not None and starts else None
+
+
+def _break_even(groups: Sequence[Group]) -> list[str]:
+    """For each backend that starts later and steps faster than another, after how many steps it is ahead."""
+    known = [(group, both) for group in groups if (both := start_and_step(group)) is not None]
+    told = []
+    for ours, our_times in known:
+        ahead = [
+            f"{_steps(steps)} beside {label(theirs, groups)}"
+            for theirs, their_times in known
+            if theirs is not ours and (steps := statistics.break_even(our_times, their_times))
+        ]
+        if ahead:
+            told.append(f"{label(ours, groups)} {', '.join(ahead)}")
+    return told
+
+
+def _steps(steps: float) -> str:
+    return f"{float(f'{steps:.2g}'):,.0f}"
+
+
+def soundness(groups: Sequence[Group]) -> list[str]:
+    """Processes that had not come to rest while they were timed, and blocks that are far from the others."""
+    notes, processes, far, blocks_in_all = [], 0, 0, 0
+    for group in groups:
+        for scope in SCOPES:
+            rounds = group.rounds(scope)
+            processes += len(rounds)
+            restless = [found for blocks in rounds.values() if (found := statistics.steadiness(blocks)) != "flat"]
+            far += sum(statistics.outliers(blocks) for blocks in rounds.values())
+            blocks_in_all += sum(len(blocks) for blocks in rounds.values())
+            if restless:
+                kinds = ", ".join(f"{restless.count(kind)} {kind}" for kind in dict.fromkeys(restless))
+                notes.append(f"{group.first.cell.name}: {scope}: of {len(rounds)} processes {kinds} while timed")
+    if processes and not notes:
+        notes.append("steadiness: every process was flat while it was timed")
+    if far:
+        notes.append(
+            f"outliers: {far} of {blocks_in_all:,} blocks are far from the others of their process, none left out"
+        )
+    return notes
