@@ -1,8 +1,13 @@
+import msgspec
 import pytest
 
 from builders import a_cell, a_failure, a_machine, a_recipe, an_attempt, some_findings
 from lstm_bench.estimate import estimate, in_words
 from lstm_bench.result import EFFORTS, Training
+
+
+def one_round(**cell):
+    return a_cell(**{"effort": msgspec.structs.replace(EFFORTS["default"], rounds=1)} | cell)
 
 
 def trained(number=1, *, epochs=10, steps=1000, stopped="", machine=None, **cell):
@@ -14,7 +19,7 @@ def trained(number=1, *, epochs=10, steps=1000, stopped="", machine=None, **cell
             steps=steps, seconds=50.0, first_losses=(), epoch_losses=(1.0,) * max(1, steps // 100), stopped=stopped
         ),
     )
-    return an_attempt(number, cell=a_cell(epochs=epochs, **cell), findings=findings)
+    return an_attempt(number, cell=one_round(epochs=epochs, **cell), findings=findings)
 
 
 @pytest.mark.parametrize(
@@ -31,15 +36,15 @@ def trained(number=1, *, epochs=10, steps=1000, stopped="", machine=None, **cell
     ],
 )
 def test_training_lasts_as_long_for_a_step_and_the_rest_as_long_as_it_did(cell, seconds):
-    found = estimate([a_cell(**{"epochs": 10} | cell)], [trained()], a_machine())
+    found = estimate([one_round(**{"epochs": 10} | cell)], [trained()], a_machine())
     assert found.seconds == (pytest.approx(seconds) if seconds else None,)
     assert (found.known, found.unknown) == (pytest.approx(seconds) if seconds else 0, int(seconds is None))
 
 
 def test_what_ended_early_is_expected_to_do_so_again():
     attempts = [trained(epochs=100, steps=1000, stopped="patience")]
-    assert estimate([a_cell(epochs=100)], attempts, a_machine()).seconds == (pytest.approx(53.0),)
-    assert estimate([a_cell(epochs=5)], attempts, a_machine()).seconds == (pytest.approx(28.0),)
+    assert estimate([one_round(epochs=100)], attempts, a_machine()).seconds == (pytest.approx(53.0),)
+    assert estimate([one_round(epochs=5)], attempts, a_machine()).seconds == (pytest.approx(28.0),)
 
 
 def test_other_machines_and_failures_say_nothing():
@@ -49,7 +54,17 @@ def test_other_machines_and_failures_say_nothing():
 
 def test_the_attempt_that_is_most_like_the_cell_counts():
     quick = trained(2, effort=EFFORTS["quick"], steps=100, epochs=1)
-    assert estimate([a_cell(epochs=10)], [trained(1), quick], a_machine()).seconds == (pytest.approx(53.0),)
+    assert estimate([one_round(epochs=10)], [trained(1), quick], a_machine()).seconds == (pytest.approx(53.0),)
+
+
+def test_further_rounds_take_what_they_repeat_and_further_seeds_have_none():
+    cells = [a_cell(epochs=10), a_cell(epochs=10, seed=1)]
+    assert estimate(cells, [trained()], a_machine()).seconds == (pytest.approx(53.0 + 2 * 3.0), pytest.approx(53.0))
+
+
+def test_an_attempt_that_was_only_timed_says_nothing_of_a_whole_one():
+    timed = msgspec.structs.replace(trained(), times_only=True)
+    assert estimate([a_cell(epochs=10)], [timed], a_machine()).seconds == (None,)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,13 @@ from rich.console import Console
 from builders import a_cell, a_failure, an_attempt, some_findings
 from lstm_bench import progress
 from lstm_bench.protocol import Ended, Entered, Found, Progress
+from lstm_bench.result import EFFORTS
+from lstm_bench.rounds import Turn
 from sites import a_data_file
 
 CELL = a_cell(backend="keras", backend_options={"engine": "jax", "bold": "red"})
-NAME = "[1/2] keras[engine=jax,bold=red] on flights:tutorial (cpu, float32)"
+TURN = Turn(CELL, 1)
+NAME = "[1/2] keras[engine=jax,bold=red] on flights:tutorial (cpu, float32) round 2 of 3"
 REASON = "ValueError: [bold]no[/bold] value for [red] in {0} \\"
 BAR = "\N{BOX DRAWINGS HEAVY HORIZONTAL}" * 24
 
@@ -43,7 +46,7 @@ def plain_surroundings(monkeypatch):
 def live(monkeypatch):
     monkeypatch.setattr(progress, "Console", Screen)
     with progress.display() as watching:
-        watching.begin(1, 2, CELL)
+        watching.begin(1, 2, TURN)
         yield watching
 
 
@@ -54,7 +57,7 @@ def screen(live):
 
 def test_off_a_terminal_there_are_plain_lines_on_stderr(capsys):
     with progress.display() as watching:
-        watching.begin(1, 2, CELL)
+        watching.begin(1, 2, TURN)
         for message in (Entered("import"), Entered("check"), Found(some_findings()), Entered("train"), Progress(1, 9)):
             watching.hear(message)
         watching.hear(Entered("time"))
@@ -68,9 +71,14 @@ def test_off_a_terminal_there_are_plain_lines_on_stderr(capsys):
 def test_off_a_terminal_a_long_reason_stays_on_one_line_and_is_taken_for_no_markup(capsys):
     reason = f"{REASON} {'x' * 500}"
     with progress.display() as watching:
-        watching.begin(1, 2, CELL)
+        watching.begin(1, 2, TURN)
         watching.end(a_failure(cell=CELL, reason=reason))
     assert capsys.readouterr().err.splitlines()[-1] == f"{NAME}: crashed: {reason}"
+
+
+def test_one_round_is_not_counted():
+    once = Turn(a_cell(effort=EFFORTS["quick"]), 0)
+    assert progress.name_of(1, 2, once) == "[1/2] torch on flights:tutorial (cpu, float32)"
 
 
 def test_a_reason_is_not_searched_for_emoji(capsys):

@@ -23,6 +23,7 @@ OTHER = {
     "effort": EFFORTS["quick"],
     "steps": 10,
     "changes": {"cell": "gru"},
+    "require_kernel": "onednn",
     "task_defaults": {"delay": "1"},
     "backend_defaults": {"engine": "jax"},
 }

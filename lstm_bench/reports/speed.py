@@ -37,22 +37,22 @@ def compared(name: str, groups: Sequence[Group]) -> list[str]:
 
 
 def _fastest(groups: Sequence[Group], scope: Scope) -> str:
-    """``jax takes 0.49 (0.48 .. 0.51) of numpy's time``, in order."""
+    """``jax takes 0.49 (0.48 .. 0.51) of numpy's time; no difference from keras shown (0.97 .. 1.02)``."""
     best, others = groups[0], groups[1:]
-    told = []
+    takes, equals = [], []
     for other in others:
-        found = ratio(best, other, scope)
+        found, name = ratio(best, other, scope), label(other, groups)
         assert found is not None
         match statistics.verdict(found):
             case "not judged":
-                told.append(f"{found.value:.2f} of {label(other, groups)}'s")
+                takes.append(f"{found.value:.2f} of {name}'s time")
             case "no difference shown":
-                told.append(f"no difference shown from {label(other, groups)}'s ({_interval(found)})")
+                equals.append(f"no difference from {name} shown ({_interval(found)})")
             case _:
-                told.append(f"{found.value:.2f} ({_interval(found)}) of {label(other, groups)}'s")
+                takes.append(f"{found.value:.2f} ({_interval(found)}) of {name}'s time")
+    told = "; ".join(([f"takes {', '.join(takes)}"] if takes else []) + equals)
     judged = all(len(group.rounds(scope)) > 1 for group in groups)
-    unsure = "" if judged else ", in one round, which shows no difference for sure"
-    return f"{label(best, groups)}'s time is {', '.join(told)}{unsure}"
+    return f"{label(best, groups)} {told}" + ("" if judged else " (one round, which shows nothing for sure)")
 
 
 def _interval(found: statistics.Estimate) -> str:
