@@ -1,30 +1,8 @@
 import pytest
 
-from builders import a_cell, a_failure, a_machine, a_recipe, a_timing, an_attempt, some_findings
+from builders import ROUNDS, a_cell, a_failure, a_machine, a_recipe, some_findings, some_run, times
 from lstm_bench.comparison import Limit, compare, parse_limit, parse_where, select
 from lstm_bench.errors import LSTMBenchError, UnknownName
-
-ROUNDS = (1.0, 1.02, 0.98)
-
-
-def some_run(*milliseconds, run="old", findings=(), scopes=("train",), versions=None, **cell):
-    """Rounds whose training steps took so long, and whose first ones took a hundred times as long."""
-    made = []
-    for number, each in enumerate(milliseconds):
-        found = some_findings(
-            timings={scope: a_timing(scope, steps_per_block=1, block_ns=(round(each * 1e6),)) for scope in scopes},
-            seconds={"build": 0.1, "first step": each / 10},
-            versions=versions or {"torch": "2.9.1"},
-            **dict(findings),
-        )
-        recipe = a_recipe(scopes=tuple(scopes))
-        given = {"cell": a_cell(**{"recipe": recipe} | cell), "findings": found, "round": number, "run": run}
-        made.append(an_attempt(len(run) * 100 + number, times_only=number > 0, **given))
-    return made
-
-
-def times(factor):
-    return [factor * each for each in ROUNDS]
 
 
 @pytest.mark.parametrize(("factor", "says"), [(1.5, "slower"), (0.5, "faster"), (1.001, "no difference shown")])

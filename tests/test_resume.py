@@ -5,8 +5,8 @@ import pytest
 
 import lstm_bench
 from builders import a_cell, a_machine, an_attempt, some_findings
-from lstm_bench.resume import Resumption, installed_version, reusable
 from lstm_bench.result import EFFORTS
+from lstm_bench.resume import Resumption, installed_version, reusable
 
 HERE = a_machine()
 INSTALLED = {"torch": "2.9.1", "numpy": "2.4.6"}.get

@@ -120,6 +120,34 @@ def a_failure(number: int = 1, **changes: Any) -> Attempt:
     return an_attempt(number, **given | changes)
 
 
+ROUNDS = (1.0, 1.02, 0.98)
+"""Milliseconds."""
+
+
+def some_run(
+    *milliseconds: float, run: str = "old", findings: dict[str, Any] | None = None,
+    scopes: tuple[str, ...] = ("train",), versions: dict[str, str] | None = None, **cell: Any,
+) -> list[Attempt]:  # fmt: skip
+    """Rounds whose training steps took so long, and whose first ones took a hundred times as long."""
+    made = []
+    for number, each in enumerate(milliseconds):
+        found = some_findings(
+            timings={scope: a_timing(scope, steps_per_block=1, block_ns=(round(each * 1e6),)) for scope in scopes},
+            seconds={"build": 0.1, "first step": each / 10},
+            versions=versions or {"torch": "2.9.1"},
+            **(findings or {}),
+        )
+        recipe = a_recipe(scopes=tuple(scopes))
+        given = {"cell": a_cell(**{"recipe": recipe} | cell), "findings": found, "round": number, "run": run}
+        made.append(an_attempt(len(run) * 100 + number, times_only=number > 0, **given))
+    return made
+
+
+def times(factor: float) -> list[float]:
+    """The same rounds, all slower by a factor."""
+    return [factor * each for each in ROUNDS]
+
+
 def never(*_: object) -> NoReturn:
     """In place of what only a worker may call."""
     raise AssertionError("only a worker may load this")
