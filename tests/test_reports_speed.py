@@ -59,6 +59,11 @@ def test_the_fastest_is_compared_with_each_other():
     assert re.fullmatch(r"no difference from jax shown \(0\.9\d \.\. 1\.0\d\)", not_shown)
 
 
+def test_where_no_difference_is_shown_nothing_is_said_to_be_faster():
+    line = said(notes(a_row("numpy", 1.0, 1.1, 1.2), a_row("jax", 1.2, 1.1, 1.01)), ": train: ")
+    assert re.fullmatch(r"(numpy: no difference from jax|jax: no difference from numpy) shown \(.*\)", line)
+
+
 def test_device_and_precision_are_named_where_they_differ():
     line = said(notes(a_row("torch", 1.0, 1.0), a_row("torch", 2.0, 2.0, precision="float64")), ": train: ")
     assert line == "torch (cpu, float32) takes 0.50 (0.50 .. 0.50) of torch (cpu, float64)'s time"

@@ -50,9 +50,10 @@ def _fastest(groups: Sequence[Group], scope: Scope) -> str:
                 equals.append(f"no difference from {name} shown ({_interval(found)})")
             case _:
                 takes.append(f"{found.value:.2f} ({_interval(found)}) of {name}'s time")
-    told = "; ".join(([f"takes {', '.join(takes)}"] if takes else []) + equals)
+    told = (f" takes {', '.join(takes)}" + ("; " if equals else "")) if takes else ": "
+    told += "; ".join(equals)
     judged = all(len(group.rounds(scope)) > 1 for group in groups)
-    return f"{label(best, groups)} {told}" + ("" if judged else " (one round, which shows nothing for sure)")
+    return label(best, groups) + told + ("" if judged else " (one round, which shows nothing for sure)")
 
 
 def _interval(found: statistics.Estimate) -> str:
