@@ -232,10 +232,8 @@ def _run_cells(
         try:
             campaign.carry_out(cells, seed, run_turn, earlier.done, keep)
         except KeyboardInterrupt:
-            say(
-                f"interrupted; {len(attempts) - len(unstored)} attempts are kept in {results}; the same command with "
-                "--resume goes on"
-            )
+            kept = len(attempts) - len(unstored)
+            say(f"interrupted; attempts kept in {results}: {kept}; the same command with --resume goes on")
             return INTERRUPTED
     places = {cell.fingerprint: place for place, cell in enumerate(cells)}
     attempts.sort(key=lambda attempt: (places[attempt.cell.fingerprint], attempt.id))

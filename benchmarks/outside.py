@@ -1,0 +1,103 @@
+"""Is the harness's number the right one? Its time of a training step beside one that is taken from outside.
+
+    python benchmarks/outside.py
+    python benchmarks/outside.py --backend jax --task mnist-rows --rounds 7
+
+In each round a worker of the harness times a backend, and another process trains the same shape in a hand-written loop,
+which says when it begins and when it is done; the clock that is read then is this process's. Nothing of the harness's
+timing takes part in that: not its blocks, not its clock, not its process. Shown are median and range of the harness's
+time over the other, round by round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+from time import perf_counter
+
+from overhead import PLAIN, ours, worker_environment
+from shapes import SHAPES
+
+SECONDS = 3.0
+"""That the hand-written loop is timed for, about."""
+
+
+def train(backend: str, shape: str, steps: int, calls: int) -> None:
+    """Say ``begin``, train for so many calls of so many steps, and say ``end``."""
+    step = ours(backend, SHAPES[shape])["train"]
+    for _ in range(max(5, calls // 5)):
+        step(steps)
+    print("begin", flush=True)
+    for _ in range(calls):
+        step(steps)
+    print("end", flush=True)
+
+
+def from_outside(backend: str, shape: str, steps: int, calls: int, threads: int) -> float:
+    """Seconds per step, by this process's clock."""
+    command = [sys.executable, __file__, "--train", backend, shape, str(steps), str(calls)]
+    with subprocess.Popen(
+        command, env=worker_environment(backend, threads), stdout=subprocess.PIPE, text=True
+    ) as process:
+        seen = {}
+        assert process.stdout is not None
+        for line in process.stdout:
+            seen[line.strip()] = perf_counter()
+    return (seen["end"] - seen["begin"]) / steps / calls
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backend", action="append", choices=PLAIN)
+    parser.add_argument("--task", action="append", choices=("flights", "mnist-rows"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--train", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.train:
+        backend, shape, steps, calls = arguments.train
+        train(backend, shape, int(steps), int(calls))
+        return
+
+    import os
+
+    import msgspec
+
+    from lstm_bench.machine import describe_machine, usable_cores
+    from lstm_bench.plan import Request, plan_cells
+    from lstm_bench.plugins import load_plugins
+    from lstm_bench.protocol import Job
+    from lstm_bench.result import EFFORTS
+    from lstm_bench.runner import run_attempt
+
+    plugins, threads = load_plugins(), usable_cores()
+    print(f"{describe_machine().processor}, {threads} threads, {arguments.rounds} rounds")
+    print(f"{'backend':19} {'task':11} {'harness ms':>10} {'outside ms':>10} {'ratio':>6}  range")
+    for name in arguments.backend or PLAIN:
+        for task in arguments.task or ("flights", "mnist-rows"):
+            request = Request(
+                backends=[name], tasks=[task], devices=["cpu"], precisions=["float32"], effort=EFFORTS["default"],
+                threads=threads,
+            )  # fmt: skip
+            (cell,) = plan_cells(plugins, request)
+            cell = msgspec.structs.replace(cell, recipe=msgspec.structs.replace(cell.recipe, scopes=("train",)))
+            job = Job(cell=cell, data_dir=os.environ.get("LSTM_BENCH_DATA"), times_only=True)
+            both = []
+            for _ in range(arguments.rounds):
+                timing = run_attempt(job, plugins.backend(cell.backend), timeout=600).findings.timings["train"]
+                inside, steps = timing.seconds_per_step, timing.steps_per_block
+                calls = max(3, round(SECONDS / inside / steps))
+                both.append((inside, from_outside(name, task, steps, calls, threads)))
+            ratios = sorted(inside / outside for inside, outside in both)
+            in_ms, out_ms = (1e3 * statistics.median(column) for column in zip(*both, strict=True))
+            print(
+                f"{name:19} {task:11} {in_ms:10.3f} {out_ms:10.3f} {statistics.median(ratios):6.3f}  "
+                f"{ratios[0]:.3f} .. {ratios[-1]:.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
