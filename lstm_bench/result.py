@@ -34,8 +34,12 @@ Stopped = Literal["", "patience", "target"]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frozen, keyword-only record that is checked when it is read from JSON."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A frozen, keyword-only record that is checked when it is read from JSON.
+
+    None is looked at by the garbage collector (``gc=False``), which would go through the hundreds of thousands that
+    many attempts consist of again and again: what is frozen, and made of what was there before it, is in no cycle.
+    """
 
 
 class Effort(Record, frozen=True):

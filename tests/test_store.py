@@ -73,6 +73,13 @@ def test_a_file_is_one_json_object_that_tells_its_schema_version(tmp_path):
     assert content["attempt"]["cell"]["backend"] == "torch"
 
 
+def test_a_checksum_is_of_the_very_bytes_that_are_written(tmp_path):
+    """So that reading them needs no second decoding."""
+    content = write_attempt(an_attempt(), tmp_path).read_bytes()
+    body = content.partition(b'"attempt":')[2].removesuffix(b"}\n")
+    assert json.loads(content)["sha256"] == hashlib.sha256(body).hexdigest()
+
+
 def test_writing_leaves_no_other_file(tmp_path):
     path = write_attempt(an_attempt(), tmp_path)
     assert list(tmp_path.iterdir()) == [path]
@@ -116,6 +123,14 @@ def test_reformatting_does_no_harm(tmp_path, reformat):
     path = write_attempt(an_attempt(), tmp_path)
     path.write_text(reformat(json.loads(path.read_bytes())))
     assert read_attempt(path) == an_attempt()
+
+
+def test_the_order_of_what_has_names_is_kept_since_the_frameworks_version_comes_first(tmp_path):
+    path = write_attempt(an_attempt(), tmp_path)
+    assert list(read_attempt(path).findings.versions) == ["torch", "oneDNN"]
+    path.write_text(json.dumps(json.loads(path.read_bytes()), sort_keys=True))
+    with pytest.raises(StoreError, match="is damaged"):
+        read_attempt(path)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +206,7 @@ def with_checksum(tmp_path, change):
     path = write_attempt(an_attempt(), tmp_path)
     content = json.loads(path.read_bytes())
     change(content["attempt"])
-    body = json.dumps(content["attempt"], separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    body = json.dumps(content["attempt"], separators=(",", ":"), ensure_ascii=False)
     content["sha256"] = hashlib.sha256(body.encode()).hexdigest()
     path.write_text(json.dumps(content))
     return path
