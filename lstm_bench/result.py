@@ -18,6 +18,8 @@ SCHEMA_VERSION = 3
 # 2: learning curves, early stopping, steps and changes of a cell, the scope "gradient", published times. All of it has
 #    defaults, so that files of version 1 are read as they are.
 # 3: runs and rounds, the kernel that is required and that of training, the ceiling, disturbance, all with defaults.
+# So far no version needs more than that to be read. One that does is to be converted where it is read, in the store.
+# tests/fixtures/ has a file of each.
 
 Status = Literal[
     "ok", "disturbed", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output",
