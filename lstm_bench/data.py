@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from lstm_bench.download import Dropped, Refused, cannot_write, transfer
 from lstm_bench.errors import DataError
 from lstm_bench.task import DataFile, TaskInfo
+from lstm_bench.text import is_unicode
 
 TRIES = 10
 """Times that an address is asked for what is still missing."""
@@ -76,8 +77,14 @@ class _Damaged(Exception):
 
 
 def user_folder() -> Path | None:
-    """The folder that ``LSTM_BENCH_DATA`` names, if it names one."""
+    """The folder that ``LSTM_BENCH_DATA`` names, if it names one.
+
+    Raises:
+        DataError: if its path is not in UTF-8, so that workers cannot be told of it.
+    """
     named = os.environ.get("LSTM_BENCH_DATA")
+    if named and not is_unicode(named):
+        raise DataError("LSTM_BENCH_DATA names a folder whose path is not in UTF-8: rename it, or name another")
     return Path(named) if named else None
 
 

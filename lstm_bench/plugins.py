@@ -18,7 +18,7 @@ from lstm_bench.errors import LSTMBenchError, PluginError, UnknownName
 from lstm_bench.reporter import ReporterInfo
 from lstm_bench.spec import is_name
 from lstm_bench.task import TaskInfo
-from lstm_bench.text import describe, one_line
+from lstm_bench.text import describe, is_unicode, one_line
 
 GROUP = "lstm_bench"
 """The entry point group."""
@@ -159,6 +159,8 @@ def _import_file(file: Path) -> object:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise PluginError("it is not a Python file (its name must end in .py)")
+    if not is_unicode(str(file.resolve())):
+        raise PluginError("its path is not in UTF-8, so that workers cannot be told of it")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look their module up there
     try:

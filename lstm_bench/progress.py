@@ -17,7 +17,7 @@ from lstm_bench.data import Watcher
 from lstm_bench.result import Attempt
 from lstm_bench.rounds import Turn
 from lstm_bench.task import DataFile
-from lstm_bench.text import one_line
+from lstm_bench.text import brief, one_line
 
 SELDOM = 10.0
 """Seconds between two lines about how far a phase is, where each stays."""
@@ -94,14 +94,15 @@ def fetching() -> Iterator[Watcher]:
 def name_of(number: int, total: int, turn: Turn) -> str:
     """``[1/2] torch on flights:tutorial (cpu, float32)``, with its round where there are several."""
     rounds = turn.cell.effort.rounds
-    return f"[{number}/{total}] {turn.cell.name}" + (f" round {turn.round + 1} of {rounds}" if rounds > 1 else "")
+    round_of = f" round {turn.round + 1} of {rounds}" if rounds > 1 else ""
+    return f"[{number}/{total}] {brief(turn.cell.name)}{round_of}"
 
 
 def outcome_of(attempt: Attempt) -> str:
     """``ok`` and how long it took, or the status and its reason."""
     if attempt.status == "ok":
         return f"ok in {sum(attempt.findings.seconds.values()):.1f} s"
-    return f"{attempt.status}: {one_line(attempt.reason)}"
+    return f"{attempt.status}: {brief(attempt.reason)}"
 
 
 class _Lines:
@@ -120,7 +121,7 @@ class _Lines:
                 self._print(f"{self._name}: {phase}")
                 self._due = monotonic() + SELDOM
             case protocol.Progress(done, total, note) if monotonic() >= self._due:
-                self._print(f"{self._name}: {done:,}/{total:,}  {one_line(note)}".rstrip())
+                self._print(f"{self._name}: {done:,}/{total:,}  {brief(note)}".rstrip())
                 self._due = monotonic() + SELDOM
 
     def end(self, attempt: Attempt) -> None:
@@ -145,7 +146,7 @@ class _Live:
             case protocol.Entered():
                 self._enter("time (nothing moves meanwhile)" if message.phase == "time" else message.phase)
             case protocol.Progress():
-                what = escape(f"{self._phase} {message.done:,}/{message.total:,}  {one_line(message.note)}".rstrip())
+                what = escape(f"{self._phase} {message.done:,}/{message.total:,}  {brief(message.note)}".rstrip())
                 self._progress.update(self._task, completed=message.done, total=message.total, what=what)
                 self._progress.refresh()
 

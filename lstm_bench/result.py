@@ -18,6 +18,8 @@ SCHEMA_VERSION = 3
 # 2: learning curves, early stopping, steps and changes of a cell, the scope "gradient", published times. All of it has
 #    defaults, so that files of version 1 are read as they are.
 # 3: runs and rounds, the kernel that is required and that of training, the ceiling, disturbance, all with defaults.
+# So far no version needs more than that to be read. One that does is to be converted where it is read, in the store.
+# tests/fixtures/ has a file of each.
 
 Status = Literal[
     "ok", "disturbed", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output",
@@ -34,8 +36,12 @@ Stopped = Literal["", "patience", "target"]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frozen, keyword-only record that is checked when it is read from JSON."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A frozen, keyword-only record that is checked when it is read from JSON.
+
+    None is looked at by the garbage collector (``gc=False``), which would go through the hundreds of thousands that
+    many attempts consist of again and again: what is frozen, and made of what was there before it, is in no cycle.
+    """
 
 
 class Effort(Record, frozen=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from lstm_bench.errors import LSTMBenchError, UnknownName
+from lstm_bench.text import is_unicode
 
 _SELECTOR = re.compile(r"(?P<name>[\w-]+)(?::(?P<recipe>[\w-]+))?(?:\[(?P<options>[^\[\]]*)\])?")
 _DEVICE = re.compile(r"cpu|(cuda|rocm|tpu|mps)(:(0|[1-9][0-9]*))?")
@@ -36,6 +37,8 @@ def parse_selectors(text: str) -> list[Selector]:
     Raises:
         LSTMBenchError: saying which part is malformed.
     """
+    if not is_unicode(text):
+        raise LSTMBenchError(f"cannot read {text!r}: it is not in UTF-8")
     match = _SELECTOR.fullmatch(text)
     if match is None:
         raise LSTMBenchError(f"cannot read {text!r}: write NAME, NAME:RECIPE or NAME[option=value,option=value]")

@@ -15,6 +15,7 @@ import msgspec
 from lstm_bench.errors import StoreError
 from lstm_bench.result import SCHEMA_VERSION, Attempt, Machine
 from lstm_bench.spec import SCOPES
+from lstm_bench.text import brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,10 @@ class _File(msgspec.Struct, frozen=True):
     schema_version: int
     sha256: str
     attempt: msgspec.Raw
+
+
+_decode_file = msgspec.json.Decoder(_File).decode
+_decode_attempt = msgspec.json.Decoder(Attempt).decode
 
 
 def prepare_folder(folder: Path) -> None:
@@ -55,9 +60,7 @@ def write_attempt(attempt: Attempt, folder: Path) -> Path:
         StoreError: if it cannot be written, or there is such a file already.
     """
     body = msgspec.json.encode(attempt)
-    content = msgspec.json.encode(
-        _File(schema_version=SCHEMA_VERSION, sha256=_checksum(body), attempt=msgspec.Raw(body))
-    )
+    content = msgspec.json.encode(_File(schema_version=SCHEMA_VERSION, sha256=_sha256(body), attempt=msgspec.Raw(body)))
     path = folder / f"{attempt.cell.fingerprint[:12]}-{attempt.id}.json"
     temporary = folder / f".{path.name}.{os.getpid()}.tmp"
     try:
@@ -86,17 +89,17 @@ def read_attempt(path: Path) -> Attempt:
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}") from error
     try:
-        file = msgspec.json.decode(content, type=_File)
+        file = _decode_file(content)
         if file.schema_version > SCHEMA_VERSION:
             raise StoreError(
                 f"{path} has schema version {file.schema_version}, newer than this lstm-bench reads "
                 f"({SCHEMA_VERSION}): upgrade lstm-bench"
             )
-        if _checksum(file.attempt) != file.sha256:
+        if not _is_intact(file):
             raise StoreError(f"{path} is damaged: its content does not match its checksum")
-        return msgspec.json.decode(file.attempt, type=Attempt)
+        return _decode_attempt(file.attempt)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StoreError(f"{path} is not a result file: {error}") from error
+        raise StoreError(f"{path} is not a result file: {brief(str(error))}") from error
 
 
 def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
@@ -106,7 +109,7 @@ def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
         folder: or a single file.
 
     Returns:
-        The attempts, oldest first, and one line for each file that could not be read.
+        The attempts, oldest first, and one line for each file or folder that could not be read.
 
     Raises:
         StoreError: if there is no such folder.
@@ -116,12 +119,18 @@ def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
     if not folder.is_dir():
         raise StoreError(f"there is no folder {folder}: name one that `lstm-bench run` has written to")
     attempts, problems = [], []
-    for path in sorted(folder.rglob("*.json")):
-        try:
-            attempts.append(read_attempt(path))
-        except StoreError as error:
-            problems.append(str(error))
-    return sorted(attempts, key=lambda attempt: attempt.id), problems
+
+    def unreadable(error: OSError) -> None:
+        problems.append(f"cannot read {error.filename}: {error.strerror}")
+
+    for parent, _, names in os.walk(folder, onerror=unreadable):
+        for name in names:
+            if name.endswith(".json"):
+                try:
+                    attempts.append(read_attempt(Path(parent, name)))
+                except StoreError as error:
+                    problems.append(str(error))
+    return sorted(attempts, key=lambda attempt: attempt.id), sorted(problems)
 
 
 def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
@@ -158,9 +167,17 @@ def to_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
     return pd.DataFrame([_row(attempt) for attempt in attempts])
 
 
-def _checksum(attempt: bytes | msgspec.Raw) -> str:
-    """SHA-256 of what an attempt's JSON says, however it is written, so that reformatting a file does no harm."""
-    return hashlib.sha256(msgspec.json.encode(msgspec.json.decode(attempt), order="sorted")).hexdigest()
+def _is_intact(file: _File) -> bool:
+    """Whether an attempt is what its checksum was taken of: what its JSON says in its order, whatever is in between."""
+    if _sha256(file.attempt) == file.sha256:  # nobody has reformatted it, and it need not be decoded twice
+        return True
+    content = msgspec.json.decode(file.attempt)
+    in_order, by_name = msgspec.json.encode(content), msgspec.json.encode(content, order="sorted")
+    return file.sha256 in (_sha256(in_order), _sha256(by_name))  # by name before schema version 3
+
+
+def _sha256(content: bytes | msgspec.Raw) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _row(attempt: Attempt) -> dict[str, Any]:

@@ -13,6 +13,20 @@ def one_line(text: str) -> str:
     return re.sub(r"[^\S\N{NO-BREAK SPACE}]+", " ", shown).strip()
 
 
+LONGEST_CELL, LONGEST_LINE = 500, 2000
+"""Characters that people are shown of a text in a table, and in a line. Results hold all of it."""
+
+
+def brief(text: str, most: int = LONGEST_LINE) -> str:
+    """The text on one line, as ``one_line`` gives it; of a longer text, the beginning and an ellipsis."""
+    return one_line(text) if len(text) <= most else f"{one_line(text[: most - 1])}\N{HORIZONTAL ELLIPSIS}"
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written in JSON; arguments and paths, whose bytes may be any, need not be."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def describe(error: BaseException) -> str:
     """An exception's type and message on one line."""
     message = one_line(str(error))

@@ -68,6 +68,20 @@ def test_off_a_terminal_there_are_plain_lines_on_stderr(capsys):
     assert err.splitlines() == [NAME, *(f"{NAME}: {what}" for what in ("check", "train", "time", "ok in 1.8 s"))]
 
 
+def test_no_text_drives_a_terminal_or_floods_it(capsys):
+    text = "\x1b[2J\x9b2J\n" * 50_000
+    cell = a_cell(backend=text, backend_options={text: text}, changes={text: text})
+    with progress.display() as watching:
+        watching.begin(1, 1, Turn(cell, 0))
+        watching.hear(Entered("train"))
+        watching.hear(Progress(1, 9, text))
+        watching.end(a_failure(cell=cell, reason=text))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) < 5_000
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", "".join(lines))
+
+
 def test_off_a_terminal_a_long_reason_stays_on_one_line_and_is_taken_for_no_markup(capsys):
     reason = f"{REASON} {'x' * 500}"
     with progress.display() as watching:

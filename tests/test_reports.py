@@ -423,6 +423,64 @@ def test_the_table_passes_no_control_characters_on():
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\x9b]", report)
 
 
+EVERY_FORMAT = load_plugins().reporters
+FOR_PROGRAMS = ("csv", "json")
+UNPRINTABLE = {
+    "path": "../../etc/passwd",
+    "terminal": "\x1b[2J\x1b]0;title\x07\x1b]8;;http://b\x1b\\\\x",
+    "terminal of eight bits": "\x9b2J\x9d0;title\x9c\x7f",
+    "carriage returns": "a\rb\r\nc\r=cmd()",
+    "line breaks that are not": "a\x0bb\x0cc\x1cd\x85e\u2028f\u2029g",
+    "zero": "\x00",
+    "right to left": "\u202eexe.txt",
+    "long": "<script>alert(1)</script>|" * 8_000,
+}
+
+
+@pytest.mark.parametrize("text", (HOSTILE | UNPRINTABLE).values(), ids=HOSTILE | UNPRINTABLE)
+@pytest.mark.parametrize("name", EVERY_FORMAT)
+def test_no_text_drives_a_terminal_or_a_browser(name, text):
+    attempts = [an_attempt(1), a_hostile_attempt(text), an_attempt(3, status="diverged", reason=text)]
+    report = EVERY_FORMAT[name].render(attempts)
+    assert report.endswith("\n")
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", report)
+    if name not in ("table", *FOR_PROGRAMS):
+        assert "<script>alert(1)" not in report
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY_FORMAT if name not in FOR_PROGRAMS])
+def test_a_text_without_end_does_not_flood_whoever_reads_it(name):
+    attempts = [an_attempt(1), a_failure(2, reason="x" * 200_000), a_hostile_attempt("long " * 40_000)]
+    usual, flooded = (EVERY_FORMAT[name].render(some) for some in ([an_attempt()] * 3, attempts))
+    assert len(flooded) < len(usual) + 100_000
+
+
+@pytest.mark.parametrize("name", FOR_PROGRAMS)
+def test_programs_get_all_of_a_text(name):
+    reason = "x" * 200_000
+    assert reason in EVERY_FORMAT[name].render([a_failure(reason=reason)])
+
+
+@pytest.mark.parametrize("text", UNPRINTABLE.values(), ids=UNPRINTABLE)
+def test_markdown_of_unprintable_text_is_a_table_still(text):
+    report = FORMATS["md"]([a_hostile_attempt(text)])
+    for table in (rows for rows in report.split("\n\n") if rows.startswith("|")):
+        assert len({len(row) for row in markdown_rows(table)}) == 1
+
+
+@pytest.mark.parametrize("text", UNPRINTABLE.values(), ids=UNPRINTABLE)
+def test_json_of_unprintable_text_says_what_it_was(text):
+    (record,) = json.loads(FORMATS["json"]([a_hostile_attempt(text)]))
+    assert record["reason"] == record["metric"] == text
+
+
+@pytest.mark.parametrize("text", [text for name, text in UNPRINTABLE.items() if name != "long"])  # of the csv module
+def test_csv_of_unprintable_text_has_one_row_and_one_header(text):
+    (record,) = read_csv(FORMATS["csv"]([a_hostile_attempt(text)]))
+    assert record["status"] == "crashed"
+    assert None not in record
+
+
 # The terminal
 
 

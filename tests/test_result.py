@@ -1,3 +1,4 @@
+import gc
 import math
 import statistics
 
@@ -6,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import a_cell, a_failure, a_machine, a_model, a_recipe, a_timing, a_training, an_attempt, recipes
+from builders import (
+    a_cell,
+    a_failure,
+    a_machine,
+    a_model,
+    a_recipe,
+    a_timing,
+    a_training,
+    an_attempt,
+    recipes,
+    some_findings,
+)
 from lstm_bench.result import EFFORTS, Agreement, Attempt, Cell, Machine
 
 OTHER = {
@@ -27,6 +39,13 @@ OTHER = {
     "task_defaults": {"delay": "1"},
     "backend_defaults": {"engine": "jax"},
 }
+
+
+@pytest.mark.parametrize(
+    "record", [an_attempt(), a_cell(), some_findings(), a_timing()], ids=lambda r: type(r).__name__
+)
+def test_the_garbage_collector_does_not_look_at_records(record):
+    assert not gc.is_tracked(record)
 
 
 def test_a_fingerprint_is_64_hexadecimal_digits():

@@ -14,7 +14,7 @@ CELL = a_cell(effort=msgspec.structs.replace(EFFORTS["default"], rounds=3))
 NOTHING = Resumption("", {})
 
 
-def done(number=1, run="a", round=0, **changes):
+def done(number=1, run="a", round=0, **changes):  # noqa: A002
     """An attempt of a run by this lstm-bench; greater numbers began later."""
     given = {"cell": CELL, "lstm_bench": lstm_bench.__version__, "times_only": round > 0}
     return an_attempt(number, run=run, round=round, **given | changes)

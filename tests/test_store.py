@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -73,6 +74,13 @@ def test_a_file_is_one_json_object_that_tells_its_schema_version(tmp_path):
     assert content["attempt"]["cell"]["backend"] == "torch"
 
 
+def test_a_checksum_is_of_the_very_bytes_that_are_written(tmp_path):
+    """So that reading them needs no second decoding."""
+    content = write_attempt(an_attempt(), tmp_path).read_bytes()
+    body = content.partition(b'"attempt":')[2].removesuffix(b"}\n")
+    assert json.loads(content)["sha256"] == hashlib.sha256(body).hexdigest()
+
+
 def test_writing_leaves_no_other_file(tmp_path):
     path = write_attempt(an_attempt(), tmp_path)
     assert list(tmp_path.iterdir()) == [path]
@@ -118,6 +126,14 @@ def test_reformatting_does_no_harm(tmp_path, reformat):
     assert read_attempt(path) == an_attempt()
 
 
+def test_the_order_of_what_has_names_is_kept_since_the_frameworks_version_comes_first(tmp_path):
+    path = write_attempt(an_attempt(), tmp_path)
+    assert list(read_attempt(path).findings.versions) == ["torch", "oneDNN"]
+    path.write_text(json.dumps(json.loads(path.read_bytes()), sort_keys=True))
+    with pytest.raises(StoreError, match="is damaged"):
+        read_attempt(path)
+
+
 @pytest.mark.parametrize(
     "attempt",
     [
@@ -153,6 +169,10 @@ DAMAGE = {
     "empty": (lambda path: path.write_bytes(b""), "is not a result file"),
     "not json": (lambda path: path.write_text("status: ok"), "is not a result file"),
     "not text": (lambda path: path.write_bytes(b'{"a": "\xff\xfe"}'), "is not a result file"),
+    "half a character": (
+        lambda path: path.write_text(path.read_text().replace('"reason":""', '"reason":"\\ud800"')),
+        "is not a result file",
+    ),
     "zeros": (lambda path: path.write_bytes(bytes(len(path.read_bytes()))), "is not a result file"),
     "another program's": (lambda path: path.write_text('{"name": "x"}'), "is not a result file"),
     "a list": (lambda path: path.write_text("[]"), "is not a result file"),
@@ -191,7 +211,7 @@ def with_checksum(tmp_path, change):
     path = write_attempt(an_attempt(), tmp_path)
     content = json.loads(path.read_bytes())
     change(content["attempt"])
-    body = json.dumps(content["attempt"], separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    body = json.dumps(content["attempt"], separators=(",", ":"), ensure_ascii=False)
     content["sha256"] = hashlib.sha256(body.encode()).hexdigest()
     path.write_text(json.dumps(content))
     return path
@@ -316,10 +336,36 @@ def test_the_latest_come_in_order_of_task_backend_device_and_precision():
     assert latest([]) == []
 
 
-def test_a_file_of_the_first_schema_version_is_read_as_it_was_written():
-    attempt = read_attempt(Path(__file__).parent / "fixtures" / "attempt-version-1.json")
-    assert attempt == an_attempt()
-    assert (attempt.cell.steps, attempt.cell.changes, attempt.findings.training.curve) == (None, {}, ())
+def as_written(read, written):
+    """Make sure that a record says what its JSON says, and has the defaults of what that does not say."""
+    match read:
+        case msgspec.Struct():
+            assert set(written) <= set(read.__struct_fields__)
+            for field in msgspec.structs.fields(read):
+                value = getattr(read, field.name)
+                if field.name in written:
+                    as_written(value, written[field.name])
+                else:
+                    assert value == ({} if field.default is msgspec.NODEFAULT else field.default)
+                    assert not field.required
+        case dict():
+            assert list(read) == list(written)
+            for name in read:
+                as_written(read[name], written[name])
+        case tuple():
+            for one, other in zip(read, written, strict=True):
+                as_written(one, other)
+        case _:
+            assert (type(read), read) == (type(written), written)
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
+def test_a_file_of_every_schema_version_is_read_as_it_was_written(version):
+    """Each was written by the code of its time."""
+    path = Path(__file__).parent / "fixtures" / f"attempt-version-{version}.json"
+    content = json.loads(path.read_bytes())
+    assert content["schema_version"] == version
+    as_written(read_attempt(path), content["attempt"])
 
 
 def test_numbers_among_what_varies_come_in_their_order():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -9,17 +10,23 @@ import msgspec
 from lstm_bench.result import Attempt
 from lstm_bench.store import to_frame
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What could drive a terminal that shows a report."""
+
 
 def render_csv(attempts: Sequence[Attempt]) -> str:
     """One row for each attempt, with a header; what a spreadsheet would take for a formula gets a quote before it."""
-    return to_frame(attempts).map(_harmless).to_csv(index=False, lineterminator="\n")
+    text = to_frame(attempts).map(_harmless).to_csv(index=False, lineterminator="\n")
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def render_json(attempts: Sequence[Attempt]) -> str:
     """A list of records in full precision, with ``null`` where nothing is known."""
     frame = to_frame(attempts)
     records = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return msgspec.json.format(msgspec.json.encode(records)).decode() + "\n"
+    text = msgspec.json.format(msgspec.json.encode(records)).decode()
+    # JSON has to escape most of them, but not those from \x7f on.
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def _harmless(value: object) -> object:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from lstm_bench.reports.summary import Summary, summarise
 from lstm_bench.result import Attempt
-from lstm_bench.text import one_line
+from lstm_bench.text import LONGEST_CELL, LONGEST_LINE, brief
 
 
 def render(attempts: Sequence[Attempt]) -> str:
@@ -22,17 +22,17 @@ def show(summary: Summary) -> str:
     for section in summary.sections:
         lines += [f"### {escape(section.title)}", ""]
         lines += [escape(section.subtitle), ""] if section.subtitle else []
-        lines.append(_line(escape(column.title) for column in section.columns))
+        lines.append(_line(escape(column.title, LONGEST_CELL) for column in section.columns))
         lines.append(_line("---:" if column.numeric else "---" for column in section.columns))
-        lines += [_line(map(escape, row.cells)) for row in section.rows]
+        lines += [_line(escape(cell, LONGEST_CELL) for cell in row.cells) for row in section.rows]
         lines.append("")
     lines += [f"- {escape(note)}" for note in summary.notes]
     return "\n".join(lines) + "\n"
 
 
-def escape(text: str) -> str:
-    """Text that Markdown shows as it is: no HTML, no emphasis, no links, no new cells, all on one line."""
-    return re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(one_line(text), quote=False))
+def escape(text: str, most: int = LONGEST_LINE) -> str:
+    """Text that Markdown shows as it is: no HTML, no emphasis, no links, no new cells, on one line, cut off if long."""
+    return re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(brief(text, most), quote=False))
 
 
 def _line(cells: Iterable[str]) -> str:

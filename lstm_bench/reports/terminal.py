@@ -6,6 +6,7 @@ import io
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console, JustifyMethod
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from lstm_bench.reports.summary import Section, Summary, summarise
 from lstm_bench.result import Attempt
-from lstm_bench.text import one_line
+from lstm_bench.text import LONGEST_CELL, brief
 
 WIDTH_ELSEWHERE = 240
 """Columns, where the output is no terminal: nothing is to be folded in a file."""
@@ -38,11 +39,18 @@ def show(summary: Summary) -> str:
     output = io.StringIO()
     console = Console(file=output, width=width, force_terminal=on_terminal)
     for section in summary.sections:
-        console.print(Text.assemble((one_line(section.title), "bold"), f"  {one_line(section.subtitle)}"))
-        console.print(_table(section, width), Text())
+        console.print(Text.assemble((brief(section.title), "bold"), f"  {brief(section.subtitle)}"))
+        console.print(_table(_fit(section), width), Text())
     for note in summary.notes:
-        console.print(Text(one_line(note), style="dim"), soft_wrap=not on_terminal)
+        console.print(Text(brief(note), style="dim"), soft_wrap=not on_terminal)
     return output.getvalue()
+
+
+def _fit(section: Section) -> Section:
+    """The section with every text of its table fit for a terminal."""
+    columns = tuple(replace(column, title=brief(column.title, LONGEST_CELL)) for column in section.columns)
+    rows = tuple(replace(row, cells=tuple(brief(cell, LONGEST_CELL) for cell in row.cells)) for row in section.rows)
+    return replace(section, columns=columns, rows=rows)
 
 
 def _table(section: Section, width: int) -> Table:
@@ -53,11 +61,11 @@ def _table(section: Section, width: int) -> Table:
     # Every text is a Text, so that nothing in it is read as markup.
     for column, chosen in zip(section.columns, widths, strict=True):
         justify: JustifyMethod = "right" if column.numeric else "left"
-        table.add_column(Text(one_line(column.title)), justify=justify, overflow="fold", width=chosen)
+        table.add_column(Text(column.title), justify=justify, overflow="fold", width=chosen)
     for row in section.rows:
         *cells, status = row.cells
         table.add_row(
-            *(Text(one_line(cell)) for cell in cells),
+            *(Text(cell) for cell in cells),
             Text(status, style=STYLES.get(status, "red")),
             style="dim" if row.baseline else None,
         )

@@ -1,0 +1,117 @@
+"""How long ``lstm-bench report`` takes where thousands of attempts have been stored.
+
+    python benchmarks/many_attempts.py
+    python benchmarks/many_attempts.py --attempts 100000 --format csv --keep /tmp/many
+
+The attempts are those of a grid over four backends, five hidden sizes and ten seeds, in as many rounds as it takes.
+Each is as large as a real one, with its 200 first losses, its learning curve and ten blocks of two scopes, since it is
+a published one with other times. Beside the command, which is a new process each time, stands a plain loop that decodes
+the same files and does nothing with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import count, islice, product
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+
+from lstm_bench.grid import vary
+from lstm_bench.result import Attempt, Timing
+from lstm_bench.store import read_folder, write_attempt
+
+ROOT = Path(__file__).parents[1]
+COMMAND = Path(sys.executable).with_name("lstm-bench")
+VERSIONS = {"numpy": "2.4.6", "torch": "2.13.0", "keras": "3.15.1", "jax": "0.10.2"}
+HIDDEN, SEEDS, REPEATS = ("32", "64", "128", "256", "512"), 10, 5
+
+
+def template() -> Attempt:
+    """A published attempt of ``copy`` by NumPy."""
+    attempts, _ = read_folder(ROOT / "results" / "copy")
+    return next(attempt for attempt in attempts if attempt.cell.backend == "numpy")
+
+
+def slightly_off(timing: Timing, draw: random.Random) -> Timing:
+    """The timing as it might have come out another time."""
+    block_ns = tuple(round(ns * draw.uniform(0.98, 1.05)) for ns in timing.block_ns)
+    return msgspec.structs.replace(timing, block_ns=block_ns)
+
+
+def made_up() -> Iterator[Attempt]:
+    """Attempts without end: round after round of the same cells."""
+    real, draw = template(), random.Random(0)
+    for number, (of_round, seed, hidden, backend) in enumerate(
+        (of_round, *rest) for of_round in count() for rest in product(range(SEEDS), HIDDEN, VERSIONS)
+    ):
+        recipe, changes = vary(real.cell.recipe, {"hidden": hidden}, "task 'copy'")
+        timings = {scope: slightly_off(timing, draw) for scope, timing in real.findings.timings.items()}
+        yield msgspec.structs.replace(
+            real,
+            id=f"20260102T030405-{number:06d}-{draw.getrandbits(32):08x}",
+            cell=msgspec.structs.replace(real.cell, backend=backend, recipe=recipe, changes=changes, seed=seed),
+            findings=msgspec.structs.replace(
+                real.findings, timings=timings, versions={backend: VERSIONS[backend], **real.findings.versions}
+            ),
+            run="20260102T030405-0123abcd",
+            round=of_round,
+        )
+
+
+def report_seconds(folder: Path, *options: str) -> float:
+    """One report by a new process."""
+    begin = perf_counter()
+    subprocess.run([COMMAND, "report", folder, *options], capture_output=True, check=True)
+    return perf_counter() - begin
+
+
+def loop_seconds(folder: Path) -> float:
+    """Decoding every file in this process."""
+    begin = perf_counter()
+    for path in folder.iterdir():
+        json.loads(path.read_bytes())
+    return perf_counter() - begin
+
+
+def measure(folder: Path, formats: list[str]) -> None:
+    """Print the median of a few reports in each format."""
+    sizes = [path.stat().st_size for path in folder.iterdir()]
+    print(f"{len(sizes):,} attempts of {statistics.mean(sizes) / 1024:.1f} KiB in the mean")
+    plain = statistics.median(loop_seconds(folder) for _ in range(REPEATS))
+    print(f"{'json.loads of each':32} {plain:6.2f} s")
+    for name in formats:
+        for options in (["--format", name], ["--format", name, "--all"]):
+            seconds = [report_seconds(folder, *options) for _ in range(REPEATS)]
+            print(
+                f"{'report ' + ' '.join(options):32} {statistics.median(seconds):6.2f} s    "
+                f"{min(seconds):.2f} .. {max(seconds):.2f} s, {statistics.median(seconds) / plain:.2f} of the loop"
+            )
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--attempts", type=int, default=10_000, metavar="N")
+    parser.add_argument("--format", action="append", metavar="NAME", help="[default: table, csv]")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for the attempts; used as it is if it is there")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.keep or Path(temporary, "attempts")
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            for attempt in islice(made_up(), arguments.attempts):
+                write_attempt(attempt, folder)
+        measure(folder, arguments.format or ["table", "csv"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""docs/attempt.schema.json is what result files are."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from builders import a_failure, an_attempt
+from lstm_bench.result import SCHEMA_VERSION
+from lstm_bench.store import write_attempt
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs" / "attempt.schema.json").read_text())
+FILES = sorted([*(ROOT / "results").rglob("*.json"), *(ROOT / "tests" / "fixtures").glob("attempt-*.json")])
+WHOLE = ROOT / "tests" / "fixtures" / f"attempt-version-{SCHEMA_VERSION}.json"
+
+
+def complaints(content):
+    return [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(content)]
+
+
+def test_it_is_itself_a_schema():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_it_is_made_from_the_types_as_they_are_now():
+    made = runpy.run_path(str(ROOT / "docs" / "schema.py"))["written"]()
+    assert (ROOT / "docs" / "attempt.schema.json").read_text() == made, "run: python docs/schema.py"
+
+
+def test_every_field_is_described():
+    for name, definition in SCHEMA["$defs"].items():
+        missing = [field for field, of in definition["properties"].items() if not of.get("description")]
+        assert (name, missing) == (name, [])
+
+
+def test_published_results_and_those_of_every_schema_version_are_valid():
+    assert len(FILES) > SCHEMA_VERSION
+    assert {file.name: found for file in FILES if (found := complaints(json.loads(file.read_bytes())))} == {}
+
+
+@pytest.mark.parametrize("attempt", [an_attempt(), a_failure()], ids=["ok", "failed"])
+def test_what_is_written_today_is_valid(tmp_path, attempt):
+    assert complaints(json.loads(write_attempt(attempt, tmp_path).read_bytes())) == []
+
+
+def test_fields_that_had_not_been_thought_of_yet_may_be_missing():
+    content = json.loads(WHOLE.read_bytes())
+    del content["attempt"]["round"]
+    assert complaints(content) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.update(schema_version=SCHEMA_VERSION + 1),
+        lambda content: content.update(sha256="0"),
+        lambda content: content["attempt"].update(status="fine"),
+        lambda content: content["attempt"].update(colour="red"),
+        lambda content: content["attempt"].pop("cell"),
+        lambda content: content["attempt"]["cell"].update(threads="2"),
+        lambda content: content["attempt"]["findings"]["timings"]["train"].update(block_ns=[]),
+    ],
+    ids=[
+        "a newer version", "no checksum", "an unknown status", "a field too many", "a field missing", "a wrong type",
+        "no blocks",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_not_valid(change):
+    content = json.loads(WHOLE.read_bytes())
+    change(content)
+    assert complaints(content)
