@@ -3,10 +3,11 @@
     python benchmarks/many_attempts.py
     python benchmarks/many_attempts.py --attempts 100000 --format csv --keep /tmp/many
 
-The attempts are those of a grid over four backends, five hidden sizes and ten seeds, in as many rounds as it takes.
-Each is as large as a real one, with its 200 first losses, its learning curve and ten blocks of two scopes, since it is
-a published one with other times. Beside the command, which is a new process each time, stands a plain loop that decodes
-the same files and does nothing with them.
+The attempts are those of a grid over four backends, five hidden sizes and ten seeds in ten rounds, run again and again.
+Of each cell a report shows the latest run, and with --all every one. Each attempt is as large as a real one, with its
+200 first losses, its learning curve and ten blocks of two scopes, since it is a published one with other times. Beside
+the command, which is a new process each time, stands a plain loop that decodes the same files and does nothing with
+them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from lstm_bench.store import read_folder, write_attempt
 ROOT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("lstm-bench")
 VERSIONS = {"numpy": "2.4.6", "torch": "2.13.0", "keras": "3.15.1", "jax": "0.10.2"}
-HIDDEN, SEEDS, REPEATS = ("32", "64", "128", "256", "512"), 10, 5
+HIDDEN, SEEDS, ROUNDS, REPEATS = ("32", "64", "128", "256", "512"), 10, 10, 5
 
 
 def template() -> Attempt:
@@ -48,7 +49,7 @@ def slightly_off(timing: Timing, draw: random.Random) -> Timing:
 
 
 def made_up() -> Iterator[Attempt]:
-    """Attempts without end: round after round of the same cells."""
+    """Attempts without end: run after run, and in each round after round of the same cells."""
     real, draw = template(), random.Random(0)
     for number, (of_round, seed, hidden, backend) in enumerate(
         (of_round, *rest) for of_round in count() for rest in product(range(SEEDS), HIDDEN, VERSIONS)
@@ -62,8 +63,8 @@ def made_up() -> Iterator[Attempt]:
             findings=msgspec.structs.replace(
                 real.findings, timings=timings, versions={backend: VERSIONS[backend], **real.findings.versions}
             ),
-            run="20260102T030405-0123abcd",
-            round=of_round,
+            run=f"20260102T030405-{of_round // ROUNDS:08x}",
+            round=of_round % ROUNDS,
         )
 
 
