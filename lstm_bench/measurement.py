@@ -183,7 +183,7 @@ class _Bench:
                 timings[scope] = time_scope(scope, self._timed, *self._native, epoch, self._batches, self._cell.effort)
                 self._session.found(timings=dict(timings))
         # Read before anything else is built: what it takes to see what ran, and what could, is not the recipe's.
-        self._peak = machine.peak_resident_bytes()
+        self._peak, self._resident = machine.peak_resident_bytes(), machine.resident_bytes()
         self._device_peak = self._backend.peak_device_memory(self._cell.device)
 
     def inspect(self) -> None:
@@ -212,6 +212,7 @@ class _Bench:
         """Train the recipe, and say how good the model has become."""
         session, cell = self._session, self._cell
         machine.forget_peak()
+        left_over = max(0, machine.resident_bytes() - self._resident)  # by whatever has looked at what ran
         with session.phase("train"):
             model = self._train() if cell.epochs else self._build()
 
@@ -219,7 +220,7 @@ class _Bench:
             judgement = self._judge.judgement(model)
             memory = Memory(
                 after_import=self._after_import,
-                peak=self._peak_of_all(),  # what the reference now takes is not the backend's
+                peak=self._peak_beside(left_over),  # what the reference now takes is not the backend's
                 device_peak=self._device_peak,
             )
             found = agreement.compare_trained(
@@ -229,10 +230,10 @@ class _Bench:
             session.found(judgement=judgement, memory=memory)
             _require_agreement(found, session)
 
-    def _peak_of_all(self) -> int | None:
-        """Largest resident size while timing, training and evaluating."""
-        now = machine.peak_resident_bytes()
-        return now if now is None or self._peak is None else max(self._peak, now)
+    def _peak_beside(self, left_over: int) -> int | None:
+        """Largest resident size while timing, and while training and evaluating but for what was left over between."""
+        since = machine.peak_resident_bytes()
+        return None if since is None or self._peak is None else max(self._peak, since - left_over)
 
     def _train(self) -> Model[Any]:
         """The trained model, with the best weights if the recipe wants those.

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd import profiler
 
 from lstm_bench import Parameters, Precision, TrainSpec
 from lstm_bench_keras._model import Engine, KerasModel, Program
@@ -125,21 +126,26 @@ class TorchModel(KerasModel[Tensor]):
             torch.cuda.synchronize(self._device)
 
     def kernel_path(self, x: Tensor) -> str:
-        with torch.profiler.profile() as profile:
+        with _profiler() as profile:
             self.infer(x)
         return _kernels(profile, steps=x.shape[1])
 
     def training_kernel_path(self, x: Tensor, y: Tensor, order: Tensor) -> str:
         variables = self._network.variables
         before = [variable.value.detach().clone() for variable in variables]
-        with torch.profiler.profile() as profile:  # of a step without its update; what it may change is put back
+        with _profiler() as profile:  # of a step without its update; what it may change is put back
             self._loss_and_gradients(x[order[0]], y[order[0]], remember=True)
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
         return _kernels(profile, steps=x.shape[1], backward=True)
 
 
-def _kernels(profile: torch.profiler.profile, *, steps: int, backward: bool = False) -> str:
+def _profiler() -> profiler.profile:
+    """Of the operators that are called, and nothing else: Kineto, which also has what they take, takes a second."""
+    return profiler.profile(use_kineto=False)
+
+
+def _kernels(profile: profiler.profile, *, steps: int, backward: bool = False) -> str:
     """What computed a model, from the operators that were called.
 
     Args:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd import profiler
 from torch.nn import functional
 
 from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec
@@ -180,14 +181,14 @@ class TorchModel(Model[Tensor]):
             torch.cuda.synchronize(self._device)
 
     def kernel_path(self, x: Tensor) -> str:
-        with torch.profiler.profile() as profile:
+        with _profiler() as profile:
             self.infer(x)
         return _kernels(profile, steps=x.shape[1])
 
     def training_kernel_path(self, x: Tensor, y: Tensor, order: Tensor) -> str:
         x_batch, y_batch = next(_batches(x, y, order))
         before = {name: part.detach().clone() for name, part in self._state().items()}
-        with torch.profiler.profile() as profile:  # of a step without its update; what it may change is put back
+        with _profiler() as profile:  # of a step without its update; what it may change is put back
             self._gradients(self._loss(self._forward(x_batch, training=True, remember=True), y_batch))
         with torch.no_grad():
             for name, part in self._state().items():
@@ -202,7 +203,12 @@ def _set_products(precision: Precision) -> None:
     torch.backends.cudnn.rnn.fp32_precision = product  # type: ignore[attr-defined]  # set up at run time
 
 
-def _kernels(profile: torch.profiler.profile, *, steps: int, backward: bool = False) -> str:
+def _profiler() -> profiler.profile:
+    """Of the operators that are called, and nothing else: Kineto, which also has what they take, takes a second."""
+    return profiler.profile(use_kineto=False)
+
+
+def _kernels(profile: profiler.profile, *, steps: int, backward: bool = False) -> str:
     """What computed a model, from the operators that were called.
 
     Args:
