@@ -155,6 +155,22 @@ class Backend(ABC):
         """The reason why this cannot be built, in words for a table, or ``None`` if it can."""
         return None
 
+    def product(
+        self, size: int, *, precision: Precision, device: str, options: Mapping[str, str]
+    ) -> Callable[[], None] | None:
+        """A call that multiplies two square matrices, and waits for the result; ``None`` if there is none.
+
+        It is timed, as what the process can do at most: the framework's own product, as its models have it. The
+        matrices are there beforehand, and the call may be made any number of times.
+
+        Args:
+            size: rows and columns of each.
+            precision: what to compute in.
+            device: one of ``devices()``.
+            options: every option of the backend's info, resolved.
+        """
+        return None
+
     def compile_seconds(self) -> float | None:
         """Seconds that this process has spent compiling until now; ``None`` if the framework does not tell."""
         return None
@@ -285,5 +301,16 @@ class Model(ABC, Generic[Native]):
         return None
 
     def kernel_path(self, x: Native) -> str:
-        """What really computes ``infer(x)``, as a profiler or the compiled program tells; ``""`` if neither does."""
+        """What really computes ``infer(x)``, as a profiler or the compiled program tells; ``""`` if neither does.
+
+        Never what was asked for: this is what ``--require-kernel`` is held against.
+        """
+        return ""
+
+    def training_kernel_path(self, x: Native, y: Native, order: Native) -> str:
+        """What really computes the steps of ``train(x, y, order)``, forward and backward; ``""`` if nothing tells.
+
+        Changes nothing that a later call would notice but which elements dropout drops, as ``differentiate`` does not.
+        Args as of ``train``: given those of an earlier call, what was compiled for that is looked at.
+        """
         return ""

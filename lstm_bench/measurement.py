@@ -1,26 +1,27 @@
-"""What a worker does with its job: import, build, check, train, evaluate, time."""
+"""What a worker does with its job: import, build, check, time, see what ran and what could, train, evaluate."""
 
 from __future__ import annotations
 
 import traceback
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench import agreement, machine, precision, protocol
+from lstm_bench import agreement, ceiling, kernels, machine, precision, protocol
 from lstm_bench.backend import Unsupported, require_device
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.extent import Extent, agreement_extent
 from lstm_bench.judging import Judge
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import load_plugins
-from lstm_bench.result import Agreement, Cell, Memory, Status, Timing
+from lstm_bench.result import Agreement, Memory, Status, Timing
 from lstm_bench.text import describe, one_line
-from lstm_bench.timing import time_gradient, time_inference, time_training
+from lstm_bench.timing import time_scope
 from lstm_bench.training import Course, Diverged, Feed, finite, train
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ TIMED_BATCHES = 8
 
 
 class Mismatch(LSTMBenchError):
-    """The backend disagrees with the reference, or computes in another precision than it was asked for."""
+    """The backend disagrees with the reference, or has another precision or another kernel than it was asked for."""
 
 
 def carry_out(job: protocol.Job, session: protocol.Session) -> None:
@@ -70,6 +71,7 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
     bench.time()
     bench.inspect()
     if not job.times_only:
+        bench.find_ceiling()
         bench.train_and_judge()
 
 
@@ -134,8 +136,10 @@ class _Bench:
             model.synchronize()
 
         with session.phase("first step"):
+            begin = perf_counter()
             model.train(*self._native, model.put(self._epoch[:1]))
             model.synchronize()
+            self._first_step_seconds = perf_counter() - begin
         session.found(threads=machine.read_back_threads(), compile_seconds=self._backend.compile_seconds())
 
     def check(self) -> None:
@@ -173,21 +177,42 @@ class _Bench:
         put, epoch = self._timed.put, self._epoch
         with self._session.phase("time"):
             self._batches = [(put(self._x[rows]), put(self._y[rows])) for rows in epoch[:TIMED_BATCHES]]
+            self._session.found(batch_shape=(epoch.shape[1], *self._x.shape[1:]))
             timings: dict[Scope, Timing] = {}
             for scope in self._recipe.scopes:
-                trained_on = (*self._native, epoch)
-                timings[scope] = _time(scope, self._timed, trained_on, self._batches, self._cell)
+                timings[scope] = time_scope(scope, self._timed, *self._native, epoch, self._batches, self._cell.effort)
                 self._session.found(timings=dict(timings))
+        # Read before anything else is built: what it takes to see what ran, and what could, is not the recipe's.
+        self._peak, self._resident = machine.peak_resident_bytes(), machine.resident_bytes()
+        self._device_peak = self._backend.peak_device_memory(self._cell.device)
 
     def inspect(self) -> None:
-        """See what really ran. After the timing, since a profiler may leave traces; before training, which is long."""
+        """See what really ran. After the timing, since a profiler may leave traces; before training, which is long.
+
+        Raises:
+            Mismatch: if that is not the kernel that is required.
+        """
+        model, order = self._timed, self._timed.put(self._epoch[:1])
         with self._session.phase("inspect"):
-            self._session.found(kernel_path=self._timed.kernel_path(self._batches[0][0]))
+            paths = {
+                "infer": model.kernel_path(self._batches[0][0]),
+                "train": model.training_kernel_path(*self._native, order),
+            }
+            self._session.found(kernel_path=paths["infer"], training_kernel_path=paths["train"])
         del self._timed, self._batches  # a backend may let the next one have what was compiled for it
+        if (shortfall := kernels.shortfall(paths, self._cell.require_kernel)) is not None:
+            raise Mismatch(shortfall)
+
+    def find_ceiling(self) -> None:
+        """See what could at most be reached in this process."""
+        with self._session.phase("ceiling"):
+            self._session.found(ceiling=ceiling.measure(self._backend, self._cell, self._first_step_seconds))
 
     def train_and_judge(self) -> None:
         """Train the recipe, and say how good the model has become."""
         session, cell = self._session, self._cell
+        machine.forget_peak()
+        left_over = max(0, machine.resident_bytes() - self._resident)  # by whatever has looked at what ran
         with session.phase("train"):
             model = self._train() if cell.epochs else self._build()
 
@@ -195,8 +220,8 @@ class _Bench:
             judgement = self._judge.judgement(model)
             memory = Memory(
                 after_import=self._after_import,
-                peak=machine.peak_resident_bytes(),  # what the reference now takes is not the backend's
-                device_peak=self._backend.peak_device_memory(cell.device),
+                peak=self._peak_beside(left_over),  # what the reference now takes is not the backend's
+                device_peak=self._device_peak,
             )
             found = agreement.compare_trained(
                 model, self._build_reference, self._recipe.model, cell.precision, self._x[self._epoch[0]],
@@ -204,6 +229,11 @@ class _Bench:
             )  # fmt: skip
             session.found(judgement=judgement, memory=memory)
             _require_agreement(found, session)
+
+    def _peak_beside(self, left_over: int) -> int | None:
+        """Largest resident size while timing, and while training and evaluating but for what was left over between."""
+        since = machine.peak_resident_bytes()
+        return None if since is None or self._peak is None else max(self._peak, since - left_over)
 
     def _train(self) -> Model[Any]:
         """The trained model, with the best weights if the recipe wants those.
@@ -240,21 +270,6 @@ class _Bench:
                 )
         session.found(training=training)
         return model
-
-
-def _time(
-    scope: Scope, model: Model[Any], trained_on: tuple[Any, Any, NDArray[np.intp]], batches: list[tuple[Any, Any]],
-    cell: Cell,
-) -> Timing:  # fmt: skip
-    """The blocks of one scope: training goes over the data of an epoch, everything else over some batches."""
-    batch_size = cell.recipe.train.batch_size
-    match scope:
-        case "train":
-            return time_training(model, *trained_on, cell.effort)
-        case "gradient":
-            return time_gradient(model, batches, batch_size, cell.effort)
-        case "infer":
-            return time_inference(model, [x for x, _ in batches], batch_size, cell.effort)
 
 
 def _extent(spec: ModelSpec, epoch: NDArray[np.intp], x: NDArray[Any]) -> tuple[Extent, Extent]:

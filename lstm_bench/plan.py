@@ -9,6 +9,7 @@ from itertools import product
 from lstm_bench.backend import BackendInfo, resolve_options
 from lstm_bench.errors import LSTMBenchError, NotInstalled
 from lstm_bench.grid import vary
+from lstm_bench.kernels import alternatives
 from lstm_bench.plugins import Plugins
 from lstm_bench.result import Cell, Effort, write_options
 from lstm_bench.selection import parse_device, parse_selectors
@@ -57,6 +58,7 @@ class Request:
         epochs: passes over the data; ``None`` for what recipe and effort say.
         steps: optimizer steps after which training ends; ``None`` for no limit but the epochs.
         threads: processor threads for each worker.
+        require_kernel: what has to have computed inference and training, such as ``onednn|cudnn``; empty for anything.
     """
 
     backends: Sequence[str]
@@ -70,6 +72,7 @@ class Request:
     epochs: int | None = None
     steps: int | None = None
     threads: int
+    require_kernel: str = ""
 
 
 def plan_tasks(plugins: Plugins, tasks: Sequence[str], lengths: Sequence[str] = ()) -> list[ChosenTask]:
@@ -110,6 +113,7 @@ def plan_cells(plugins: Plugins, request: Request) -> list[Cell]:
     backends = _chosen(plugins, request.backends or installed)
     devices = [parse_device(device) for device in request.devices]
     axes = {name: dict.fromkeys(values) for name, values in request.axes.items() if values}
+    kernels = "|".join(alternatives(request.require_kernel))
 
     cells = []
     for task in plan_tasks(plugins, request.tasks, request.lengths):
@@ -134,6 +138,7 @@ def plan_cells(plugins: Plugins, request: Request) -> list[Cell]:
                         seed=seed,
                         effort=request.effort,
                         changes=changes,
+                        require_kernel=kernels,
                         task_defaults=task.defaults,
                         backend_defaults=resolve_options(info.options, {}, info.name),
                     )

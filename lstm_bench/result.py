@@ -348,9 +348,9 @@ class Memory(Record, frozen=True):
 
     Attributes:
         after_import: resident size once the framework was imported, before anything was built.
-        peak: largest resident size after the check, while training, evaluating and timing; ``null`` if the system does
+        peak: largest resident size after the check, while timing, training and evaluating; ``null`` if the system does
             not tell.
-        device_peak: most that the device's allocator held; ``null`` for a device without one.
+        device_peak: most that the device's allocator held until all was timed; ``null`` for a device without one.
     """
 
     after_import: int
@@ -362,10 +362,11 @@ class Ceiling(Record, frozen=True):
     """What this process could at most do, measured beside what it did.
 
     Attributes:
-        size: rows and columns of the square matrices whose product was timed.
+        size: rows and columns of the square matrices whose product was the fastest; 0 if there was none.
         flops_per_second: floating point operations per second of the fastest product; ``null`` if the backend has no
             product of its own to time.
-        floor_seconds: by scope, one step of the smallest model there is, which is all overhead.
+        floor_seconds: by scope, one step of the smallest model there is, which is all overhead; empty if the backend
+            refuses it, or would have to compile it for long.
     """
 
     size: int
@@ -433,6 +434,7 @@ class Findings(Record, frozen=True):
         training: the recipe's training run.
         judgement: the task's verdict on the trained model.
         timings: by scope.
+        batch_shape: B, T and I of the batches that were timed; empty before schema version 3.
         memory: of the worker.
         compile_seconds: how much of the first step went into compiling; ``null`` if the framework does not tell.
         kernel_path: what really computed the inference, where the backend can tell.
@@ -453,6 +455,7 @@ class Findings(Record, frozen=True):
     training: Training | None = None
     judgement: Judgement | None = None
     timings: dict[Scope, Timing] = {}
+    batch_shape: tuple[int, ...] = ()
     memory: Memory | None = None
     compile_seconds: float | None = None
     kernel_path: str = ""

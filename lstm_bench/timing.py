@@ -31,6 +31,34 @@ Block = Callable[[], None]
 """Does a fixed number of steps and waits for the device."""
 
 
+def time_scope(
+    scope: Scope, model: Model[Any], x: Any, y: Any, epoch: NDArray[np.intp], batches: list[tuple[Any, Any]],
+    effort: Effort,
+) -> Timing:  # fmt: skip
+    """The blocks of one scope: training goes over the data of an epoch, everything else over some batches.
+
+    Args:
+        scope: what is timed.
+        model: does it.
+        x: native sequences of the whole epoch.
+        y: their native targets.
+        epoch: indices `(steps, B)`.
+        batches: native sequences and their targets, each `(B, T, I)` and as in ``Model.train``.
+        effort: how long.
+
+    Raises:
+        Unsupported: for a gradient, if the model has no ``differentiate``; the message is the reason.
+    """
+    batch_size = epoch.shape[1]
+    match scope:
+        case "train":
+            return time_training(model, x, y, epoch, effort)
+        case "gradient":
+            return time_gradient(model, batches, batch_size, effort)
+        case "infer":
+            return time_inference(model, [x for x, _ in batches], batch_size, effort)
+
+
 def time_training(model: Model[Any], x: Any, y: Any, epoch: NDArray[np.intp], effort: Effort) -> Timing:
     """Time whole optimizer steps that go round and round one epoch's batches.
 

@@ -84,6 +84,16 @@ def test_what_fails_has_a_row_beside_what_is_ok():
     assert "Traceback" not in ran.stdout + ran.stderr
 
 
+@pytest.mark.parametrize(("kernel", "status", "code"), [("cudnn|openblas|mkl", "ok", 0), ("cudnn", "mismatch", 1)])
+def test_a_row_whose_kernel_is_not_the_one_that_is_required_is_a_mismatch(kernel, status, code, tmp_path):
+    done = lstm_bench("run", "-b", "numpy", *GLANCE, "--require-kernel", kernel, "--results", tmp_path)
+    assert done.returncode == code, done.stdout
+    (attempt,), _ = read_folder(tmp_path)
+    assert (attempt.status, attempt.cell.require_kernel) == (status, kernel)
+    if status == "mismatch":
+        assert "where --require-kernel asks for cudnn" in done.stdout
+
+
 def test_results_that_cannot_be_stored_are_still_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_NOTES", str(tmp_path / "results"))
     ran = lstm_bench(
@@ -210,6 +220,7 @@ def clutter(tmp_path):
         ("run -b numpy -t flights[a=1,a=2]", "option 'a' is given twice"),
         ("run -b numpy --device cdua", "unknown device 'cdua'. Did you mean 'cuda'? There is: "),
         ("run -b numpy --threads 4096", "--threads 4096 is more than the "),
+        ("run -b numpy --require-kernel onednn|", "--require-kernel 'onednn|' has an empty name beside a |"),
         ("run -b numpy --results file", "cannot write results to file: "),
         ("run -b numpy --results file/below", "cannot write results to file/below: "),
         ("report empty --format cvs", "unknown format 'cvs'. Did you mean 'csv'? There is: csv, json, md, table."),

@@ -54,6 +54,17 @@ def test_a_cell_holds_all_that_was_asked_for_with_every_default_written_out():
     )
 
 
+@pytest.mark.parametrize(("asked", "kept"), [("", ""), ("oneDNN", "oneDNN"), (" onednn | cudnn ", "onednn|cudnn")])
+def test_a_kernel_is_required_of_every_cell(asked, kept):
+    cells = plan(backends=("torch", "numpy"), require_kernel=asked)
+    assert [cell.require_kernel for cell in cells] == [kept, kept]
+
+
+def test_a_required_kernel_without_a_name_is_refused_before_anything_runs():
+    with pytest.raises(LSTMBenchError, match=r"--require-kernel 'onednn\|' has an empty name"):
+        plan(require_kernel="onednn|")
+
+
 def test_cells_are_the_product_in_the_order_of_asking_backends_side_by_side():
     cells = plan(
         tasks=("flights:short", "copy"),

@@ -26,11 +26,11 @@ PLUGINS = load_plugins([FAULTS])
 QUICK = Effort(name="quick", blocks=2, block_seconds=0.002, warmup_blocks=1, warmup_seconds=0.0, epoch_fraction=0.1)
 
 
-def attempt(backend, *, timeout=60.0, on_message=lambda message: None, **changes):
+def attempt(backend, *, timeout=60.0, on_message=lambda message: None, times_only=False, **changes):
     """Run a backend on flights for one epoch, in a real worker process."""
     recipe = PLUGINS.task("flights").recipe(None, {})
     cell = a_cell(**{"backend": backend, "recipe": recipe, "epochs": 1, "threads": 1, "effort": QUICK} | changes)
-    job = Job(cell=cell, plugin_files=(str(FAULTS),))
+    job = Job(cell=cell, plugin_files=(str(FAULTS),), times_only=times_only)
     return run_attempt(job, PLUGINS.backend(backend), timeout=timeout, on_message=on_message)
 
 
@@ -55,7 +55,7 @@ def good():
 
 def test_an_attempt_that_ends_well_has_found_out_everything(good):
     found, (done, _) = good[0].findings, good
-    assert (done.status, done.reason, done.phase, done.output_tail) == ("ok", "", "inspect", "")
+    assert (done.status, done.reason, done.phase, done.output_tail) == ("ok", "", "evaluate", "")
     assert set(found.seconds) == set(get_args(Phase)) - {"start"}
     assert all(seconds > 0 for seconds in found.seconds.values())
     assert found.machine.python == platform.python_version()
@@ -71,6 +71,10 @@ def test_an_attempt_that_ends_well_has_found_out_everything(good):
     assert found.memory.peak >= found.memory.after_import / 2 > 0
     assert found.memory.device_peak is None
     assert "matmul by" in found.kernel_path
+    assert "matmul by" in found.training_kernel_path
+    assert found.batch_shape == (1, 12, 1)
+    assert found.ceiling.flops_per_second > 0
+    assert set(found.ceiling.floor_seconds) == {"train", "infer"}
 
 
 def test_a_worker_has_the_threads_that_it_was_given_and_no_more(good):
@@ -88,6 +92,46 @@ def test_a_listener_hears_the_phases_in_order_the_steps_and_the_end(good):
     assert last.note == f"training loss {done.findings.training.epoch_losses[-1]:.4g}"
     assert [m for m in said if isinstance(m, Found)][-1] == Found(done.findings)
     assert said[-1] == Ended("ok", "")
+
+
+def test_what_only_times_looks_at_what_ran_and_not_at_what_could():
+    done = attempt("numpy", times_only=True)
+    assert (done.status, done.times_only) == ("ok", True)
+    assert set(done.findings.seconds) == {"import", "data", "build", "put", "first step", "time", "inspect"}
+    assert "matmul by" in done.findings.kernel_path
+    assert done.findings.ceiling is None
+    assert done.findings.batch_shape == (1, 12, 1)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "status", "reason"),
+    [
+        ("numpy", "ok", ""),
+        ("oneDNN|NumPy", "ok", ""),
+        ("oneDNN", "mismatch", "infer and train ran on 'numpy loop over time, matmul by "),
+        ("num", "mismatch", "infer and train ran on 'numpy loop over time, matmul by "),
+    ],
+)
+@pytest.mark.parametrize("times_only", [False, True])
+def test_a_worker_that_runs_on_another_kernel_than_is_required_is_a_mismatch(kernel, status, reason, times_only):
+    done = attempt("numpy", require_kernel=kernel, times_only=times_only)
+    assert (done.status, done.reason[: len(reason)]) == (status, reason)
+    if status == "mismatch":
+        assert done.reason.endswith(f", where --require-kernel asks for {kernel}")
+        assert done.phase == "inspect"
+        assert done.findings.kernel_path
+        assert done.findings.training is None
+        assert set(done.findings.timings) == {"train", "infer"}
+
+
+def test_a_backend_that_cannot_tell_what_ran_is_a_mismatch_only_where_a_kernel_is_required():
+    done = faulty("tight-lipped", "load", times_only=True)
+    assert (done.status, done.findings.kernel_path) == ("ok", "")
+    done = faulty("tight-lipped", "load", times_only=True, require_kernel="oneDNN")
+    assert done.status == "mismatch"
+    assert done.reason == (
+        "the backend cannot tell what infer and train ran on, where --require-kernel asks for oneDNN"
+    )
 
 
 def test_every_attempt_has_an_id_of_its_own_that_sorts_by_time(good):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec
+from lstm_bench.xla import describe
 from lstm_bench_jax import _layers
 from lstm_bench_jax._cells import Tensors
 from lstm_bench_jax._network import Network, Statistics, Trained, loss
@@ -74,15 +75,34 @@ class JaxBackend(Backend):
     ) -> Model[Array]:
         if precision == "float64":
             jax.config.update("jax_enable_x64", True)
-        kind, _, number = device.partition(":")
-        place = jax.devices("gpu" if kind == "cuda" else "cpu")[int(number or 0)]
-        return JaxModel(_program(spec, train, precision, options["impl"]), parameters, place, seed)
+        return JaxModel(_program(spec, train, precision, options["impl"]), parameters, _place(device), seed)
+
+    def product(
+        self, size: int, *, precision: Precision, device: str, options: Mapping[str, str]
+    ) -> Callable[[], None]:
+        if precision == "float64":
+            jax.config.update("jax_enable_x64", True)
+        dtype = {"float64": np.float64, "bfloat16": jnp.bfloat16}.get(precision, np.float32)
+        random = np.random.default_rng(0)
+        a, b = (jax.device_put(jnp.asarray(random.random((size, size)), dtype), _place(device)) for _ in range(2))
+        product = jax.jit(partial(jnp.matmul, precision=_PRODUCTS[precision]))
+
+        def multiply() -> None:
+            jax.block_until_ready(product(a, b))
+
+        return multiply
 
     def peak_device_memory(self, device: str) -> int | None:
         if device == "cpu":
             return None
         statistics = jax.devices("gpu")[int(device.partition(":")[2] or 0)].memory_stats()
         return statistics["peak_bytes_in_use"] if statistics else None
+
+
+def _place(device: str) -> jax.Device:
+    """JAX's device of our name."""
+    kind, _, number = device.partition(":")
+    return jax.devices("gpu" if kind == "cuda" else "cpu")[int(number or 0)]
 
 
 class TrainState(NamedTuple):
@@ -224,8 +244,7 @@ class JaxModel(Model[Array]):
         found = []
         for begin in range(0, len(order), LONGEST_BLOCK):
             block = order[begin : begin + LONGEST_BLOCK]
-            padded = jnp.pad(block, ((0, LONGEST_BLOCK - len(block)), (0, 0)))
-            self._state, losses = self._program.train(self._state, x, y, padded, len(block))
+            self._state, losses = self._program.train(self._state, x, y, _padded(block), len(block))
             found.append(losses[: len(block)])
         losses = found[0] if len(found) == 1 else jnp.concatenate(found)
         self._pending.append(losses)
@@ -270,10 +289,21 @@ class JaxModel(Model[Array]):
         self._pending.clear()
 
     def kernel_path(self, x: Array) -> str:
-        compiled = self._program.infer.lower(self._state.trained, self._state.statistics, x).compile().as_text() or ""
-        if "cudnn_rnn" in compiled:
-            return "cuDNN RNN"
-        libraries = {"__ynn_fusion": "YNNPACK", "__onednn$": "oneDNN", "__cublas$": "cuBLAS", "__triton": "Triton"}
-        products = [name for mark, name in libraries.items() if mark in compiled]
-        loops = "a loop over time" if " while(" in compiled else "no loop"
-        return f"XLA program, {loops}, products by {', '.join(products) or 'XLA itself'}"
+        return _kernels(self._program.infer, self._state.trained, self._state.statistics, x)
+
+    def training_kernel_path(self, x: Array, y: Array, order: Array) -> str:
+        steps = min(len(order), LONGEST_BLOCK)
+        return _kernels(self._program.train, self._state, x, y, _padded(order[:steps]), steps, around=1)
+
+
+def _padded(block: Array) -> Array:
+    """Rows up to ``LONGEST_BLOCK``, which is what the program of training takes."""
+    return jnp.pad(block, ((0, LONGEST_BLOCK - len(block)), (0, 0)))
+
+
+def _kernels(function: jax.stages.Wrapped, *given: Any, around: int = 0) -> str:
+    """What computes a call of a jitted function in which there are so many loops around the model."""
+    called = jax.make_jaxpr(lambda: function(*given))().eqns
+    if len(called) > 1:  # somebody has switched jit off, for the whole process
+        return "JAX operations one by one"
+    return describe(function.lower(*given).compile().as_text() or "", around=around)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import weakref
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import keras
@@ -91,6 +91,14 @@ class KerasBackend(Backend):
     def _give_back(self, kind: Hashable, program: Program) -> None:
         self._idle.append((kind, program))
         del self._idle[:-MOST_IDLE]
+
+    def product(
+        self, size: int, *, precision: Precision, device: str, options: Mapping[str, str]
+    ) -> Callable[[], None]:
+        self._engine.prepare(precision)
+        jit = self._engine.jits if options["jit"] == "auto" else options["jit"] == "on"
+        dtype = "float32" if precision == "tf32" else precision
+        return self._engine.product(size, dtype, jit)
 
     def compile_seconds(self) -> float | None:
         return self._engine.compile_seconds()

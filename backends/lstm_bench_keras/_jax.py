@@ -15,7 +15,8 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from lstm_bench import Parameters, Precision, TrainSpec
-from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, Program, describe_xla
+from lstm_bench.xla import describe
+from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, Program
 from lstm_bench_keras._network import Network, loss
 from lstm_bench_keras._optimizers import optimizer
 
@@ -48,6 +49,15 @@ class Jax(Engine):
 
     def program(self, network: Network, train: TrainSpec, jit: bool) -> JaxProgram:
         return JaxProgram(network, train, jit)
+
+    def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
+        random = np.random.default_rng(0)
+        a, b = (jnp.asarray(random.random((size, size)), dtype) for _ in range(2))
+
+        def multiply() -> None:
+            jax.block_until_ready(jnp.matmul(a, b))
+
+        return multiply
 
     def peak_memory(self) -> int | None:
         statistics = jax.devices()[0].memory_stats()
@@ -180,8 +190,7 @@ class JaxModel(KerasModel[Array]):
         found = []
         for begin in range(0, len(order), LONGEST_BLOCK):
             block = order[begin : begin + LONGEST_BLOCK]
-            padded = jnp.pad(block, ((0, LONGEST_BLOCK - len(block)), (0, 0)))
-            self._state, losses = self._program.train(self._state, x, y, padded, len(block))
+            self._state, losses = self._program.train(self._state, x, y, _padded(block), len(block))
             found.append(losses[: len(block)])
         losses = found[0] if len(found) == 1 else jnp.concatenate(found)
         self._pending.append(losses)
@@ -216,8 +225,25 @@ class JaxModel(KerasModel[Array]):
         self._pending.clear()
 
     def kernel_path(self, x: Array) -> str:
-        compiled = jax.jit(self._program.logits).lower(self._state.trained, self._state.others, x).compile()
-        return describe_xla(compiled.as_text() or "")
+        return _kernels(self._program.infer, self._state.trained, self._state.others, x)
+
+    def training_kernel_path(self, x: Array, y: Array, order: Array) -> str:
+        steps = min(len(order), LONGEST_BLOCK)
+        return _kernels(self._program.train, self._state, x, y, _padded(order[:steps]), steps, around=1)
+
+
+def _padded(block: Array) -> Array:
+    """Rows up to ``LONGEST_BLOCK``, which is what the program of training takes."""
+    return jnp.pad(block, ((0, LONGEST_BLOCK - len(block)), (0, 0)))
+
+
+def _kernels(function: Callable[..., Any], *given: Any, around: int = 0) -> str:
+    """What computes a call of a function, jitted or not, in which there are so many loops around the model if it is."""
+    called = jax.make_jaxpr(lambda: function(*given))().eqns
+    if len(called) == 1 and isinstance(function, jax.stages.Wrapped):
+        return describe(function.lower(*given).compile().as_text() or "", around=around)
+    loops = any(equation.primitive.name in ("scan", "while") for equation in called)
+    return f"JAX operations one by one, {'a loop over time' if loops else 'no loop'}"
 
 
 ENGINE = Jax

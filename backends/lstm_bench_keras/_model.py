@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -48,6 +48,10 @@ class Engine(ABC):
             train: loss and optimizer.
             jit: whether a compiler is to take the whole step.
         """
+
+    @abstractmethod
+    def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
+        """As ``Backend.product``, by a compiler if ``jit`` says so and the engine has no other way to have one."""
 
     def compile_seconds(self) -> float | None:
         """As ``Backend.compile_seconds``."""
@@ -136,10 +140,3 @@ class KerasModel(Model[Native], Generic[Native]):
             return None if found is None else self.get(found)
 
         return self._network.unpack(gradient_of)
-
-
-def describe_xla(text: str) -> str:
-    """What an XLA program computes with, from its optimised text."""
-    if "cudnn" in text.lower() and "rnn" in text.lower():
-        return "cuDNN RNN in an XLA program"
-    return f"XLA program, {'a loop over time' if ' while(' in text else 'no loop'}"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.python.eager import context
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from lstm_bench import Parameters, Precision, TrainSpec
-from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, Program, describe_xla
+from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, Program
 from lstm_bench_keras._network import Network, loss
 from lstm_bench_keras._optimizers import optimizer
 
@@ -32,6 +38,17 @@ class TensorFlow(Engine):
     def program(self, network: Network, train: TrainSpec, jit: bool) -> TensorFlowProgram:
         return TensorFlowProgram(network, train, jit)
 
+    def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
+        random = np.random.default_rng(0)
+        a, b = (tf.cast(tf.constant(random.random((size, size))), dtype) for _ in range(2))
+        multiplied = tf.function(lambda a, b: tf.matmul(a, b), jit_compile=jit)
+
+        def multiply() -> None:
+            multiplied(a, b)
+            tf.test.experimental.sync_devices()
+
+        return multiply
+
     def peak_memory(self) -> int | None:
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
@@ -40,7 +57,6 @@ class TensorFlowProgram(Program):
     """Its functions change Keras's variables in place.
 
     Attributes:
-        jit: whether XLA compiles the functions.
         infer: logits of ``x``.
         train: steps in a row of ``order``.
         differentiate: the loss of a batch in training mode, and its gradients.
@@ -48,11 +64,16 @@ class TensorFlowProgram(Program):
 
     def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
         super().__init__(network, train)
-        self.jit, self._optimizer = jit, optimizer(train, network)
+        self._optimizer = optimizer(train, network)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
         self.infer = tf.function(lambda x: network(x, training=False), jit_compile=jit)
         self.train = tf.function(self._steps, jit_compile=jit)
         self.differentiate = tf.function(lambda x, y: self._loss_and_gradients(x, y, remember=False), jit_compile=jit)
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that training changes."""
+        return [*self.network.variables, *self._optimizer.variables]
 
     def model(self, parameters: Parameters, seed: int) -> TensorFlowModel:
         self.network.begin(parameters, seed)
@@ -102,8 +123,7 @@ class TensorFlowModel(KerasModel[Any]):
         for begin in range(0, len(order), LONGEST_BLOCK):
             block = order[begin : begin + LONGEST_BLOCK]
             steps = len(block)
-            padded = tf.pad(block, ((0, LONGEST_BLOCK - steps), (0, 0)))
-            found.append(self._program.train(x, y, padded, tf.constant(steps))[:steps])
+            found.append(self._program.train(x, y, _padded(block), tf.constant(steps))[:steps])
         return found[0] if len(found) == 1 else tf.concat(found, axis=0)
 
     def differentiate(self, x: Any, y: Any) -> tuple[Any, list[Any]]:
@@ -120,20 +140,67 @@ class TensorFlowModel(KerasModel[Any]):
         tf.test.experimental.sync_devices()
 
     def kernel_path(self, x: Any) -> str:
-        operations = {node.type for node in _operations(self._program.infer.get_concrete_function(x).graph)}
-        if any(name.startswith("CudnnRNN") for name in operations):
-            return "cuDNN RNN"
-        if self._program.jit:
-            return describe_xla(self._program.infer.experimental_get_compiler_ir(x)(stage="optimized_hlo"))
-        loops = operations & {"While", "StatelessWhile"}
-        return f"TensorFlow graph, {'a loop over time' if loops else 'no loop'}"
+        return _kernels(_profiled(lambda: self._program.infer(x)), steps=x.shape[1])
+
+    def training_kernel_path(self, x: Any, y: Any, order: Any) -> str:
+        block, one = _padded(order[:1]), tf.constant(1)
+        before = [variable.numpy() for variable in self._program.variables]
+        calls = _profiled(lambda: self._program.train(x, y, block, one))
+        for variable, value in zip(self._program.variables, before, strict=True):
+            variable.assign(value)
+        return _kernels(calls, steps=x.shape[1])
 
 
-def _operations(graph: Any) -> list[Any]:
-    """A graph's operations with those of the functions that it calls."""
-    return list(graph.get_operations()) + [
-        operation for name in graph._functions for operation in _operations(graph._get_function(name).graph)
-    ]
+def _padded(block: Any) -> Any:
+    """Rows up to ``LONGEST_BLOCK``, which is what the function of training takes."""
+    return tf.pad(block, ((0, LONGEST_BLOCK - len(block)), (0, 0)))
+
+
+def _profiled(call: Callable[[], Any]) -> Counter[str]:
+    """How often TensorFlow's profiler has seen what, by name, while a tensor was computed."""
+    call()  # whatever traces and compiles, does so here
+    # A graph that has run for some time no longer traces the operations that it has learnt to take little.
+    context.context().clear_kernel_cache()
+    with TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        try:
+            call().numpy()  # which waits for it, and runs nothing else, as sync_devices would
+        finally:
+            tf.profiler.experimental.stop()
+        (file,) = Path(folder).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(file.read_bytes())
+    return Counter(
+        plane.event_metadata[event.metadata_id].name
+        for plane in space.planes
+        for line in plane.lines
+        for event in line.events
+    )
+
+
+def _kernels(calls: Mapping[str, int], *, steps: int) -> str:
+    """What computed a model, from what the profiler has seen: XLA's programs, TensorFlow's graphs, single operations.
+
+    Args:
+        calls: how often what was seen, by name: ``name:Type`` of a graph's operation, the bare name of an XLA
+            program's, ``Class::Function`` of whatever runs them.
+        steps: of time. What has one name and runs so often is in a loop over them, of which there are at least three.
+    """
+    if any(name.startswith("EagerLocalExecute: ") and ": __" not in name for name in calls):  # no function of ours
+        return "TensorFlow operations one by one"
+    compiled = any("Executable::Execute" in name for name in calls)
+    graph = "KernelAndDeviceFunc::Run" in calls  # which runs graphs, but no XLA program that is by itself
+    if not (compiled or graph):
+        return ""
+    operations = {name: count for name, count in calls.items() if "::" not in name and (":" in name) == graph}
+    types = {name.rpartition(":")[2] for name in operations}
+    if any(name.startswith("CudnnRNN") for name in types):
+        return "cuDNN RNN"
+    loop = "a loop over time" if any(count >= max(steps, 3) for count in operations.values()) else "no loop"
+    if not graph:
+        return f"XLA program, {loop}"
+    products = {"oneDNN" if name.startswith("_Mkl") else "TensorFlow itself" for name in types if "MatMul" in name}
+    by = f", products by {' and '.join(sorted(products))}" if products else ""
+    return f"TensorFlow graph{' with XLA programs in it' if compiled else ''}, {loop}{by}"
 
 
 ENGINE = TensorFlow

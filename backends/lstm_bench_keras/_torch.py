@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd import profiler
 
 from lstm_bench import Parameters, Precision, TrainSpec
 from lstm_bench_keras._model import Engine, KerasModel, Program
@@ -32,6 +33,17 @@ class Torch(Engine):
 
     def program(self, network: Network, train: TrainSpec, jit: bool) -> TorchProgram:
         return TorchProgram(network, train, jit)
+
+    def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        a, b, out = (torch.rand(size, size, device=device).to(getattr(torch, dtype)) for _ in range(3))
+
+        def multiply() -> None:
+            torch.mm(a, b, out=out)
+            if out.is_cuda:
+                torch.cuda.synchronize()
+
+        return multiply
 
     def peak_memory(self) -> int | None:
         return torch.cuda.max_memory_allocated()
@@ -114,14 +126,43 @@ class TorchModel(KerasModel[Tensor]):
             torch.cuda.synchronize(self._device)
 
     def kernel_path(self, x: Tensor) -> str:
-        with torch.profiler.profile() as profile:
+        with _profiler() as profile:
             self.infer(x)
-        ran = {event.key for event in profile.key_averages()}
-        if any("_cudnn_rnn" in name for name in ran):
-            return "cuDNN RNN"
-        if "aten::mkldnn_rnn_layer" in ran:
-            return "oneDNN RNN"
-        return "ATen loop over time"
+        return _kernels(profile, steps=x.shape[1])
+
+    def training_kernel_path(self, x: Tensor, y: Tensor, order: Tensor) -> str:
+        variables = self._network.variables
+        before = [variable.value.detach().clone() for variable in variables]
+        with _profiler() as profile:  # of a step without its update; what it may change is put back
+            self._loss_and_gradients(x[order[0]], y[order[0]], remember=True)
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+        return _kernels(profile, steps=x.shape[1], backward=True)
+
+
+def _profiler() -> profiler.profile:
+    """Of the operators that are called, and nothing else: Kineto, which also has what they take, takes a second."""
+    return profiler.profile(use_kineto=False)
+
+
+def _kernels(profile: profiler.profile, *, steps: int, backward: bool = False) -> str:
+    """What computed a model, from the operators that were called.
+
+    Args:
+        profile: of one pass.
+        steps: of time. Operators that multiply at least so often are called in a loop over time.
+        backward: whether the pass was also one back.
+    """
+    calls = {event.key: event.count for event in profile.key_averages()}
+    for name, operator in (("cuDNN RNN", "aten::_cudnn_rnn"), ("oneDNN RNN", "aten::mkldnn_rnn_layer")):
+        if operator in calls and (not backward or f"{operator}_backward" in calls):
+            return name
+    products = sum(calls.get(f"aten::{name}", 0) for name in ("mm", "addmm", "bmm", "baddbmm"))
+    loop = "loop over time" if products >= steps else "no loop over time"
+    pieces = sum(count for key, count in calls.items() if key.startswith("Torch-Compiled Region"))
+    if not pieces:
+        return f"ATen {loop}"
+    return f"{loop} by torch.compile" + (f", in {pieces} pieces" if pieces > 1 else "")
 
 
 def _optimizer(train: TrainSpec, parameters: list[Tensor]) -> torch.optim.Optimizer:

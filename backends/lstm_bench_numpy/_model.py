@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
@@ -61,6 +61,18 @@ class NumpyBackend(Backend):
         options: Mapping[str, str],
     ) -> Model[NDArray[Any]]:
         return NumpyModel(spec, train, parameters, _DTYPES[precision], seed)
+
+    def product(
+        self, size: int, *, precision: Precision, device: str, options: Mapping[str, str]
+    ) -> Callable[[], None]:
+        random = np.random.default_rng(0)
+        a, b = (random.random((size, size)).astype(_DTYPES[precision]) for _ in range(2))
+        out = np.empty_like(a)
+
+        def multiply() -> None:
+            np.matmul(a, b, out=out)
+
+        return multiply
 
 
 class NumpyModel(Model[NDArray[Any]]):
@@ -151,11 +163,10 @@ class NumpyModel(Model[NDArray[Any]]):
         return {name: array.copy() for name, array in (self._named | self._statistics).items()}
 
     def kernel_path(self, x: NDArray[Any]) -> str:
-        from threadpoolctl import threadpool_info
+        return f"numpy loop over time, matmul by {_blas()}"
 
-        loaded = [info for info in threadpool_info() if info["user_api"] == "blas" and "numpy" in info["filepath"]]
-        names = {f"{info['internal_api']} {info.get('architecture', '')}".strip() for info in loaded}
-        return "numpy loop over time, matmul by " + (", ".join(sorted(names)) or "an unknown BLAS")
+    def training_kernel_path(self, x: NDArray[Any], y: NDArray[Any], order: NDArray[Any]) -> str:
+        return f"numpy loop over time, matmul by {_blas()}"
 
     def _recur(self, x: NDArray[Any], initial: State | None = None, *, training: bool = False) -> Array:
         """The top layer's outputs `(T, B, D*H)` from ``x`` `(B, T, I)`; in training with dropout between the layers."""
@@ -225,6 +236,17 @@ class NumpyModel(Model[NDArray[Any]]):
             d_outputs, d_final = d_below, None
         self._d_x = d_outputs
         return loss
+
+
+def _blas() -> str:
+    """The BLAS that NumPy multiplies with, and what processor it takes this one for, as it says itself."""
+    from threadpoolctl import threadpool_info
+
+    loaded = [info for info in threadpool_info() if info["user_api"] == "blas"]
+    # NumPy's wheels bring one of their own, and other packages' wheels theirs; where there is but one, all have that.
+    own = [info for info in loaded if "numpy" in info["filepath"]] or (loaded if len(loaded) == 1 else [])
+    names = {f"{info['internal_api']} {info.get('architecture', '')}".strip() for info in own}
+    return ", ".join(sorted(names)) or "an unknown BLAS"
 
 
 def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd import profiler
 from torch.nn import functional
 
 from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec
@@ -63,14 +64,23 @@ class TorchBackend(Backend):
         seed: int,
         options: Mapping[str, str],
     ) -> Model[Tensor]:
-        # Both products and cuDNN's RNNs; the latter use TF32 unless told otherwise. Set on every build, since it is
-        # global to the process.
-        product = "tf32" if precision == "tf32" else "ieee"
-        torch.backends.cuda.matmul.fp32_precision = product
-        torch.backends.cudnn.rnn.fp32_precision = product  # type: ignore[attr-defined]  # set up at run time
+        _set_products(precision)
         torch.manual_seed(seed)
         network = Network(spec, torch.device(device), _DTYPES[precision], options["impl"])
         return TorchModel(network, train, parameters, compiled=options["compile"] == "true")
+
+    def product(
+        self, size: int, *, precision: Precision, device: str, options: Mapping[str, str]
+    ) -> Callable[[], None]:
+        _set_products(precision)
+        a, b, out = (torch.rand(size, size, device=device).to(_DTYPES[precision]) for _ in range(3))
+
+        def multiply() -> None:
+            torch.mm(a, b, out=out)
+            if out.is_cuda:
+                torch.cuda.synchronize(out.device)
+
+        return multiply
 
     def peak_device_memory(self, device: str) -> int | None:
         return torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
@@ -171,15 +181,51 @@ class TorchModel(Model[Tensor]):
             torch.cuda.synchronize(self._device)
 
     def kernel_path(self, x: Tensor) -> str:
-        with torch.profiler.profile() as profile:
+        with _profiler() as profile:
             self.infer(x)
-        ran = {event.key for event in profile.key_averages()}
-        if any("_cudnn_rnn" in name for name in ran):
-            return "cuDNN RNN"
-        if "aten::mkldnn_rnn_layer" in ran:
-            return "oneDNN RNN"
-        compiled = any("Torch-Compiled" in name for name in ran)
-        return "loop over time by torch.compile" if compiled else "ATen loop over time"
+        return _kernels(profile, steps=x.shape[1])
+
+    def training_kernel_path(self, x: Tensor, y: Tensor, order: Tensor) -> str:
+        x_batch, y_batch = next(_batches(x, y, order))
+        before = {name: part.detach().clone() for name, part in self._state().items()}
+        with _profiler() as profile:  # of a step without its update; what it may change is put back
+            self._gradients(self._loss(self._forward(x_batch, training=True, remember=True), y_batch))
+        with torch.no_grad():
+            for name, part in self._state().items():
+                part.copy_(before[name])
+        return _kernels(profile, steps=x.shape[1], backward=True)
+
+
+def _set_products(precision: Precision) -> None:
+    """Say what products are computed in, and cuDNN's RNNs, which use TF32 unless told otherwise; for the process."""
+    product = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = product
+    torch.backends.cudnn.rnn.fp32_precision = product  # type: ignore[attr-defined]  # set up at run time
+
+
+def _profiler() -> profiler.profile:
+    """Of the operators that are called, and nothing else: Kineto, which also has what they take, takes a second."""
+    return profiler.profile(use_kineto=False)
+
+
+def _kernels(profile: profiler.profile, *, steps: int, backward: bool = False) -> str:
+    """What computed a model, from the operators that were called.
+
+    Args:
+        profile: of one pass.
+        steps: of time. Operators that multiply at least so often are called in a loop over time.
+        backward: whether the pass was also one back.
+    """
+    calls = {event.key: event.count for event in profile.key_averages()}
+    for name, operator in (("cuDNN RNN", "aten::_cudnn_rnn"), ("oneDNN RNN", "aten::mkldnn_rnn_layer")):
+        if operator in calls and (not backward or f"{operator}_backward" in calls):
+            return name
+    products = sum(calls.get(f"aten::{name}", 0) for name in ("mm", "addmm", "bmm", "baddbmm"))
+    loop = "loop over time" if products >= steps else "no loop over time"
+    pieces = sum(count for key, count in calls.items() if key.startswith("Torch-Compiled Region"))
+    if not pieces:
+        return f"ATen {loop}"
+    return f"{loop} by torch.compile" + (f", in {pieces} pieces" if pieces > 1 else "")
 
 
 def _batches(x: Tensor, y: Tensor, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -108,6 +108,10 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     "--seeds", type=click.IntRange(1, 1000), default=1, show_default=True,
     help="Repeat with as many seeds, from --seed on; the table shows median and range.",
 )  # fmt: skip
+@click.option(
+    "--require-kernel", default="", metavar="NAME",
+    help="A mismatch unless this computed inference and training: onednn, or onednn|cudnn for either.",
+)  # fmt: skip
 @timeout_option(900.0)
 @click.option(
     "--results",
@@ -128,8 +132,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
 def run(
     backends: tuple[str, ...], tasks: tuple[str, ...], devices: tuple[str, ...], precisions: tuple[Precision, ...],
     effort: str | None, epochs: int | None, steps: int | None, lengths: tuple[str, ...], threads: int | None,
-    seed: int, seeds: int, timeout: float, results: Path, resume: bool, dry_run: bool, plugin_files: tuple[Path, ...],
-    **axes: tuple[str, ...],
+    seed: int, seeds: int, require_kernel: str, timeout: float, results: Path, resume: bool, dry_run: bool,
+    plugin_files: tuple[Path, ...], **axes: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Run tasks on backends, each cell in a process of its own, and print the table.
 
@@ -151,6 +155,7 @@ def run(
         backends=backends, tasks=tasks or (DEFAULT_TASK,), devices=devices, precisions=precisions, lengths=lengths,
         axes={name: axes[name.replace("-", "_")] for name in AXES}, seeds=range(seed, seed + seeds),
         effort=EFFORTS[effort or "default"], epochs=epochs, steps=steps, threads=threads or cores,
+        require_kernel=require_kernel,
     )  # fmt: skip
     cells = plan_cells(plugins, request)
     if dry_run:

@@ -255,6 +255,32 @@ def test_differentiating_changes_nothing(subject: Subject, spec: ModelSpec) -> N
         np.testing.assert_allclose(train(asked, spec, block), train(left_alone, spec, block), **_loosely(subject))
 
 
+def test_asking_what_ran_changes_nothing(subject: Subject) -> None:
+    """Neither parameters nor statistics, nor what is trained afterwards, of a fresh model and in the midst."""
+    asked, left_alone = subject.build(STACKED, ADAM), subject.build(STACKED, ADAM)
+    x, y, order = data(STACKED)
+    for block in (slice(0, 2), slice(2, 6)):
+        before = asked.parameters()
+        native = asked.put(x), asked.put(y), asked.put(order[block])
+        assert isinstance(asked.kernel_path(asked.put(x[:4])), str)
+        assert isinstance(asked.training_kernel_path(*native), str)
+        for name, array in asked.parameters().items():
+            np.testing.assert_array_equal(array, before[name], err_msg=name)
+        np.testing.assert_allclose(train(asked, STACKED, block), train(left_alone, STACKED, block), **_loosely(subject))
+
+
+def test_a_product_can_be_asked_for_again_and_again(backend: Backend, chosen: Chosen, subject: Subject) -> None:
+    """Whatever there is of it, in between of models too."""
+    product = backend.product(8, precision=subject.precision, device=chosen.device, options=chosen.options)
+    if product is None:
+        pytest.skip("the backend has no Backend.product, so that there is no ceiling to be measured")
+    model, (x, _, _) = subject.build(PLAIN, ADAM), data(PLAIN)
+    logits = model.get(model.infer(model.put(x)))
+    for _ in range(3):
+        product()
+    np.testing.assert_array_equal(model.get(model.infer(model.put(x))), logits)
+
+
 def test_given_states_are_not_remembered(subject: Subject) -> None:
     """The next call begins from zeros."""
     spec = ModelSpec(input_size=2, hidden_sizes=(3, 4), output_size=1, bidirectional=True)

@@ -26,6 +26,12 @@ def backend():
     return JaxBackend()
 
 
+def paths(model, spec=SPEC, train=ADAM):
+    """What infers and what trains."""
+    x, y, order = (model.put(array) for array in data_for(spec, train))
+    return model.kernel_path(x), model.training_kernel_path(x, y, order)
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_unrolled_it_computes_the_same(backend, cell):
     deep = cell == "lstm"  # one of the cells with all there is: what is unrolled takes long to compile
@@ -35,11 +41,9 @@ def test_unrolled_it_computes_the_same(backend, cell):
     )  # fmt: skip
     train = TrainSpec(loss="cross_entropy", optimizer="adam", learning_rate=1e-2, batch_size=4)
     assert disagreements(backend, spec, train, "float64", impl="unrolled") == []
-    x, _, _ = data_for(spec, train)
-    model = build(backend, spec, train, "float64", impl="unrolled")
-    assert "no loop" in model.kernel_path(model.put(x))
-    looping = build(backend, spec, train, "float64", impl="scan")
-    assert "a loop over time" in looping.kernel_path(looping.put(x))
+    for impl, loop in (("unrolled", "no loop"), ("scan", "a loop over time")):
+        for path in paths(build(backend, spec, train, "float64", impl=impl), spec, train):
+            assert path.startswith(f"XLA program, {loop}, products by ")
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -99,6 +103,39 @@ def test_one_compilation_serves_blocks_of_every_length(backend):
             model.train(model.put(x), model.put(y), model.put(order[:steps]))
     assert model._program.train._cache_size() == 1
     assert backend.compile_seconds() > 0
+
+
+def test_to_say_what_ran_nothing_is_compiled_that_had_not_run(backend):
+    train = TrainSpec(loss="mse", optimizer="rmsprop", learning_rate=1e-3, batch_size=4)
+    model = build(backend, SPEC, train, "float32", impl="scan")
+    x, y, order = (model.put(array) for array in data_for(SPEC, train))
+    model.infer(x)
+    model.train(x, y, order)
+    model.synchronize()
+    compiling = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiling.append(event))
+    model.kernel_path(x)
+    model.training_kernel_path(x, y, order)
+    assert not [event for event in compiling if "backend_compile" in event]
+
+
+def test_jit_that_is_switched_off_for_the_process_is_seen_to_be_off(backend):
+    model = build(backend, ModelSpec(input_size=1, hidden_sizes=(3,), output_size=1), ADAM, "float32", impl="scan")
+    with jax.disable_jit():
+        assert paths(model) == ("JAX operations one by one", "JAX operations one by one")
+    assert all(path.startswith("XLA program, a loop over time") for path in paths(model))
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype", "products"),
+    [("float64", "f64", "HIGHEST"), ("float32", "f32", "HIGHEST"), ("bfloat16", "bf16", "DEFAULT")],
+)
+def test_its_product_is_in_the_precision_that_was_asked_for(backend, precision, dtype, products):
+    product = backend.product(64, precision=precision, device="cpu", options={"impl": "scan"})
+    text = str(jax.make_jaxpr(product)())
+    assert text.count("dot_general") == 1
+    assert f"precision=(Precision.{products}, Precision.{products})" in text
+    assert f"{dtype}[64,64] = dot_general" in text.replace("\n", " ")
 
 
 def test_waiting_waits_for_everything_asked_for(backend):
@@ -211,4 +248,4 @@ def test_cudnn_agrees_with_the_reference_in_ieee_float32(backend):
     assert relative_error(model.get(model.infer(model.put(x))), reference.infer(x)) < 1e-5
     losses = model.get(model.train(model.put(x), model.put(y), model.put(order)))
     assert relative_error(losses, reference.train(x, y, order)) < 1e-4
-    assert model.kernel_path(model.put(x)) == "cuDNN RNN"
+    assert paths(model, spec) == ("cuDNN RNN", "cuDNN RNN")

@@ -8,10 +8,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from builders import a_cell
 from conformance import build, data_for, disagreements
 from lstm_bench import LSTMBenchError, ModelSpec, TrainSpec
 from lstm_bench.agreement import TOLERANCES, relative_error
 from lstm_bench.parameters import initial_parameters, parameter_count
+from lstm_bench.plugins import load_plugins
+from lstm_bench.protocol import Job
+from lstm_bench.result import Effort
+from lstm_bench.runner import run_attempt
 from lstm_bench_numpy._model import NumpyBackend
 from precisions import observe
 
@@ -31,6 +36,7 @@ RTOL = {"float64": 1e-9, "float32": 1e-4}[FINEST]
 SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
 SMALL = ModelSpec(input_size=2, hidden_sizes=(3,), output_size=1)
 ADAM = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-2, batch_size=4)
+QUICK = Effort(name="quick", blocks=2, block_seconds=0.002, warmup_blocks=1, warmup_seconds=0.0, epoch_fraction=0.1)
 
 in_blocks = pytest.mark.skipif(ENGINE == "torch", reason="on torch steps are not compiled in blocks")
 
@@ -70,23 +76,84 @@ def test_with_a_compiler_and_without_it_computes_the_same(backend, jit):
         assert relative_error(trained[name], array) < TOLERANCES[FINEST]["update"], name
 
 
+def paths(model, spec=SMALL):
+    """What infers and what trains."""
+    x, y, order = (model.put(array) for array in data_for(spec, ADAM))
+    return model.kernel_path(x), model.training_kernel_path(x, y, order)
+
+
 @pytest.mark.parametrize(
     ("engine", "options", "path"),
     [
         ("tensorflow", {}, "XLA program, a loop over time"),
         ("tensorflow", {"unroll": "true"}, "XLA program, no loop"),
-        ("tensorflow", {"jit": "off"}, "TensorFlow graph, a loop over time"),
-        ("tensorflow", {"jit": "off", "unroll": "true"}, "TensorFlow graph, no loop"),
-        ("jax", {}, "XLA program, a loop over time"),
-        ("jax", {"unroll": "true"}, "XLA program, no loop"),
+        ("tensorflow", {"jit": "off"}, "TensorFlow graph, a loop over time, products by "),
+        ("tensorflow", {"jit": "off", "unroll": "true"}, "TensorFlow graph, no loop, products by "),
+        ("jax", {}, "XLA program, a loop over time, products by "),
+        ("jax", {"unroll": "true"}, "XLA program, no loop, products by "),
+        ("jax", {"jit": "off"}, "JAX operations one by one, a loop over time"),
+        ("jax", {"jit": "off", "unroll": "true"}, "JAX operations one by one, no loop"),
         ("torch", {}, "ATen loop over time"),
     ],
 )
-def test_it_says_whether_there_is_a_loop_and_who_compiled_it(backend, engine, options, path):
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_it_says_whether_there_is_a_loop_and_who_compiled_it(backend, engine, options, path, cell):
     if engine != ENGINE:
         pytest.skip(f"this process has {ENGINE}")
-    model = build(backend, SMALL, ADAM, "float32", **OPTIONS | options)
-    assert model.kernel_path(model.put(np.zeros((4, 5, 2)))) == path
+    spec = ModelSpec(input_size=2, hidden_sizes=(3,), output_size=1, cell=cell)
+    infers, trains = paths(build(backend, spec, ADAM, "float32", **OPTIONS | options), spec)
+    assert infers.startswith(path)
+    assert trains.startswith(path)
+
+
+@pytest.mark.skipif(ENGINE != "tensorflow", reason="this is about TensorFlow")
+def test_functions_that_tensorflow_does_not_run_as_such_are_seen_not_to_be(backend):
+    tf = importlib.import_module("tensorflow")
+    model = build(backend, SMALL, ADAM, "float32", **OPTIONS)
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert paths(model) == ("TensorFlow operations one by one", "TensorFlow operations one by one")
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert paths(model) == ("XLA program, a loop over time", "XLA program, a loop over time")
+
+
+@pytest.mark.skipif(ENGINE != "jax", reason="this is about JAX")
+def test_jit_that_is_switched_off_for_the_process_is_seen_to_be_off(backend):
+    jax = importlib.import_module("jax")
+    model = build(backend, SMALL, ADAM, "float32", **OPTIONS)
+    with jax.disable_jit():
+        assert all(path.startswith("JAX operations one by one") for path in paths(model))
+    assert all(path.startswith("XLA program") for path in paths(model))
+
+
+@pytest.mark.skipif(ENGINE != "tensorflow", reason="this is about TensorFlow's own environment variables")
+@pytest.mark.parametrize(
+    ("environment", "seen"),
+    [
+        ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "TensorFlow graph, a loop over time, products by TensorFlow itself"),
+        ({"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"}, "TensorFlow graph with XLA programs in it, "),
+    ],
+)
+def test_what_the_environment_of_a_worker_changes_is_seen(monkeypatch, environment, seen):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    plugins = load_plugins()
+    recipe = plugins.task("flights").recipe(None, {})
+    cell = a_cell(recipe=recipe, backend="keras", backend_options=OPTIONS | {"jit": "off"}, threads=1, effort=QUICK)
+    done = run_attempt(Job(cell=cell, times_only=True), plugins.backend("keras"), timeout=120.0)
+    assert (done.status, done.reason) == ("ok", "")
+    assert done.findings.kernel_path.startswith(seen)
+    assert done.findings.training_kernel_path.startswith(seen)
+
+
+@pytest.mark.parametrize("jit", ["auto", "on", "off"])
+@pytest.mark.parametrize("precision", [FINEST, "float32", "bfloat16"])
+def test_there_is_a_product_in_every_precision_with_a_compiler_and_without(backend, precision, jit):
+    options = OPTIONS | {"jit": jit}
+    product = backend.product(64, precision=precision, device="cpu", options=options)
+    product()
+    product()
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])

@@ -1,19 +1,27 @@
 from __future__ import annotations
 
+import platform
 from itertools import product
 from math import exp, tanh
 
 import numpy as np
 import pytest
 
+from builders import a_cell
 from conformance import build, data_for
 from lstm_bench import ModelSpec, State, TrainSpec
 from lstm_bench.parameters import initial_parameters
+from lstm_bench.plugins import load_plugins
+from lstm_bench.protocol import Job
+from lstm_bench.result import Effort
+from lstm_bench.runner import run_attempt
 from lstm_bench_numpy._gru import GRU
 from lstm_bench_numpy._lstm import LSTM
 from lstm_bench_numpy._model import NumpyBackend
 from lstm_bench_numpy._rnn import RNN
 from lstm_bench_numpy._training import LOSSES, Optimizer
+
+QUICK = Effort(name="quick", blocks=2, block_seconds=0.002, warmup_blocks=1, warmup_seconds=0.0, epoch_fraction=0.1)
 
 
 def spec_of(**changes) -> ModelSpec:
@@ -242,5 +250,30 @@ def test_what_it_cannot_do_it_refuses_with_the_reason(changes, precision, reason
 
 def test_it_says_which_blas_multiplies():
     model = build(NumpyBackend(), spec_of(), train_of(), "float32")
-    assert model.kernel_path(model.put(np.zeros((1, 2, 2)))).startswith("numpy loop over time, matmul by ")
+    x, y, order = map(model.put, data_for(spec_of(), train_of()))
+    infers = model.kernel_path(x)
+    assert infers.startswith("numpy loop over time, matmul by ")
+    assert infers == model.training_kernel_path(x, y, order)
     assert "numpy" in NumpyBackend().versions()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the cores named here are for x86-64")
+def test_a_blas_that_takes_the_processor_for_an_older_one_says_so(monkeypatch):
+    plugins = load_plugins()
+    recipe = plugins.task("flights").recipe(None, {})
+    job = Job(cell=a_cell(recipe=recipe, backend="numpy", threads=1, effort=QUICK), times_only=True)
+    usual = run_attempt(job, plugins.backend("numpy"), timeout=60.0).findings
+    if "openblas" not in usual.kernel_path:
+        pytest.skip(f"this NumPy has another: {usual.kernel_path}")
+    older = "Nehalem" if "Nehalem" not in usual.kernel_path else "Core2"
+    monkeypatch.setenv("OPENBLAS_CORETYPE", older)
+    found = run_attempt(job, plugins.backend("numpy"), timeout=60.0).findings
+    assert found.kernel_path == found.training_kernel_path == f"numpy loop over time, matmul by openblas {older}"
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_its_product_is_one_in_the_precision_that_was_asked_for(monkeypatch, precision):
+    seen = []
+    monkeypatch.setattr(np, "matmul", lambda a, b, out: seen.append((a.shape, b.shape, a.dtype, b.dtype, out.dtype)))
+    NumpyBackend().product(8, precision=precision, device="cpu", options={})()
+    assert seen == [((8, 8), (8, 8), precision, precision, precision)]

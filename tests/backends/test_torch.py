@@ -1,24 +1,34 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from builders import a_cell
 from conformance import build, data_for, disagreements
 from lstm_bench import ModelSpec, TrainSpec
 from lstm_bench.agreement import TOLERANCES, relative_error
 from lstm_bench.parameters import initial_parameters
+from lstm_bench.plugins import load_plugins
+from lstm_bench.protocol import Job
+from lstm_bench.result import Effort
+from lstm_bench.runner import run_attempt
 from lstm_bench_numpy._model import NumpyBackend
 from precisions import observe
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from lstm_bench_torch._model import TorchBackend  # noqa: E402
 
 FUSED = {"impl": "fused", "compile": "false"}
 SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
 ADAM = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=1)
+SLOW_PATHS = Path(__file__).parents[1] / "zoo" / "slow_paths.py"
+QUICK = Effort(name="quick", blocks=2, block_seconds=0.002, warmup_blocks=1, warmup_seconds=0.0, epoch_fraction=0.1)
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device on this machine")
 
@@ -61,20 +71,103 @@ def test_neighbouring_layers_of_one_size_share_one_module():
     assert [(stack.hidden_size, stack.num_layers) for stack in network.stacks] == [(4, 2), (3, 1)]
 
 
-def test_it_runs_on_onednn_in_float32_and_says_when_it_does_not(monkeypatch):
-    x = np.zeros((1, 12, 1))
-    fast, slow = (build(TorchBackend(), SPEC, ADAM, precision, **FUSED) for precision in ("float32", "float64"))
-    if torch.backends.mkldnn.is_available():
-        assert fast.kernel_path(fast.put(x)) == "oneDNN RNN"
-    assert slow.kernel_path(slow.put(x)) == "ATen loop over time"
+def paths(model, spec=SPEC):
+    """What infers and what trains."""
+    x, y, order = np.zeros((4, 12, spec.input_size)), np.zeros((4, spec.output_size)), np.arange(4).reshape(2, 2)
+    return model.kernel_path(model.put(x)), model.training_kernel_path(*map(model.put, (x, y, order)))
+
+
+needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    ("cell", "precision", "path"),
+    [
+        ("lstm", "float32", "oneDNN RNN"),
+        ("lstm", "float64", "ATen loop over time"),
+        ("gru", "float32", "ATen loop over time"),
+        ("rnn", "float32", "ATen loop over time"),
+    ],
+)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_it_runs_on_onednn_where_torch_has_it_and_says_where_not(cell, precision, path, bidirectional):
+    spec = ModelSpec(input_size=1, hidden_sizes=(7, 7), output_size=1, cell=cell, bidirectional=bidirectional)
+    assert paths(build(TorchBackend(), spec, ADAM, precision, **FUSED)) == (path, path)
+
+
+@needs_onednn
+def test_onednn_that_is_switched_off_is_seen_to_be_off(monkeypatch):
+    model = build(TorchBackend(), SPEC, ADAM, "float32", **FUSED)
+    assert paths(model) == ("oneDNN RNN", "oneDNN RNN")
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
-    assert fast.kernel_path(fast.put(x)) == "ATen loop over time"
+    assert paths(model) == ("ATen loop over time", "ATen loop over time")
+
+
+@needs_onednn
+def test_where_training_alone_leaves_the_fast_path_that_is_seen_too(monkeypatch):
+    model = build(TorchBackend(), SPEC, ADAM, "float32", **FUSED)
+    forward = model._network.__call__
+
+    def without_onednn_in_training(x, *, training=False, remember=False):
+        monkeypatch.setattr(torch.backends.mkldnn, "enabled", not training)
+        return forward(x, training=training, remember=remember)
+
+    monkeypatch.setattr(model, "_forward", without_onednn_in_training)
+    assert paths(model) == ("oneDNN RNN", "ATen loop over time")
 
 
 @pytest.mark.parametrize("impl", ["cell", "loop"])
-def test_its_loops_run_as_loops(impl):
-    model = build(TorchBackend(), SPEC, ADAM, "float32", impl=impl, compile="false")
-    assert model.kernel_path(model.put(np.zeros((1, 12, 1)))) == "ATen loop over time"
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_its_loops_run_as_loops(cell, impl):
+    spec = ModelSpec(input_size=1, hidden_sizes=(7,), output_size=1, cell=cell)
+    model = build(TorchBackend(), spec, ADAM, "float32", impl=impl, compile="false")
+    assert paths(model) == ("ATen loop over time", "ATen loop over time")
+
+
+def attempt(backend, **changes):
+    """A round that is only timed, in a worker process of its own."""
+    plugins = load_plugins([SLOW_PATHS])
+    recipe = plugins.task("flights").recipe(None, {})
+    given = {"backend": backend, "recipe": recipe, "backend_options": FUSED, "threads": 1, "effort": QUICK}
+    job = Job(cell=a_cell(**given | changes), plugin_files=(str(SLOW_PATHS),), times_only=True)
+    return run_attempt(job, plugins.backend(backend), timeout=60.0)
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    ("backend", "status", "path", "reason"),
+    [
+        ("torch", "ok", "oneDNN RNN", ""),
+        (
+            "torch-without-onednn",
+            "mismatch",
+            "ATen loop over time",
+            "infer and train ran on 'ATen loop over time', where --require-kernel asks for onednn or cudnn",
+        ),
+    ],
+)
+def test_a_worker_that_has_lost_the_kernel_that_is_required_is_a_mismatch(backend, status, path, reason):
+    done = attempt(backend, require_kernel="onednn|cudnn")
+    assert (done.status, done.reason, done.phase) == (status, reason, "inspect")
+    assert (done.findings.kernel_path, done.findings.training_kernel_path) == (path, path)
+    assert set(done.findings.timings) == {"train", "infer"}
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
+def test_its_product_is_in_the_precision_that_was_asked_for(precision):
+    seen = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            seen.append((function.overloadpacket, *((a.shape, a.dtype) for a in args)))
+            return function(*args, **(kwargs or {}))
+
+    product = TorchBackend().product(64, precision=precision, device="cpu", options=FUSED)
+    with Watch():
+        product()
+    matrix = ((64, 64), getattr(torch, precision))
+    assert seen == [(torch.ops.aten.mm, matrix, matrix)]
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
@@ -83,9 +176,8 @@ def test_compiled_it_computes_the_same():
     spec = ModelSpec(input_size=3, hidden_sizes=(4,), output_size=2, batch_norm=True)
     train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-2, batch_size=4)
     assert disagreements(TorchBackend(), spec, train, "float64", impl="loop", compile="true") == []
-    x, _, _ = data_for(spec, train)
     model = build(TorchBackend(), spec, train, "float64", impl="loop", compile="true")
-    assert model.kernel_path(model.put(x)) == "loop over time by torch.compile"
+    assert paths(model, spec) == ("loop over time by torch.compile", "loop over time by torch.compile")
 
 
 @pytest.mark.parametrize("impl", ["fused", "cell", "loop"])
@@ -161,6 +253,7 @@ def test_cudnn_agrees_with_the_reference_in_ieee_float32(readout):
     losses = model.get(model.train(model.put(x), model.put(y), model.put(order)))
     assert relative_error(losses, reference.train(x, y, order)) < 1e-4
     assert model.kernel_path(model.put(x)) == "cuDNN RNN"
+    assert model.training_kernel_path(model.put(x), model.put(y), model.put(order)) == "cuDNN RNN"
 
 
 @needs_cuda

@@ -33,6 +33,9 @@ class Zoo(NumpyBackend):
     def build(self, spec, train, parameters, *, precision, device, seed, options):
         return self._model(spec, train, parameters, np.dtype(precision), seed)
 
+    def product(self, size, **how):
+        return getattr(self._model, "product", super().product)(size, **how)
+
 
 @breaks("test_training_in_several_blocks_is_training_in_one")
 class FreshOptimizerInEachBlock(NumpyModel):
@@ -111,6 +114,28 @@ class TellsTheOptimizer(_DifferentiatesApart):
         loss, gradients = super().differentiate(x, y)
         self._optimizer.step(self._flat.copy(), self._flat_gradient)
         return loss, gradients
+
+
+@breaks("test_asking_what_ran_changes_nothing", "trains")
+class TrainsToSeeWhatTrains(NumpyModel):
+    def training_kernel_path(self, x, y, order):
+        self.train(x, y, order)
+        return super().training_kernel_path(x, y, order)
+
+
+@breaks("test_asking_what_ran_changes_nothing", "moves-statistics")
+class RemembersWhatItWasShown(NumpyModel):
+    def training_kernel_path(self, x, y, order):
+        self._backpropagate(x[order[0]], y[order[0]], remember=True)
+        return super().training_kernel_path(x, y, order)
+
+
+@breaks("test_a_product_can_be_asked_for_again_and_again")
+class GivesItsMatricesAway(NumpyModel):
+    @staticmethod
+    def product(size, **how):
+        matrices = [np.ones((size, size))]
+        return lambda: matrices.pop() @ np.ones((size, size))
 
 
 @breaks("test_given_states_are_not_remembered")

@@ -202,6 +202,12 @@ class Faulty(NumpyBackend):
         return model
 
 
+@fault
+def tight_lipped():
+    """Nothing is wrong, but that it does not say what ran."""
+    FaultyModel.kernel_path = FaultyModel.training_kernel_path = lambda *_: ""
+
+
 class FaultyModel(NumpyModel):
     """The numpy backend's, until it is trained for more steps than the check does."""
 
