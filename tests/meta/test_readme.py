@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_every_command_that_it_shows_is_one_that_the_program_takes(line):
 
     from lstm_bench.cli import main
 
-    words = [word.strip('"') for word in line.split("#")[0].split()[1:]]
+    words = shlex.split(line, comments=True)[1:]
     command, names = main, []
     while isinstance(command, Group):
         names.append(words.pop(0))
