@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lstm_bench.errors import StoreError
+from lstm_bench.flops import operations
 from lstm_bench.result import SCHEMA_VERSION, Attempt, Machine
-from lstm_bench.spec import SCOPES
+from lstm_bench.spec import SCOPES, Scope
 from lstm_bench.text import brief
 
 if TYPE_CHECKING:
@@ -213,6 +214,9 @@ def _row(attempt: Attempt) -> dict[str, Any]:
             for scope in SCOPES
         },
         **{f"{scope}_step_s": t.seconds_per_step if (t := timings.get(scope)) else None for scope in SCOPES},
+        **{f"{scope}_flops_per_s": _flops_per_second(attempt, scope) for scope in SCOPES},
+        "ceiling_flops_per_s": found.ceiling.flops_per_second if found.ceiling else None,
+        **{f"{scope}_floor_s": found.ceiling.floor_seconds.get(scope) if found.ceiling else None for scope in SCOPES},
         "import_s": found.seconds.get("import"),
         "first_step_s": found.seconds.get("first step"),
         "training_s": training.seconds if training else None,
@@ -222,6 +226,10 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "peak_memory_bytes": memory.peak - memory.after_import if memory and memory.peak else None,
         "device_peak_memory_bytes": memory.device_peak if memory else None,
         "kernel_path": found.kernel_path,
+        "training_kernel_path": found.training_kernel_path,
+        "run": attempt.run,
+        "round": attempt.round,
+        "times_only": attempt.times_only,
         "status": attempt.status,
         "reason": attempt.reason,
         "created": attempt.created,
@@ -235,6 +243,13 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         for baseline, metrics in judgement.baselines.items():
             row |= {f"baseline_{baseline.replace(' ', '_')}_{name}": value for name, value in metrics.items()}
     return row
+
+
+def _flops_per_second(attempt: Attempt, scope: Scope) -> float | None:
+    timing, shape = attempt.findings.timings.get(scope), attempt.findings.batch_shape
+    if timing is None or not shape:
+        return None
+    return operations(attempt.cell.recipe.model, scope, batch=shape[0], time=shape[1]) / timing.seconds_per_step
 
 
 def _sync(folder: Path) -> None:

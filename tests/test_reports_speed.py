@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 
 from builders import a_cell, a_failure, a_timing, an_attempt, some_findings
+from lstm_bench.flops import operations
 from lstm_bench.reports.speed import percent
 from lstm_bench.reports.summary import summarise
+from lstm_bench.result import Ceiling
 
 
 def a_row(name, *milliseconds, start=1.0, blocks=(1.0,), **cell):
@@ -78,6 +81,35 @@ def test_a_slow_start_is_made_up_for_after_some_steps():
     rows = a_row("jax", 1.0, 1.0, start=9.0), a_row("numpy", 2.0, 2.0, start=1.0), a_row("torch", 0.5, 0.5, start=2.0)
     line = said(notes(*rows), "made up for, in training steps: ")
     assert line == "jax 8,000 beside numpy; torch 670 beside numpy"
+
+
+def bounded(*rows, most=2e9, floor=0.0001):
+    """These rows, as attempts that know what could at most be reached: batches of 4 x 12 x 1."""
+    ceiling = Ceiling(size=512, flops_per_second=most, floor_seconds={"train": floor})
+    return [
+        msgspec.structs.replace(
+            a, findings=msgspec.structs.replace(a.findings, batch_shape=(4, 12, 1), ceiling=ceiling)
+        )
+        for row in rows
+        for a in row
+    ]
+
+
+def test_operations_are_counted_beside_what_could_at_most_be_reached():
+    summary = summarise(bounded(a_row("torch", 1.0, 1.0)))
+    (section,) = summary.sections
+    cells = dict(zip([column.title for column in section.columns], section.rows[0].cells, strict=True))
+    per_second = operations(a_cell().recipe.model, "train", batch=4, time=12) / 0.001 / 1e9
+    assert cells["train GFLOP/s"] == f"{per_second:.3g} ({percent(per_second / 2)})"
+    assert said(summary.notes, ": ceiling: ") == "torch 2 GFLOP/s, floor train 10%"
+
+
+def test_without_a_product_operations_are_counted_alone():
+    summary = summarise(bounded(a_row("torch", 1.0), most=None))
+    (section,) = summary.sections
+    cells = dict(zip([column.title for column in section.columns], section.rows[0].cells, strict=True))
+    assert re.fullmatch(r"[0-9.]+", cells["train GFLOP/s"])
+    assert said(summary.notes, ": ceiling: ") == "torch floor train 10%"
 
 
 def test_every_process_that_was_not_flat_is_told():

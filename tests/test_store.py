@@ -16,6 +16,7 @@ from builders import (
     a_failure,
     a_judgement,
     a_machine,
+    a_model,
     a_recipe,
     a_training,
     an_attempt,
@@ -23,7 +24,8 @@ from builders import (
     some_findings,
 )
 from lstm_bench.errors import StoreError
-from lstm_bench.result import SCHEMA_VERSION, Agreement, Findings, Memory, Training
+from lstm_bench.flops import operations
+from lstm_bench.result import SCHEMA_VERSION, Agreement, Ceiling, Findings, Memory, Training
 from lstm_bench.store import latest, prepare_folder, read_attempt, read_folder, to_frame, write_attempt
 
 
@@ -410,6 +412,13 @@ ROW = {
     "train_step_s": pytest.approx(1.5e-4),
     "gradient_step_s": None,
     "infer_step_s": pytest.approx(2.5e-5),
+    "train_flops_per_s": pytest.approx(operations(a_model(), "train", batch=4, time=12) / 1.5e-4),
+    "gradient_flops_per_s": None,
+    "infer_flops_per_s": pytest.approx(operations(a_model(), "infer", batch=4, time=12) / 2.5e-5),
+    "ceiling_flops_per_s": 2e9,
+    "train_floor_s": 1e-6,
+    "gradient_floor_s": None,
+    "infer_floor_s": None,
     "import_s": 1.5,
     "first_step_s": 0.25,
     "training_s": 2.5,
@@ -419,6 +428,10 @@ ROW = {
     "peak_memory_bytes": 3 * 2**20,
     "device_peak_memory_bytes": 12_345,
     "kernel_path": "oneDNN lstm",
+    "training_kernel_path": "",
+    "run": "",
+    "round": 0,
+    "times_only": False,
     "status": "ok",
     "reason": "",
     "created": "2026-01-02T03:04:05+00:00",
@@ -434,7 +447,7 @@ ROW = {
 WHAT_A_FAILURE_HAS = [
     "task", "backend", "device", "device_name", "precision", "threads", "seed", "effort", "cell", "hidden_sizes",
     "batch_norm", "batch_size", "optimizer", "learning_rate", "epochs", "recipe_epochs", "parameters", "kernel_path",
-    "status", "reason", "created", "id",
+    "training_kernel_path", "run", "round", "times_only", "status", "reason", "created", "id",
 ]  # fmt: skip
 
 
@@ -443,6 +456,8 @@ def a_full_attempt(number=1):
     findings = some_findings(
         agreement=Agreement(errors=errors, tolerances=dict.fromkeys(errors, 1.0), worst={}),
         memory=Memory(after_import=2**28, peak=2**28 + 3 * 2**20, device_peak=12_345),
+        batch_shape=(4, 12, 1),
+        ceiling=Ceiling(size=512, flops_per_second=2e9, floor_seconds={"train": 1e-6}),
     )
     cell = a_cell(epochs=30, task_options={"a": "1"}, backend_options={"mode": "fast"})
     return an_attempt(number, cell=cell, findings=findings)

@@ -6,6 +6,7 @@ import statistics as stats
 from collections.abc import Sequence
 
 from lstm_bench import statistics
+from lstm_bench.ceiling import achieved
 from lstm_bench.groups import Group, ratio
 from lstm_bench.spec import SCOPES, Scope
 
@@ -65,6 +66,41 @@ def label(group: Group, among: Sequence[Group]) -> str:
     cell = group.first.cell
     places = {(other.first.cell.device, other.first.cell.precision) for other in among}
     return cell.backend_selector + (f" ({cell.device}, {cell.precision})" if len(places) > 1 else "")
+
+
+def gigaflops(group: Group, scope: Scope) -> str:
+    """What is computed in a second, with the share of the ceiling where that is known; empty if neither is."""
+    found = group.estimate(scope)
+    told = next((a for a in group.trained if a.findings.batch_shape), None)
+    if found is None or told is None or (done := achieved(told, scope, found.value)) is None:
+        return ""
+    text = f"{done.flops_per_second / 1e9:.3g}"
+    return text if done.share is None else f"{text} ({percent(done.share)})"
+
+
+def bounds(name: str, groups: Sequence[Group]) -> list[str]:
+    """The ceiling of each backend, and how much of a step is the floor.
+
+    Args:
+        name: of what all of them compute.
+        groups: the same model on the same data.
+    """
+    told = []
+    for group in groups:
+        ceiling = next((a.findings.ceiling for a in group.trained if a.findings.ceiling is not None), None)
+        if ceiling is None:
+            continue
+        shares = [
+            f"{scope} {percent(floor / found.value)}"
+            for scope, floor in ceiling.floor_seconds.items()
+            if (found := group.estimate(scope)) is not None
+        ]
+        most = ceiling.flops_per_second
+        words = [f"{most / 1e9:.3g} GFLOP/s"] if most is not None else []
+        words += [f"floor {', '.join(shares)}"] if shares else []
+        if words:
+            told.append(f"{label(group, groups)} {', '.join(words)}")
+    return [f"{name}: ceiling: {'; '.join(told)}"] if told else []
 
 
 def start_and_step(group: Group) -> tuple[float, float] | None:

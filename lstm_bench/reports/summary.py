@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lstm_bench.agreement import REFERENCE
 from lstm_bench.groups import Group, group_attempts, settings
-from lstm_bench.reports.speed import NO_BREAK, compared, percent, soundness
+from lstm_bench.reports.speed import NO_BREAK, bounds, compared, gigaflops, percent, soundness
 from lstm_bench.result import Attempt, Cell
 from lstm_bench.spec import SCOPES, Scope
 from lstm_bench.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
@@ -81,6 +81,7 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
         for of_model in _by_model(groups):
             notes += _seeds_explain(of_model)
             notes += compared(_named(of_model[0].first.cell), of_model)
+            notes += bounds(_named(of_model[0].first.cell), of_model)
         notes += soundness(groups)
     notes += [f"{_told_apart(a)}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
     notes += sorted({_own_length(a.cell) for a in attempts if a.cell.own_length})
@@ -161,6 +162,7 @@ class _Told:
         recipes = [group.first.cell.recipe for group in groups]
         self._several_seeds = any(len(group.trained) > 1 for group in groups)
         self._ends_early = judged and any(r.target is not None or r.patience is not None for r in recipes)
+        self._counted = bool(scopes) and any(gigaflops(group, scopes[0]) for group in groups)
         targets = {recipe.target for recipe in recipes}
         self._target = targets.pop() if len(targets) == 1 else None
 
@@ -175,6 +177,7 @@ class _Told:
             *([Column(metric, numeric=True)] if self._judged else []),
             *(Column(title, numeric=True) for title in ends if self._ends_early),
             *(Column(f"{scope}{per}", numeric=True) for scope in self._scopes),
+            *([Column(f"{self._scopes[0]} GFLOP/s", numeric=True)] if self._counted else []),
             Column("first step", numeric=True), Column("memory", numeric=True), Column("status"),
         )  # fmt: skip
 
@@ -195,6 +198,7 @@ class _Told:
                 *([self._value(group)] if self._judged else []),
                 *(self._end(group) if self._ends_early else ()),
                 *(self._speed(group, scope) for scope in self._scopes),
+                *([gigaflops(group, self._scopes[0])] if self._counted else []),
                 _median(group.numbers(lambda a: a.findings.seconds.get("first step")), seconds),
                 _median(group.numbers(_memory), mebibytes),
                 _status(group),
@@ -371,6 +375,11 @@ def _meaning(attempts: Sequence[Attempt]) -> list[str]:
         notes.append(f"times: for one batch; {interval}; {memory}")
     if any(len(t.block_ns) < a.cell.effort.blocks for a in attempts for t in a.findings.timings.values()):
         notes.append("steps that last seconds are timed in fewer blocks than the effort has")
+    if any(a.findings.ceiling is not None for a in attempts):
+        notes.append(
+            "GFLOP/s: billions of operations of the products in a second (share of the ceiling: the fastest product of two "
+            "square matrices in the same process); floor: share of a step that one of the smallest model takes"
+        )
     scopes = {scope for attempt in attempts for scope in attempt.cell.recipe.scopes}
     if "gradient" in scopes:
         notes.append("; ".join(f"{scope}: {MEANINGS[scope]}" for scope in SCOPES if scope in scopes))
