@@ -377,8 +377,8 @@ def _meaning(attempts: Sequence[Attempt]) -> list[str]:
         notes.append("steps that last seconds are timed in fewer blocks than the effort has")
     if any(a.findings.ceiling is not None for a in attempts):
         notes.append(
-            "GFLOP/s: billions of operations of the products in a second (share of the ceiling: the fastest product of two "
-            "square matrices in the same process); floor: share of a step that one of the smallest model takes"
+            "GFLOP/s: billions of operations of the products in a second (share of the ceiling: the fastest product of "
+            "two square matrices in the same process); floor: share of a step that one of the smallest model takes"
         )
     scopes = {scope for attempt in attempts for scope in attempt.cell.recipe.scopes}
     if "gradient" in scopes:
