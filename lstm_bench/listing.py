@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
-from lstm_bench import __version__
+from lstm_bench import __version__, disturbance
 from lstm_bench.backend import Option
 from lstm_bench.data import Found
 from lstm_bench.parameters import parameter_count
@@ -109,7 +109,7 @@ def environment(plugins: Plugins) -> str:
         of_options = (names for option in info.options.values() for names in option.requires.values())
         needed = dict.fromkeys((*info.requires, *chain.from_iterable(of_options)))
         rows += [(f"{info.name} backend", f"{name} {_version(name)}") for name in needed]
-    watched = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES", "LSTM_BENCH_DATA", "LSTM_BENCH_CACHE")
+    watched = (*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES", "LSTM_BENCH_DATA", "LSTM_BENCH_CACHE", disturbance.VARIABLE)
     rows += [(name, os.environ[name]) for name in watched if name in os.environ]
     rows += [("plugin failure", failure) for failure in plugins.failures]
     return _columns(rows)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections import Counter
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 
 import psutil
 
@@ -69,28 +71,96 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def forget_peak() -> None:
+class PeakMemory:
+    """The most memory that this process has held in those parts of its life that count.
+
+    Args:
+        on_device: the most bytes that the device's allocator has held in the whole life; ``None`` if it has none.
+
+    Attributes:
+        resident: largest resident size in bytes, without what was left over between those parts; ``None`` where the
+            system does not tell.
+        device: most bytes that the device's allocator held. Its counter is not set back, so until the end of the first
+            part everything counts, and after that a part in which it rises.
+    """
+
+    def __init__(self, on_device: Callable[[], int | None]) -> None:
+        self.resident: int | None = None
+        self.device: int | None = None
+        self._on_device = on_device
+        self._ended_with: int | None = None
+        self._left_over = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """A part that counts."""
+        before = self._on_device()
+        if self._ended_with is not None:
+            self._left_over += max(0, resident_bytes() - self._ended_with)
+        _forget_peak()
+        yield
+        self._ended_with = resident_bytes()
+        if (resident := _peak_resident_bytes()) is not None:
+            self.resident = max(self.resident or 0, resident - self._left_over)
+        after = self._on_device()
+        if self.device is None or (before is not None and after is not None and after > before):
+            self.device = after
+
+
+def _forget_peak() -> None:
     """Begin anew to record the largest resident size, where the system allows it (Linux)."""
-    with suppress(OSError):  # then ``peak_resident_bytes`` covers the whole life of the process, an upper bound
+    with suppress(OSError):  # then the peak is that of the whole life of the process, an upper bound
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_resident_bytes() -> int | None:
-    """Largest resident size since ``forget_peak``; ``None`` where the system does not tell."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+def _peak_resident_bytes() -> int | None:
+    """Largest resident size since then; ``None`` where the system does not tell."""
+    for line in text_of(Path("/proc/self/status")).splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
     return None
 
 
-def _processor_name() -> str:
+def cgroups() -> list[Path]:
+    """The folders of this process's cgroup (version 2) and of those above it, the nearest first; none without any."""
+    for root in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")):
+        if (root / "cgroup.controllers").exists():
+            own = cgroup_of(text_of(Path("/proc/self/cgroup")))
+            return [root / own, *(root / above for above in own.parents)]
+    return []
+
+
+def cgroup_of(membership: str) -> PurePosixPath:
+    """The cgroup (version 2) that ``/proc/self/cgroup`` tells, below the root; the root if it tells none."""
+    found = re.search(r"^0::/(.*)$", membership, re.MULTILINE)
+    path = PurePosixPath(found[1] if found else "")
+    return PurePosixPath() if ".." in path.parts else path  # it is outside of what this container sees
+
+
+def oom_kills() -> int | None:
+    """Processes that the kernel has ended for want of memory, in the nearest cgroup that tells, or else anywhere."""
+    for source in (*(folder / "memory.events" for folder in cgroups()), Path("/proc/vmstat")):
+        if (kills := oom_kills_in(text_of(source))) is not None:
+            return kills
+    return None
+
+
+def oom_kills_in(counters: str) -> int | None:
+    """The count in ``memory.events`` or ``/proc/vmstat``; ``None`` if there is none."""
+    found = re.search(r"^oom_kill (\d+)$", counters, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def text_of(path: Path) -> str:
+    """What the system says in one of its files; nothing if it does not have it or does not let us."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        return path.read_text(errors="replace")
     except OSError:
-        pass
+        return ""
+
+
+def _processor_name() -> str:
+    for line in text_of(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lstm_bench import agreement, ceiling, kernels, machine, precision, protocol
 from lstm_bench.backend import Unsupported, require_device
+from lstm_bench.disturbance import Watch, is_judged, verdict
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.extent import Extent, agreement_extent
 from lstm_bench.judging import Judge
@@ -33,8 +34,26 @@ TIMED_BATCHES = 8
 """Different batches that are gone round where no parameter changes."""
 
 
+OUT_OF_MEMORY = (
+    "out of memory",  # torch on CUDA; XLA after RESOURCE_EXHAUSTED, which it also says of registers and shared memory
+    "outofmemory",  # torch's class of error
+    "out_of_memory",  # CUDA's own name for it
+    "can't allocate memory",  # torch on the host
+    "cannot allocate memory",  # the system's own words
+    "oom when allocating",  # TensorFlow
+    "failed to allocate memory",  # likewise
+    "alloc_failed",  # cuBLAS, cuDNN, cuSOLVER
+    "allocation_failed",  # cuDNN 9
+)
+"""What errors say, in small letters, when memory has run out and no ``MemoryError`` is raised."""
+
+
 class Mismatch(LSTMBenchError):
     """The backend disagrees with the reference, or has another precision or another kernel than it was asked for."""
+
+
+class Disturbed(LSTMBenchError):
+    """All is well but the timing, since something else was at work on the machine meanwhile."""
 
 
 def carry_out(job: protocol.Job, session: protocol.Session) -> None:
@@ -46,7 +65,7 @@ def carry_out(job: protocol.Job, session: protocol.Session) -> None:
             session.found(training=error.training)
         if not isinstance(error, LSTMBenchError):
             traceback.print_exc()
-        session.ended(*_outcome(error))
+        session.ended(*outcome_of(error))
     else:
         session.ended("ok", "")
 
@@ -61,18 +80,19 @@ def work(job: protocol.Job, session: protocol.Session) -> None:
         InvalidOutput: if it returns what cannot be compared.
         Mismatch: if it disagrees with the reference, computes in another precision or with another kernel.
         Diverged: if a training loss was not finite.
+        Disturbed: after all the rest, if what else the machine did forbids to trust the timing.
     """
     session.found(machine=machine.describe_machine())
     bench = _Bench(job, session)
     bench.take_first_step()
     if not job.times_only:
         bench.check()
-    machine.forget_peak()
     bench.time()
     bench.inspect()
     if not job.times_only:
         bench.find_ceiling()
         bench.train_and_judge()
+    bench.require_quiet()
 
 
 class _Bench:
@@ -92,6 +112,7 @@ class _Bench:
         # Frameworks have classes of their own for versions that are strings and yet no plain ones.
         session.found(versions={str(name): str(version) for name, version in self._backend.versions().items()})
         self._after_import = machine.resident_bytes()
+        self._peak = machine.PeakMemory(partial(self._backend.peak_device_memory, self._cell.device))
         session.found(device_name=_require_support(self._backend, job))
 
         with session.phase("data"):
@@ -173,18 +194,21 @@ class _Bench:
 
     def time(self) -> None:
         """The blocks of every scope, with a model that has learnt nothing yet."""
-        self._timed = self._build()
-        put, epoch = self._timed.put, self._epoch
-        with self._session.phase("time"):
-            self._batches = [(put(self._x[rows]), put(self._y[rows])) for rows in epoch[:TIMED_BATCHES]]
-            self._session.found(batch_shape=(epoch.shape[1], *self._x.shape[1:]))
-            timings: dict[Scope, Timing] = {}
-            for scope in self._recipe.scopes:
-                timings[scope] = time_scope(scope, self._timed, *self._native, epoch, self._batches, self._cell.effort)
-                self._session.found(timings=dict(timings))
-        # Read before anything else is built: what it takes to see what ran, and what could, is not the recipe's.
-        self._peak, self._resident = machine.peak_resident_bytes(), machine.resident_bytes()
-        self._device_peak = self._backend.peak_device_memory(self._cell.device)
+        with self._peak.counted():
+            self._timed = self._build()
+            put, epoch = self._timed.put, self._epoch
+            watch = Watch(self._cell.device)
+            with self._session.phase("time"):
+                self._batches = [(put(self._x[rows]), put(self._y[rows])) for rows in epoch[:TIMED_BATCHES]]
+                self._session.found(batch_shape=(epoch.shape[1], *self._x.shape[1:]))
+                timings: dict[Scope, Timing] = {}
+                for scope in self._recipe.scopes:
+                    timings[scope] = time_scope(
+                        scope, self._timed, *self._native, epoch, self._batches, self._cell.effort
+                    )
+                    self._session.found(timings=dict(timings))
+            self._disturbance = watch.ended()
+        self._session.found(disturbance=self._disturbance)
 
     def inspect(self) -> None:
         """See what really ran. After the timing, since a profiler may leave traces; before training, which is long.
@@ -211,29 +235,29 @@ class _Bench:
     def train_and_judge(self) -> None:
         """Train the recipe, and say how good the model has become."""
         session, cell = self._session, self._cell
-        machine.forget_peak()
-        left_over = max(0, machine.resident_bytes() - self._resident)  # by whatever has looked at what ran
-        with session.phase("train"):
+        with self._peak.counted(), session.phase("train"):
             model = self._train() if cell.epochs else self._build()
 
         with session.phase("evaluate"):
-            judgement = self._judge.judgement(model)
-            memory = Memory(
-                after_import=self._after_import,
-                peak=self._peak_beside(left_over),  # what the reference now takes is not the backend's
-                device_peak=self._device_peak,
-            )
+            with self._peak.counted():  # what the reference takes is not the backend's
+                judgement = self._judge.judgement(model)
             found = agreement.compare_trained(
                 model, self._build_reference, self._recipe.model, cell.precision, self._x[self._epoch[0]],
                 self._agreement,
             )  # fmt: skip
+            peak = self._peak
+            memory = Memory(after_import=self._after_import, peak=peak.resident, device_peak=peak.device)
             session.found(judgement=judgement, memory=memory)
             _require_agreement(found, session)
 
-    def _peak_beside(self, left_over: int) -> int | None:
-        """Largest resident size while timing, and while training and evaluating but for what was left over between."""
-        since = machine.peak_resident_bytes()
-        return None if since is None or self._peak is None else max(self._peak, since - left_over)
+    def require_quiet(self) -> None:
+        """Make sure that the machine did nothing else of weight while blocks were timed.
+
+        Raises:
+            Disturbed: if it did.
+        """
+        if is_judged() and (reason := verdict(self._disturbance)):
+            raise Disturbed(reason)
 
     def _train(self) -> Model[Any]:
         """The trained model, with the best weights if the recipe wants those.
@@ -319,7 +343,7 @@ def _require_agreement(found: Agreement, session: protocol.Session) -> None:
         )
 
 
-def _outcome(error: BaseException) -> tuple[Status, str]:
+def outcome_of(error: BaseException) -> tuple[Status, str]:
     """The status that an exception means, and the reason in one line."""
     reason = one_line(str(error))
     match error:
@@ -327,14 +351,13 @@ def _outcome(error: BaseException) -> tuple[Status, str]:
             return "mismatch", reason
         case Diverged():
             return "diverged", reason
+        case Disturbed():
+            return "disturbed", reason
         case agreement.InvalidOutput():
             return "invalid-output", reason
         case LSTMBenchError():  # Unsupported, or something that the data or a plugin does not allow
             return "unsupported", reason
     described = describe(error)
-    words = described.lower()
-    if isinstance(error, MemoryError) or any(
-        w in words for w in ("outofmemory", "out of memory", "can't allocate memory")
-    ):
+    if isinstance(error, MemoryError) or any(words in described.lower() for words in OUT_OF_MEMORY):
         return "out-of-memory", described
     return "crashed", described

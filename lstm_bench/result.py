@@ -348,9 +348,10 @@ class Memory(Record, frozen=True):
 
     Attributes:
         after_import: resident size once the framework was imported, before anything was built.
-        peak: largest resident size after the check, while timing, training and evaluating; ``null`` if the system does
-            not tell.
-        device_peak: most that the device's allocator held until all was timed; ``null`` for a device without one.
+        peak: largest resident size while it was timed, trained or evaluated, without the check, the inspection and the
+            ceiling; ``null`` if the system does not tell.
+        device_peak: most that the device's allocator held, ``null`` for a device without one: until the timing ended,
+            or later, if it then held more than ever while it was trained or evaluated.
     """
 
     after_import: int
@@ -379,20 +380,23 @@ class Disturbance(Record, frozen=True):
 
     Attributes:
         seconds: that were watched.
-        load_before: processes that ran or wanted to, mean over the minute before.
+        load_before: processes that ran or wanted to, mean over the minute before; earlier workers are among them.
         others: share of all the machine's processors that was used by anything but this worker, 0 to 1.
-        stolen: share that a hypervisor gave to somebody else, 0 to 1.
-        throttled: times that a processor was slowed down since it was too hot, or seconds for which a container's quota
-            was used up, whichever the system tells; 0 for neither.
-        megahertz: of the worker's processors, mean, before and after.
-        gpu_processes: other processes on the GPU.
+        crowded: likewise of those processors that this worker was to run on.
+        stolen: share of the latter that a hypervisor gave to somebody else, 0 to 1.
+        throttled: seconds for which a container's quota of processor time was used up.
+        overheated: times that one of the worker's processors was slowed down since it was too hot.
+        megahertz: of the fastest of the worker's processors, before and after.
+        gpu_processes: other processes on the GPUs that this worker was on.
     """
 
     seconds: float
     load_before: float | None = None
     others: float | None = None
+    crowded: float | None = None
     stolen: float | None = None
     throttled: float | None = None
+    overheated: int | None = None
     megahertz: tuple[float | None, float | None] = (None, None)
     gpu_processes: int | None = None
 

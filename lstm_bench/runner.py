@@ -128,6 +128,10 @@ def how_it_ended(ended: process.Exit, where: str, timeout: float) -> tuple[Statu
         return "crashed", f"stopped {where}: it wrote more output than the {process.MOST_OUTPUT >> 20} MiB allowed"
     if ended.cause == "long line":
         return "crashed", f"stopped {where}: a line of its answer was over {protocol.LONGEST_LINE >> 20} MiB long"
+    if ended.returncode == -signal.SIGKILL and ended.starved:
+        return "out-of-memory", f"killed {where} by SIGKILL, when the system had run out of memory"
+    if ended.returncode == -signal.SIGABRT and "std::bad_alloc" in ended.output_tail:
+        return "out-of-memory", f"killed {where} by SIGABRT, after std::bad_alloc"
     if ended.returncode == -signal.SIGKILL:
         return "crashed", f"killed {where} by SIGKILL, which the system also sends when memory runs out"
     if ended.returncode < 0:

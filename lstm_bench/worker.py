@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from lstm_bench import machine, protocol
+from lstm_bench import machine, process, protocol
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _die_with_parent() -> None:
-    """Leave a process behind that waits for the end of our input, and then ends our whole process group.
+    """Leave a process behind that waits for the end of our input, and then ends us and all that we have started.
 
     A process, since a thread would have to wait for a backend that never lets go of the interpreter.
     """
@@ -49,6 +49,7 @@ def _die_with_parent() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while os.read(0, 4096):
         pass
+    process.end_marked(os.environ.get(process.MARK, ""))
     os.killpg(0, signal.SIGKILL)
 
 

@@ -11,6 +11,7 @@ from time import monotonic
 import psutil
 import pytest
 
+from lstm_bench import process
 from lstm_bench.process import KEPT_OUTPUT, MOST_OUTPUT, Exit, supervise
 from processes import gone, soon
 
@@ -45,13 +46,13 @@ def test_the_child_reads_the_first_line_and_its_input_stays_open_after_it():
     assert ended.cause == "deadline"
 
 
-def test_the_child_gets_the_given_environment_and_no_other():
+def test_the_child_gets_the_given_environment_and_a_mark():
     lines = []
     supervise(
         [*BARE, SETUP + "answer(' '.join(os.environ).encode() + b'\\n')"], {"LC_ALL": "C", "ONLY": "this"}, b"",
         lambda line: lines.append(line) or True, timeout=60, longest_line=1000,
     )  # fmt: skip
-    assert lines == [b"LC_ALL ONLY"]
+    assert lines == [b"LC_ALL ONLY LSTM_BENCH_WORKER"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,7 @@ def test_the_return_code_is_the_childs_own(code, returncode):
     [
         pytest.param(SLEEP, id="silent"),
         pytest.param(f"os.close(1); os.close(2); os.close(int(sys.argv[1])); {SLEEP}", id="hung up"),
+        pytest.param("sys.stdin.close(); os.closerange(0, 3); " + SLEEP, id="deaf and dumb"),
         pytest.param("while True: answer(b'still here\\n'); time.sleep(0.01)", id="chatting"),
     ],
 )
@@ -79,6 +81,38 @@ def test_a_child_that_ignores_sigterm_is_killed():
     ended, (pid,) = lines_of(code, timeout=0.5)
     assert ended == Exit("deadline", -signal.SIGKILL, "")
     assert gone(int(pid))
+
+
+def test_a_child_that_is_stopped_is_killed():
+    ended, (pid,) = lines_of("answer(b'%d\\n' % os.getpid()); os.kill(os.getpid(), signal.SIGSTOP)", timeout=0.5)
+    assert ended == Exit("deadline", -signal.SIGKILL, "")
+    assert gone(int(pid))
+
+
+@pytest.fixture
+def freezer():
+    """The folder of a cgroup whose processes can be frozen: then not even SIGKILL ends them."""
+    folder = Path(f"/sys/fs/cgroup/freezer/lstm-bench-{os.getpid()}")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("no cgroup (version 1) that freezes can be made here: that takes root")
+    yield folder
+    (folder / "freezer.state").write_text("THAWED")
+    assert soon(lambda: not (folder / "cgroup.procs").read_text())
+    folder.rmdir()
+
+
+def test_a_child_that_even_sigkill_does_not_end_is_left(freezer, monkeypatch):
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(process, "PATIENCE_SECONDS", 0.1)
+
+    def freeze(line):
+        (freezer / "cgroup.procs").write_text(line.decode())
+        (freezer / "freezer.state").write_text("FROZEN")
+        return False
+
+    assert run(f"answer(b'%d\\n' % os.getpid()); {SLEEP}", freeze) == Exit("told", -signal.SIGKILL, "")
 
 
 def test_a_child_that_never_stops_answering_is_stopped_at_its_deadline():
@@ -145,6 +179,40 @@ def test_a_grandchild_that_holds_every_pipe_is_neither_waited_for_nor_left():
     ended, (pid,) = lines_of(f"pid = os.fork()\nanswer(b'%d\\n' % pid) if pid else {SLEEP}")
     assert ended == Exit("ended", 0, "")
     assert soon(lambda: gone(int(pid)))
+
+
+LEAVE = """
+ready, steady = os.pipe()
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        answer(b"%d\\n" % os.getpid())
+        os.write(steady, b"!")
+        time.sleep(1000)
+    os._exit(0)
+os.read(ready, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "ended"),
+    [("", Exit("ended", 0, "")), (SLEEP, Exit("deadline", -signal.SIGTERM, ""))],
+    ids=["the child ends", "the child is late"],
+)
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the system does not show environments")
+def test_a_grandchild_that_has_left_the_group_and_its_parent_is_found_and_killed(then, ended):
+    seen, (pid,) = lines_of(LEAVE + then, first_line=b"." * 10**6, timeout=1)  # which nobody reads
+    assert seen == ended
+    assert soon(lambda: gone(int(pid)))
+
+
+def test_only_what_has_the_mark_is_killed():
+    with subprocess.Popen([*BARE, SETUP + SLEEP], env={process.MARK: "mine, too"}) as other:
+        process.end_marked("mine")
+        assert other.poll() is None
+        process.end_marked("mine, too")
+        assert other.wait(10) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])

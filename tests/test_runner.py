@@ -9,10 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import psutil
 import pytest
 
 from builders import a_backend_info, a_cell, some_findings
+from lstm_bench import disturbance
 from lstm_bench.machine import THREAD_VARIABLES
 from lstm_bench.plugins import load_plugins
 from lstm_bench.process import KEPT_OUTPUT, MOST_OUTPUT
@@ -70,6 +72,7 @@ def test_an_attempt_that_ends_well_has_found_out_everything(good):
     assert {scope: len(timing.block_ns) for scope, timing in found.timings.items()} == {"train": 2, "infer": 2}
     assert found.memory.peak >= found.memory.after_import / 2 > 0
     assert found.memory.device_peak is None
+    assert found.disturbance.seconds >= found.seconds["time"]
     assert "matmul by" in found.kernel_path
     assert "matmul by" in found.training_kernel_path
     assert found.batch_shape == (1, 12, 1)
@@ -160,6 +163,110 @@ def test_a_worker_that_dies_has_crashed_in_the_phase_that_it_died_in(fault, reas
     assert done.reason.startswith(reason.format(phase))
 
 
+# --- workers that run out of memory
+
+
+def test_a_worker_that_asks_for_more_than_there_is_has_run_out_of_memory():
+    done = faulty("memory-limit")
+    assert (done.status, done.reason, done.phase) == ("out-of-memory", "MemoryError", "build")
+
+
+def test_native_code_that_finds_no_memory_has_run_out_of_it_and_not_crashed():
+    done = faulty("bad-alloc")
+    assert (done.status, done.phase) == ("out-of-memory", "build")
+    assert done.reason == "killed in phase 'build' by SIGABRT, after std::bad_alloc"
+
+
+def make_small_cgroup() -> Path:
+    """A cgroup with little memory, for whose processes the system's memory runs out; skips where there can be none."""
+    for root, limit in (("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")):
+        folder = Path(root) / f"lstm-bench-{os.getpid()}"
+        with suppress(OSError):
+            folder.mkdir()
+            try:
+                (folder / limit).write_text(str(400 * 2**20))
+                return folder
+            except OSError:  # these cgroups have no say over memory
+                folder.rmdir()
+    pytest.skip("no cgroup with limited memory can be made here: that takes root, and cgroups that can be written")
+
+
+@pytest.fixture
+def small_cgroup():
+    folder = make_small_cgroup()
+    yield folder
+    assert soon(lambda: not (folder / "cgroup.procs").read_text())
+    folder.rmdir()
+
+
+def test_a_worker_that_the_system_ends_for_want_of_memory_has_run_out_of_it_and_not_crashed(small_cgroup):
+    code = f"""
+import os, pathlib, sys
+sys.path[:] = {[str(Path(__file__).parent), *sys.path]}
+pathlib.Path({str(small_cgroup / "cgroup.procs")!r}).write_text(str(os.getpid()))
+from test_runner import faulty
+done = faulty("glutton")
+print(done.status, done.reason)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "out-of-memory killed in phase 'build' by SIGKILL, when the system had run out of memory\n"
+
+
+@pytest.mark.parametrize(("moment", "counts"), [("check", False), ("inspect", False), ("train", True)])
+def test_what_is_held_while_timing_and_training_counts_as_memory_and_what_the_harness_asks_for_besides_does_not(
+    moment, counts
+):
+    memory = faulty("hoard", moment).findings.memory
+    assert (memory.peak - memory.after_import > 150 * 2**20) == counts
+
+
+# --- machines that do something else
+
+
+@pytest.fixture
+def busy():
+    """Another process at work on the processor on which a worker of one thread runs."""
+    first = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, {{{first}}}); print(flush=True)\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        yield
+        other.kill()
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    monkeypatch.delenv(disturbance.VARIABLE)
+
+
+LONGER = msgspec.structs.replace(QUICK, block_seconds=0.2)
+
+
+@pytest.mark.usefixtures("busy", "judged")
+def test_an_attempt_beside_a_busy_process_is_carried_out_and_disturbed():
+    done = attempt("numpy", effort=LONGER)
+    assert done.status == "disturbed"
+    assert done.reason.startswith("other processes used ")
+    assert done.findings.disturbance.crowded > disturbance.MOST_BY_OTHERS
+    assert done.findings.judgement is not None
+    assert done.findings.memory is not None
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_disturbance_that_is_not_to_be_judged_is_recorded():
+    done = attempt("numpy", effort=LONGER)
+    assert (done.status, done.reason) == ("ok", "")
+    assert disturbance.verdict(done.findings.disturbance)
+
+
+@pytest.mark.usefixtures("busy", "judged")
+def test_what_is_worse_than_a_disturbance_is_what_is_told():
+    assert faulty("value-error", "inspect", effort=LONGER).status == "crashed"
+
+
+# --- what dead workers leave
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -209,7 +316,7 @@ def test_a_reason_that_is_not_unicode_is_still_the_reason():
 # --- workers that do not end
 
 
-@pytest.mark.parametrize("fault", ["hang", "busy-hang", "deaf-hang"])
+@pytest.mark.parametrize("fault", ["hang", "busy-hang", "deaf-hang", "stopped"])
 def test_a_worker_that_hangs_is_killed_and_becomes_a_timeout_row(fault, notes):
     done = faulty(fault, timeout=2)
     assert (done.status, done.reason) == ("timeout", "not done after 2 s, stopped in phase 'build'")
@@ -225,7 +332,7 @@ def test_a_deadline_before_the_start_is_a_timeout_too():
 BUSY = ("busy-hang", "deaf-hang")
 
 
-@pytest.mark.parametrize("fault", ["hang", *BUSY, "family-hang"])
+@pytest.mark.parametrize("fault", ["hang", *BUSY, "stopped", "family-hang", "dispersed-family-hang"])
 def test_a_worker_dies_with_a_parent_that_is_killed_and_so_does_what_it_has_started(fault, notes):
     os.mkfifo(notes)
     path = [str(Path(__file__).parent), *sys.path]

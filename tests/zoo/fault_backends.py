@@ -1,10 +1,11 @@
-"""A plugin of backends whose process misbehaves at a chosen moment: loading, building, or training after the check."""
+"""A plugin of backends whose process misbehaves at a chosen moment, in the order of ``MOMENTS``."""
 
 from __future__ import annotations
 
 import ctypes
 import itertools
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from lstm_bench import BackendInfo, Option, hookimpl
 from lstm_bench.agreement import STEPS
@@ -21,6 +23,9 @@ from lstm_bench.protocol import LONGEST_LINE
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
 FAULTS: dict[str, Callable[[], None]] = {}
+
+MOMENTS = ("load", "build", "check", "inspect", "train")
+"""To load, to build, to be checked, to be asked for what really ran, to train for more steps than the check does."""
 
 
 def fault(function: Callable[[], None]) -> Callable[[], None]:
@@ -102,6 +107,13 @@ def deaf_hang():
 
 
 @fault
+def stopped():
+    """As by a debugger, or Ctrl-Z."""
+    note(os.getpid())
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+@fault
 def chatter():
     """20 MB, and then nothing is wrong."""
     for _ in range(20):
@@ -139,6 +151,19 @@ def family_hang():
 
 
 @fault
+def dispersed_family_hang():
+    """The other one has left the group, the parent and the rest, and does not end on SIGTERM."""
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)"
+    leaving = f"import subprocess as s, sys; print(s.Popen([sys.executable, '-c', {code!r}], stdout=s.DEVNULL).pid)"
+    pid = subprocess.run(
+        [sys.executable, "-c", leaving], start_new_session=True, capture_output=True, text=True, check=True
+    ).stdout
+    note(f"{os.getpid()} {pid.strip()}")
+    while True:
+        time.sleep(1000)
+
+
+@fault
 def vandal():
     """Removes the folder of results; then nothing is wrong."""
     shutil.rmtree(os.environ["ZOO_NOTES"])
@@ -162,6 +187,36 @@ def memory_error():
 @fault
 def device_out_of_memory():
     raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+
+@fault
+def bad_alloc():
+    """Native code that finds no memory and has nobody to tell."""
+    ctypes.CDLL("libstdc++.so.6")._Znwm(ctypes.c_size_t(2**62))
+
+
+@fault
+def memory_limit():
+    """Asks for memory until the system gives no more."""
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, used + 2**29))
+    hoard = []
+    while True:
+        hoard.append(bytes(2**26))
+
+
+@fault
+def glutton():
+    """Fills memory until the system ends it."""
+    hoard = []
+    while True:
+        hoard.append(b"." * 2**24)
+
+
+@fault
+def hoard():
+    """Has 200 MiB for a moment; nothing else is wrong."""
+    np.ones(200 * 2**20, np.int8)
 
 
 @fault
@@ -216,6 +271,14 @@ class FaultyModel(NumpyModel):
             self.backend.at("train")
         return super().train(x, y, order)
 
+    def gradients(self, x, y):
+        self.backend.at("check")
+        return super().gradients(x, y)
+
+    def kernel_path(self, x):
+        self.backend.at("inspect")
+        return super().kernel_path(x)
+
 
 @hookimpl
 def lstm_bench_backends() -> Iterable[BackendInfo]:
@@ -224,6 +287,6 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
             name=name,
             summary="misbehaves",
             load=lambda function=function: Faulty(function),
-            options={"moment": Option(default="build", meaning="when", choices=("load", "build", "train"))},
+            options={"moment": Option(default="build", meaning="when", choices=MOMENTS)},
             environ=lambda options, threads, device: {"ZOO_FAULT_AT": options["moment"]},
         )
