@@ -106,6 +106,14 @@ def test_what_only_times_looks_at_what_ran_and_not_at_what_could():
     assert done.findings.batch_shape == (1, 12, 1)
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="this system does not forget a peak")
+def test_memory_that_was_taken_to_see_what_could_be_reached_is_not_the_recipes():
+    done = faulty("hoards", "load")
+    assert done.status == "ok"
+    assert done.findings.ceiling.flops_per_second > 0
+    assert done.findings.memory.peak - done.findings.memory.after_import < 200 * 2**20
+
+
 @pytest.mark.parametrize(
     ("kernel", "status", "reason"),
     [

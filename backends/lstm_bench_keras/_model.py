@@ -51,7 +51,13 @@ class Engine(ABC):
 
     @abstractmethod
     def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
-        """As ``Backend.product``, by a compiler if ``jit`` says so and the engine has no other way to have one."""
+        """As ``Backend.product``.
+
+        Args:
+            size: rows and columns of each matrix.
+            dtype: what to compute in, by its name.
+            jit: whether a compiler is to take it, where that is another product.
+        """
 
     def compile_seconds(self) -> float | None:
         """As ``Backend.compile_seconds``."""

@@ -263,6 +263,17 @@ def tight_lipped():
     FaultyModel.kernel_path = FaultyModel.training_kernel_path = lambda *_: ""
 
 
+@fault
+def hoards():
+    """Nothing is wrong, but that 256 MiB are left of the product that is the ceiling."""
+
+    def product(self, size, **how):
+        self.kept = np.ones(2**25)
+        return NumpyBackend.product(self, size, **how)
+
+    Faulty.product = product
+
+
 class FaultyModel(NumpyModel):
     """The numpy backend's, until it is trained for more steps than the check does."""
 
