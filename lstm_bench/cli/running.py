@@ -167,7 +167,10 @@ def run(
         for info in plugins.backends.values():
             if info.missing():
                 say(f"{info.name} is left out, since {', '.join(info.missing())} is not installed: {info.install}")
-    earlier = reusable(cells, store.read_folder(results)[0] if resume else (), describe_machine())
+    attempts, problems = store.read_folder(results) if resume else ([], [])
+    for problem in problems:
+        say(f"warning: left out: {problem}")
+    earlier = reusable(cells, attempts, describe_machine())
     rounds = f" in {request.effort.rounds} rounds" if request.effort.rounds > 1 else ""
     already = f"; {len(earlier.done)} attempts of run {earlier.run} are there already" if earlier.done else ""
     say(f"{len(cells)} to run{rounds}, effort {request.effort.name}, results in {results}{already}")

@@ -18,14 +18,13 @@ import numpy as np
 import psutil
 
 from lstm_bench import BackendInfo, Option, hookimpl
-from lstm_bench.agreement import STEPS
 from lstm_bench.protocol import LONGEST_LINE
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
 FAULTS: dict[str, Callable[[], None]] = {}
 
 MOMENTS = ("load", "build", "check", "inspect", "train")
-"""To load, to build, to be checked, to be asked for what really ran, to train for more steps than the check does."""
+"""To load, to build, to be checked, to be asked for what really ran, to train the recipe."""
 
 
 def fault(function: Callable[[], None]) -> Callable[[], None]:
@@ -244,6 +243,7 @@ class Faulty(NumpyBackend):
 
     def __init__(self, fault: Callable[[], None]) -> None:
         self._fault = fault
+        self.inspected = False
         self.at("load")
 
     def at(self, moment: str) -> None:
@@ -253,7 +253,7 @@ class Faulty(NumpyBackend):
     def build(self, spec, train, parameters, *, precision, device, seed, options):
         self.at("build")
         model = FaultyModel(spec, train, parameters, np.dtype(precision), seed)
-        model.backend = self
+        model.backend, model.hidden_sizes = self, spec.hidden_sizes
         return model
 
 
@@ -275,10 +275,10 @@ def hoards():
 
 
 class FaultyModel(NumpyModel):
-    """The numpy backend's, until it is trained for more steps than the check does."""
+    """The numpy backend's, until its recipe is trained: after it was asked what ran, and not the smallest model."""
 
     def train(self, x, y, order):
-        if len(order) > STEPS:
+        if self.backend.inspected and self.hidden_sizes != (1,):
             self.backend.at("train")
         return super().train(x, y, order)
 
@@ -288,6 +288,7 @@ class FaultyModel(NumpyModel):
 
     def kernel_path(self, x):
         self.backend.at("inspect")
+        self.backend.inspected = True
         return super().kernel_path(x)
 
 
