@@ -250,7 +250,7 @@ def test_this_machine_can_be_watched_and_nothing_is_done_meanwhile():
     while os.times().elapsed < begun.elapsed + 0.1:  # so that the counters tick
         pass
     watched = watch.ended()
-    assert watched.seconds >= 0.1
+    assert watched.seconds > 0.05
     assert watched.load_before >= 0
     assert 0 <= watched.others <= 1
     assert 0 <= watched.crowded <= 1

@@ -153,7 +153,8 @@ def family_hang():
 def dispersed_family_hang():
     """The other one has left the group, the parent and the rest, and does not end on SIGTERM."""
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)"
-    leaving = f"import subprocess as s, sys; print(s.Popen([sys.executable, '-c', {code!r}], stdout=s.DEVNULL, stderr=s.DEVNULL).pid)"
+    alone = f"s.Popen([sys.executable, '-c', {code!r}], stdout=s.DEVNULL, stderr=s.DEVNULL)"
+    leaving = f"import subprocess as s, sys; print({alone}.pid)"
     pid = subprocess.run(
         [sys.executable, "-c", leaving], start_new_session=True, capture_output=True, text=True, check=True
     ).stdout
