@@ -83,7 +83,7 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
             notes += compared(_named(of_model[0].first.cell), of_model)
             notes += bounds(_named(of_model[0].first.cell), of_model)
         notes += soundness(groups)
-    notes += [f"{_told_apart(a)}: {a.status}: {a.reason}" for a in attempts if a.status != "ok"]
+    notes += dict.fromkeys(f"{_told_apart(a)}: {a.status}: {a.reason}" for a in attempts if a.status != "ok")
     notes += sorted({_own_length(a.cell) for a in attempts if a.cell.own_length})
     counts = [(a.findings.native_parameter_count, a.cell.parameter_count) for a in attempts]
     if any(native not in (None, canonical) for native, canonical in counts):
