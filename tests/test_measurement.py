@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from builders import a_cell
+from lstm_bench.measurement import outcome_of
 from lstm_bench.plugins import load_plugins
 from lstm_bench.protocol import Job, Progress
 from lstm_bench.result import Effort
 from lstm_bench.runner import run_attempt
+from lstm_bench.text import describe
 
 TASKS = Path(__file__).parent / "zoo" / "small_tasks.py"
 PLUGINS = load_plugins([TASKS])
@@ -83,3 +87,59 @@ def test_what_is_about_speed_is_not_trained_or_judged_and_only_its_scopes_are_ti
     assert done.findings.judgement is None
     assert set(done.findings.timings) == {"infer"}
     assert "logits after training" in done.findings.agreement.errors
+
+
+# --- what errors mean
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch has it."""
+
+
+# What the frameworks really say; on the CPU, as torch 2.13, JAX 0.10 and TensorFlow 2.21 said it.
+TORCH_ON_CPU = (
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
+    "4503599627370496 bytes. Error code 12 (Cannot allocate memory)"
+)
+TENSORFLOW = (
+    "{{function_node __wrapped__Fill_device_/job:localhost/replica:0/task:0/device:CPU:0}} OOM when allocating tensor "
+    "with shape[8388608,8388608] and type float on /job:localhost/replica:0/task:0/device:CPU:0 by allocator mklcpu"
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+        RuntimeError(TORCH_ON_CPU),
+        OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        OutOfMemoryError("Allocation on device 0"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 281474976710656 bytes."),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 7406166528 bytes."),
+        RuntimeError("INTERNAL: Failed to allocate 1024 bytes for new constant: CUDA_ERROR_OUT_OF_MEMORY"),
+        RuntimeError(TENSORFLOW),
+        RuntimeError("failed to allocate memory [Op:Mul]"),
+    ],
+    ids=str,
+)
+def test_an_error_that_says_so_means_that_memory_has_run_out(error):
+    assert outcome_of(error) == ("out-of-memory", describe(error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("RESOURCE_EXHAUSTED: Shared memory size limit exceeded: requested 196800, available: 101376"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+        ValueError("no memory of this shape"),
+    ],
+    ids=str,
+)
+def test_an_error_about_something_else_is_a_crash(error):
+    assert outcome_of(error) == ("crashed", describe(error))
