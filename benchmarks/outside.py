@@ -4,9 +4,10 @@
     python benchmarks/outside.py --backend jax --task mnist-rows --rounds 7
 
 In each round a worker of the harness times a backend, and another process trains the same shape in a hand-written loop,
-which says when it begins and when it is done; the clock that is read then is this process's. Nothing of the harness's
-timing takes part in that: not its blocks, not its clock, not its process. Shown are median and range of the harness's
-time over the other, round by round.
+which says so after every third of a second or so; the clock that is read then is this process's. Nothing of the
+harness's timing takes part in that: not its blocks, not its clock, not its process. The median of what lies between two
+such lines is taken, as the harness takes that of its blocks: a mean would count what the machine does now and then, too.
+Shown are median and range of the harness's time over the other, round by round.
 """
 
 from __future__ import annotations
@@ -15,37 +16,36 @@ import argparse
 import statistics
 import subprocess
 import sys
+from itertools import pairwise
 from time import perf_counter
 
 from overhead import PLAIN, ours, worker_environment
 from shapes import SHAPES
 
-SECONDS = 3.0
-"""That the hand-written loop is timed for, about."""
+STRETCHES, SECONDS = 10, 0.3
+"""How often the hand-written loop says how far it is, and how long it trains in between, about."""
 
 
 def train(backend: str, shape: str, steps: int, calls: int) -> None:
-    """Say ``begin``, train for so many calls of so many steps, and say ``end``."""
+    """Train, in calls of so many steps, and say something after so many calls, again and again."""
     step = ours(backend, SHAPES[shape])["train"]
-    for _ in range(max(5, calls // 5)):
+    for _ in range(5 * calls):
         step(steps)
-    print("begin", flush=True)
-    for _ in range(calls):
-        step(steps)
-    print("end", flush=True)
+    for _ in range(STRETCHES + 1):
+        print(flush=True)
+        for _ in range(calls):
+            step(steps)
 
 
 def from_outside(backend: str, shape: str, steps: int, calls: int, threads: int) -> float:
     """Seconds per step, by this process's clock."""
     command = [sys.executable, __file__, "--train", backend, shape, str(steps), str(calls)]
-    with subprocess.Popen(
-        command, env=worker_environment(backend, threads), stdout=subprocess.PIPE, text=True
-    ) as process:
-        seen = {}
+    environment = worker_environment(backend, threads)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            seen[line.strip()] = perf_counter()
-    return (seen["end"] - seen["begin"]) / steps / calls
+        seen = [perf_counter() for _ in process.stdout]
+    stretches = [after - before for before, after in pairwise(seen)]
+    return statistics.median(stretches) / steps / calls
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
             for _ in range(arguments.rounds):
                 timing = run_attempt(job, plugins.backend(cell.backend), timeout=600).findings.timings["train"]
                 inside, steps = timing.seconds_per_step, timing.steps_per_block
-                calls = max(3, round(SECONDS / inside / steps))
+                calls = max(1, round(SECONDS / inside / steps))
                 both.append((inside, from_outside(name, task, steps, calls, threads)))
             ratios = sorted(inside / outside for inside, outside in both)
             in_ms, out_ms = (1e3 * statistics.median(column) for column in zip(*both, strict=True))
