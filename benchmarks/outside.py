@@ -6,7 +6,7 @@
 In each round a worker of the harness times a backend, and another process trains the same shape in a hand-written loop,
 which says so after every third of a second or so; the clock that is read then is this process's. Nothing of the
 harness's timing takes part in that: not its blocks, not its clock, not its process. The median of what lies between two
-such lines is taken, as the harness takes that of its blocks: a mean would count what the machine does now and then, too.
+such lines is taken, as the harness takes that of its blocks: a mean would count what a machine does now and then, too.
 Shown are median and range of the harness's time over the other, round by round.
 """
 
