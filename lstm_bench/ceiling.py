@@ -35,12 +35,8 @@ SIZES = (512, 1024, 2048, 4096, 8192)
 would take too long."""
 
 SIZE_SECONDS, FEWEST_TRIES = 0.25, 3
-"""How long one size is tried, and how often at least."""
-
-FLOOR = Effort(
-    name="floor", blocks=5, block_seconds=0.02, warmup_blocks=2, warmup_seconds=0.05, epoch_fraction=0.0, block_steps=2
-)
-"""How long the smallest model is timed: each scope for about a fifth of a second."""
+"""How long one size is tried at most, and how often at least. Where all blocks of a scope last less than four times as
+long, as with a small effort, it is a quarter of that."""
 
 FLOOR_BATCHES = 8
 
@@ -56,12 +52,13 @@ def measure(backend: Backend, cell: Cell, first_step_seconds: float) -> Ceiling:
         cell: what it was timed with.
         first_step_seconds: what its first step took, compilation included.
     """
-    size, flops_per_second = _fastest_product(backend, cell)
-    floor = _floor(backend, cell) if first_step_seconds <= LONG_FIRST_STEP else {}
+    seconds = min(SIZE_SECONDS, cell.effort.blocks * cell.effort.block_seconds / 4)
+    size, flops_per_second = _fastest_product(backend, cell, seconds)
+    floor = _floor(backend, cell, seconds) if first_step_seconds <= LONG_FIRST_STEP else {}
     return Ceiling(size=size, flops_per_second=flops_per_second, floor_seconds=floor)
 
 
-def _fastest_product(backend: Backend, cell: Cell) -> tuple[int, float | None]:
+def _fastest_product(backend: Backend, cell: Cell, seconds: float) -> tuple[int, float | None]:
     """The size of the fastest product, and its operations per second; 0 and ``None`` if there is none."""
     found: dict[int, float] = {}
     for size in SIZES:
@@ -69,9 +66,9 @@ def _fastest_product(backend: Backend, cell: Cell) -> tuple[int, float | None]:
         if product is None:
             break
         product()  # whatever compiles, compiles here
-        seconds = _fastest(product)
-        found[size] = 2 * size**3 / seconds
-        if FEWEST_TRIES * 8 * seconds > 2 * SIZE_SECONDS:  # twice the size takes eight times as long
+        fastest = _fastest(product, seconds)
+        found[size] = 2 * size**3 / fastest
+        if FEWEST_TRIES * 8 * fastest > 2 * seconds:  # twice the size takes eight times as long
             break
     if not found:
         return 0, None
@@ -79,16 +76,16 @@ def _fastest_product(backend: Backend, cell: Cell) -> tuple[int, float | None]:
     return best, found[best]
 
 
-def _fastest(call: Callable[[], None]) -> float:
+def _fastest(call: Callable[[], None], seconds: float) -> float:
     """Seconds of the fastest of many calls."""
     tries: list[int] = []
-    until = perf_counter() + SIZE_SECONDS
+    until = perf_counter() + seconds
     while len(tries) < FEWEST_TRIES or perf_counter() < until:
         tries.append(elapsed_ns(call))
     return min(tries) / 1e9
 
 
-def _floor(backend: Backend, cell: Cell) -> dict[Scope, float]:
+def _floor(backend: Backend, cell: Cell, seconds: float) -> dict[Scope, float]:
     """Seconds of a step of the smallest model, by scope; none where the backend has no such model."""
     recipe = cell.recipe
     labels = recipe.train.loss == "cross_entropy"
@@ -100,6 +97,10 @@ def _floor(backend: Backend, cell: Cell) -> dict[Scope, float]:
     if backend.refuses(spec, train, **how) is not None:
         return {}
     parameters = initial_parameters(spec, recipe.initialisation, cell.seed)
+    effort = Effort(
+        name="floor", blocks=5, block_seconds=seconds / 12, warmup_blocks=2, warmup_seconds=seconds / 5,
+        epoch_fraction=0.0, block_steps=2,
+    )  # fmt: skip
     floor: dict[Scope, float] = {}
     try:
         model = backend.build(spec, train, parameters, seed=cell.seed, **how)
@@ -109,7 +110,7 @@ def _floor(backend: Backend, cell: Cell) -> dict[Scope, float]:
         batches = [(model.put(x[rows]), model.put(y[rows])) for rows in epoch]
         native = model.put(x), model.put(y)
         for scope in recipe.scopes:
-            floor[scope] = _fastest_step(time_scope(scope, model, *native, epoch, batches, FLOOR))
+            floor[scope] = _fastest_step(time_scope(scope, model, *native, epoch, batches, effort))
     except Unsupported:  # what only building could show; a gradient alone, which was timed, is there
         pass
     return floor
