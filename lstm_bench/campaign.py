@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from lstm_bench.result import Attempt, Cell
+from lstm_bench.result import SOUND, Attempt, Cell
 from lstm_bench.rounds import Turn, schedule
 
 Key = tuple[str, int]
@@ -52,5 +52,5 @@ def carry_out(
         if attempt.status == "disturbed":
             attempt = run(number, len(turns), turn, times_only=True)
             keep(attempt)
-        if attempt.status not in ("ok", "disturbed"):
+        if attempt.status not in SOUND:
             failed.add(fingerprint)

@@ -20,7 +20,6 @@ import msgspec
 import numpy as np
 
 from lstm_bench.backend import Unsupported
-from lstm_bench.flops import operations
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.result import Attempt, Ceiling, Effort, Timing
 from lstm_bench.spec import ModelSpec, Scope
@@ -145,9 +144,9 @@ def achieved(attempt: Attempt, scope: Scope, seconds_per_step: float | None = No
     found = attempt.findings
     if seconds_per_step is None and scope in found.timings:
         seconds_per_step = found.timings[scope].seconds_per_step
-    if seconds_per_step is None or not found.batch_shape:
+    operations = attempt.operations(scope)
+    if seconds_per_step is None or operations is None:
         return None
-    batch, time, _ = found.batch_shape
-    speed = operations(attempt.cell.recipe.model, scope, batch=batch, time=time) / seconds_per_step
+    speed = operations / seconds_per_step
     most = None if found.ceiling is None else found.ceiling.flops_per_second
     return Achieved(speed, None if most is None else speed / most)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from lstm_bench import statistics
 from lstm_bench.errors import LSTMBenchError, UnknownName
-from lstm_bench.groups import Group, group_attempts, settings
-from lstm_bench.result import Attempt
+from lstm_bench.groups import Group, group_attempts, of_one_run, settings
+from lstm_bench.result import SOUND, Attempt
 from lstm_bench.spec import SCOPES
 
 Where = Mapping[str, str]
@@ -234,8 +234,7 @@ def _lines(pair: Pair) -> list[Line]:
     for measure in MEASURES:
         old, new = _rounds(pair.old, measure), _rounds(pair.new, measure)
         if old and new:
-            one_run = bool(pair.old.first.run) and pair.old.first.run == pair.new.first.run
-            ratio = statistics.ratio(new, old, paired=one_run)
+            ratio = statistics.ratio(new, old, paired=of_one_run(pair.old, pair.new))
             lines.append(Line(pair, measure, statistics.estimate(old), statistics.estimate(new), ratio))
     return lines
 
@@ -247,7 +246,7 @@ def _rounds(group: Group, measure: str) -> Mapping[tuple[int, int], Sequence[flo
     return {
         name: [attempt.findings.seconds[measure]]
         for name, attempt in group.final.items()
-        if attempt.status in ("ok", "disturbed") and measure in attempt.findings.seconds
+        if attempt.status in SOUND and measure in attempt.findings.seconds
     }
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from lstm_bench import statistics
 from lstm_bench.grid import AXES
-from lstm_bench.result import Attempt, Cell, Status
+from lstm_bench.result import SOUND, Attempt, Cell, Status
 from lstm_bench.spec import Scope
 
 Round = tuple[int, int]
@@ -56,7 +56,7 @@ class Group:
         return {
             name: [block / timing.steps_per_block / 1e9 for block in timing.block_ns]
             for name, attempt in self.final.items()
-            if attempt.status in ("ok", "disturbed") and (timing := attempt.findings.timings.get(scope)) is not None
+            if attempt.status in SOUND and (timing := attempt.findings.timings.get(scope)) is not None
         }
 
     def estimate(self, scope: Scope) -> statistics.Estimate | None:
@@ -85,8 +85,12 @@ def ratio(ours: Group, theirs: Group, scope: Scope) -> statistics.Estimate | Non
     our_rounds, their_rounds = ours.rounds(scope), theirs.rounds(scope)
     if not (our_rounds and their_rounds):
         return None
-    one_run = bool(ours.first.run) and ours.first.run == theirs.first.run
-    return statistics.ratio(our_rounds, their_rounds, paired=one_run)
+    return statistics.ratio(our_rounds, their_rounds, paired=of_one_run(ours, theirs))
+
+
+def of_one_run(ours: Group, theirs: Group) -> bool:
+    """Whether rounds of the same name ran beside each other."""
+    return bool(ours.first.run) and ours.first.run == theirs.first.run
 
 
 def settings(cell: Cell) -> dict[str, str]:

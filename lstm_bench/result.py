@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from lstm_bench.extent import Extent
+from lstm_bench.flops import operations
 from lstm_bench.parameters import parameter_count
 from lstm_bench.spec import Precision, Recipe, Scope
 from lstm_bench.task import Published
@@ -25,6 +26,8 @@ Status = Literal[
     "ok", "disturbed", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output",
 ]  # fmt: skip
 STATUSES: tuple[Status, ...] = get_args(Status)
+SOUND: tuple[Status, ...] = ("ok", "disturbed")
+"""Whose numbers count; those of what was disturbed only if its second try was, too."""
 
 Phase = Literal[
     "start", "import", "data", "build", "put", "first step", "precision", "check", "time", "inspect", "ceiling",
@@ -498,3 +501,10 @@ class Attempt(Record, frozen=True):
     run: str = ""
     round: int = 0
     times_only: bool = False
+
+    def operations(self, scope: Scope) -> int | None:
+        """Floating point operations of one step of a scope; ``None`` where the batch's shape is not known."""
+        if not self.findings.batch_shape:
+            return None
+        batch, time, *_ = self.findings.batch_shape
+        return operations(self.cell.recipe.model, scope, batch=batch, time=time)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lstm_bench.errors import StoreError
-from lstm_bench.flops import operations
 from lstm_bench.result import SCHEMA_VERSION, Attempt, Machine
 from lstm_bench.spec import SCOPES, Scope
 from lstm_bench.text import brief
@@ -246,10 +245,8 @@ def _row(attempt: Attempt) -> dict[str, Any]:
 
 
 def _flops_per_second(attempt: Attempt, scope: Scope) -> float | None:
-    timing, shape = attempt.findings.timings.get(scope), attempt.findings.batch_shape
-    if timing is None or not shape:
-        return None
-    return operations(attempt.cell.recipe.model, scope, batch=shape[0], time=shape[1]) / timing.seconds_per_step
+    timing, operations = attempt.findings.timings.get(scope), attempt.operations(scope)
+    return None if timing is None or operations is None else operations / timing.seconds_per_step
 
 
 def _sync(folder: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import profiler
 
-from lstm_bench import Parameters, Precision, TrainSpec
+from lstm_bench import Parameters, Precision, TrainSpec, aten
 from lstm_bench_keras._model import Engine, KerasModel, Program
 from lstm_bench_keras._network import Network, loss
 
@@ -146,23 +146,9 @@ def _profiler() -> profiler.profile:
 
 
 def _kernels(profile: profiler.profile, *, steps: int, backward: bool = False) -> str:
-    """What computed a model, from the operators that were called.
-
-    Args:
-        profile: of one pass.
-        steps: of time. Operators that multiply at least so often are called in a loop over time.
-        backward: whether the pass was also one back.
-    """
+    """What computed a model, from the profile of one pass, as ``aten.describe`` has it."""
     calls = {event.key: event.count for event in profile.key_averages()}
-    for name, operator in (("cuDNN RNN", "aten::_cudnn_rnn"), ("oneDNN RNN", "aten::mkldnn_rnn_layer")):
-        if operator in calls and (not backward or f"{operator}_backward" in calls):
-            return name
-    products = sum(calls.get(f"aten::{name}", 0) for name in ("mm", "addmm", "bmm", "baddbmm"))
-    loop = "loop over time" if products >= steps else "no loop over time"
-    pieces = sum(count for key, count in calls.items() if key.startswith("Torch-Compiled Region"))
-    if not pieces:
-        return f"ATen {loop}"
-    return f"{loop} by torch.compile" + (f", in {pieces} pieces" if pieces > 1 else "")
+    return aten.describe(calls, steps=steps, backward=backward)
 
 
 def _optimizer(train: TrainSpec, parameters: list[Tensor]) -> torch.optim.Optimizer:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import profiler
 from torch.nn import functional
 
-from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec
+from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, aten
 from lstm_bench_torch._network import Network
 from lstm_bench_torch._optimizers import optimizer_step
 
@@ -209,23 +209,9 @@ def _profiler() -> profiler.profile:
 
 
 def _kernels(profile: profiler.profile, *, steps: int, backward: bool = False) -> str:
-    """What computed a model, from the operators that were called.
-
-    Args:
-        profile: of one pass.
-        steps: of time. Operators that multiply at least so often are called in a loop over time.
-        backward: whether the pass was also one back.
-    """
+    """What computed a model, from the profile of one pass, as ``aten.describe`` has it."""
     calls = {event.key: event.count for event in profile.key_averages()}
-    for name, operator in (("cuDNN RNN", "aten::_cudnn_rnn"), ("oneDNN RNN", "aten::mkldnn_rnn_layer")):
-        if operator in calls and (not backward or f"{operator}_backward" in calls):
-            return name
-    products = sum(calls.get(f"aten::{name}", 0) for name in ("mm", "addmm", "bmm", "baddbmm"))
-    loop = "loop over time" if products >= steps else "no loop over time"
-    pieces = sum(count for key, count in calls.items() if key.startswith("Torch-Compiled Region"))
-    if not pieces:
-        return f"ATen {loop}"
-    return f"{loop} by torch.compile" + (f", in {pieces} pieces" if pieces > 1 else "")
+    return aten.describe(calls, steps=steps, backward=backward)
 
 
 def _batches(x: Tensor, y: Tensor, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

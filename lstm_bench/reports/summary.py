@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lstm_bench.agreement import REFERENCE
 from lstm_bench.groups import Group, group_attempts, settings
 from lstm_bench.reports.speed import NO_BREAK, bounds, compared, gigaflops, percent, soundness
-from lstm_bench.result import Attempt, Cell
+from lstm_bench.result import SOUND, Attempt, Cell
 from lstm_bench.spec import SCOPES, Scope
 from lstm_bench.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
 
@@ -301,7 +301,7 @@ def _verdict(groups: Sequence[Group]) -> list[str]:
     """Whether the models are any good: how many of them beat the best baseline, each in its median over seeds."""
     judged = [
         Group(ok) for group in groups
-        if (ok := tuple(a for a in group.attempts if a.status in ("ok", "disturbed") and a.findings.judgement))
+        if (ok := tuple(a for a in group.attempts if a.status in SOUND and a.findings.judgement))
     ]  # fmt: skip
     judgement = judged[0].first.findings.judgement if judged else None
     if judgement is None:
