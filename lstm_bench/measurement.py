@@ -64,6 +64,8 @@ def carry_out(job: protocol.Job, session: protocol.Session) -> None:
         if isinstance(error, Diverged):
             session.found(training=error.training)
         if not isinstance(error, LSTMBenchError):
+            # What its frames hold may be all the memory there is, and telling takes some.
+            traceback.clear_frames(error.__traceback__)
             traceback.print_exc()
         session.ended(*outcome_of(error))
     else:

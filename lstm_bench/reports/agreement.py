@@ -60,9 +60,9 @@ def publish(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Summ
     for precision in dict.fromkeys(outcome.subject.precision for outcome in shown):
         together = [outcome for outcome in shown if outcome.subject.precision == precision]
         columns = (Column("quantity"), *(Column(outcome.subject.selector, numeric=True) for outcome in together))
-        rows = [Row((kind.name, *(_at_worst(outcome, kind.name) for outcome in together))) for kind in KINDS]
+        rows = [Row.of(kind.name, *(_at_worst(outcome, kind.name) for outcome in together)) for kind in KINDS]
         rows = [row for row in rows if any(row.cells[1:])]
-        rows.append(Row(("cases", *(str(outcome.compared) for outcome in together))))
+        rows.append(Row.of("cases", *(str(outcome.compared) for outcome in together)))
         sections.append(Section(precision, "", columns, tuple(rows)))
     notes = [note for note in summarise(outcomes, seed=seed, case=case).notes if note not in MEANING]
     notes += [SHOWN] if sections else []
@@ -89,9 +89,9 @@ def _section(outcome: Outcome) -> Section:
         error = "not a number" if quantity.error is None else f"{quantity.error:.1e}"
         ulps = "" if quantity.ulps is None else f"{quantity.ulps:.3g}"
         verdict = "agrees" if quantity.agrees else f"disagrees: {quantity.name}"
-        rows.append(Row((kind, error, f"{quantity.tolerance:.1e}", ulps, str(case.number), verdict)))
+        rows.append(Row.of(kind, error, f"{quantity.tolerance:.1e}", ulps, str(case.number), verdict))
     faults = {fault: case for case in reversed(outcome.cases) for fault in case.faults}
-    rows += [Row(("fault", "", "", "", str(case.number), fault)) for fault, case in faults.items()]
+    rows += [Row.of("fault", "", "", "", str(case.number), fault) for fault, case in faults.items()]
     failing = f", wrong in {len(outcome.failing)}" if outcome.failing else ""
     return Section(
         outcome.subject.name, f"{outcome.verdict}: {_cases(outcome.compared)}{failing}", COLUMNS, tuple(rows)

@@ -25,7 +25,7 @@ def summarise(found: Comparison, title: str, limits: Sequence[Limit]) -> Summary
     rows = [_row(line, limits) for line in found.lines]
     for pair in found.failed:
         old, new = ("".join(dict.fromkeys(group.statuses)) for group in (pair.old, pair.new))
-        rows.append(Row((pair.new.first.cell.name, "", old, new, "", "", "not compared")))
+        rows.append(Row.of(pair.new.first.cell.name, "", old, new, "", "", "not compared"))
     notes = [*found.unmatched, *(f"also differs: {text}" for text in found.differences)]
     notes.append("old and new: seconds of a step, geometric mean over rounds of the median over blocks")
     if any(line.measure == FIRST_STEP for line in found.lines):
@@ -42,4 +42,4 @@ def _row(line: Line, limits: Sequence[Limit]) -> Row:
     verdict = line.verdict + "".join(f", by more than {percent(limit.share)}" for limit in over)
     name = line.pair.new.first.cell.name
     old, new = seconds(line.old.value), seconds(line.new.value)
-    return Row((name, line.measure, old, new, f"{ratio.value:.3f}", interval, verdict))
+    return Row.of(name, line.measure, old, new, f"{ratio.value:.3f}", interval, verdict)

@@ -24,16 +24,45 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
-    """Texts under each column.
+class Entry:
+    """What stands in one row under one column.
 
     Attributes:
-        cells: in order of the columns.
-        baseline: whether this is no attempt, but what needs no model.
+        text: for people, rounded.
+        value: the number that it stands for, by which rows are sorted; ``None`` where there is none.
+        interval: of 95 %, around the value; ``None`` where it is not known.
+        best: whether it is shown to be the best of its column.
     """
 
-    cells: tuple[str, ...]
+    text: str
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """What stands under each column.
+
+    Attributes:
+        entries: in order of the columns.
+        baseline: whether this is no attempt, but what needs no model.
+        group: the attempts that it tells of, if it tells of any.
+    """
+
+    entries: tuple[Entry, ...]
     baseline: bool = False
+    group: Group | None = None
+
+    @classmethod
+    def of(cls, *texts: str, baseline: bool = False) -> Row:
+        """A row of nothing but texts."""
+        return cls(tuple(map(Entry, texts)), baseline)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The texts."""
+        return tuple(entry.text for entry in self.entries)
 
 
 @dataclass(frozen=True)
@@ -189,21 +218,20 @@ class _Told:
         parameters = f"{cell.parameter_count:,}"
         if native not in (None, cell.parameter_count):
             parameters += f" ({native:,.0f})"
-        return Row(
-            (
-                f"{cell.backend_selector} {version}".strip(), cell.device, cell.precision,
-                *(settings(cell).get(name, "") for name in self._varied),
-                *([str(len(group.trained))] if self._several_seeds else []),
-                parameters,
-                *([self._value(group)] if self._judged else []),
-                *(self._end(group) if self._ends_early else ()),
-                *(self._speed(group, scope) for scope in self._scopes),
-                *([gigaflops(group, self._scopes[0])] if self._counted else []),
-                _median(group.numbers(lambda a: a.findings.seconds.get("first step")), seconds),
-                _median(group.numbers(_memory), mebibytes),
-                _status(group),
-            )
+        texts = (
+            f"{cell.backend_selector} {version}".strip(), cell.device, cell.precision,
+            *(settings(cell).get(name, "") for name in self._varied),
+            *([str(len(group.trained))] if self._several_seeds else []),
+            parameters,
+            *([self._value(group)] if self._judged else []),
+            *(self._end(group) if self._ends_early else ()),
+            *(self._speed(group, scope) for scope in self._scopes),
+            *([gigaflops(group, self._scopes[0])] if self._counted else []),
+            _median(group.numbers(lambda a: a.findings.seconds.get("first step")), seconds),
+            _median(group.numbers(_memory), mebibytes),
+            _status(group),
         )  # fmt: skip
+        return Row(tuple(map(Entry, texts)), group=group)
 
     def _value(self, group: Group) -> str:
         shortened = "*" if group.first.cell.own_length else ""
@@ -236,7 +264,7 @@ class _Told:
     def _other(self, name: str, cells: Mapping[str, str]) -> Row:
         """A row that is no attempt: blank but for these cells, by column title."""
         titles = [column.title for column in self.columns("metric")]
-        return Row((name, *(cells.get(title, "") for title in titles[1:])), baseline=True)
+        return Row.of(name, *(cells.get(title, "") for title in titles[1:]), baseline=True)
 
     def baselines(self, metric: str) -> list[Row]:
         """What needs no model, once for all rows whose data are alike."""

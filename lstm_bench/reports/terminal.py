@@ -49,7 +49,10 @@ def show(summary: Summary) -> str:
 def _fit(section: Section) -> Section:
     """The section with every text of its table fit for a terminal."""
     columns = tuple(replace(column, title=brief(column.title, LONGEST_CELL)) for column in section.columns)
-    rows = tuple(replace(row, cells=tuple(brief(cell, LONGEST_CELL) for cell in row.cells)) for row in section.rows)
+    rows = tuple(
+        replace(row, entries=tuple(replace(entry, text=brief(entry.text, LONGEST_CELL)) for entry in row.entries))
+        for row in section.rows
+    )
     return replace(section, columns=columns, rows=rows)
 
 

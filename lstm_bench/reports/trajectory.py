@@ -38,7 +38,7 @@ def _section(trajectories: Sequence[Trajectory], seed: int) -> Section:
     reference = first.reference
     name = f"reference: {reference.subject.selector} in float64"
     blank = [""] * (2 * len(THRESHOLDS) + 1)
-    rows = [Row((name, *_extent(reference), *blank), baseline=True), *map(_row, trajectories)]
+    rows = [Row.of(name, *_extent(reference), *blank, baseline=True), *map(_row, trajectories)]
     low = first.low.subject
     subtitle = f"{low.precision} on {low.device}, {first.steps} steps, seed {seed}"
     return Section(first.task.selector, subtitle, columns, tuple(rows))
@@ -56,7 +56,7 @@ def _row(trajectory: Trajectory) -> Row:
     off_float64 = [REFUSED] * len(THRESHOLDS)
     if double.status != "unsupported":
         off_float64 = [_step(trajectory, double, threshold) for threshold in THRESHOLDS]
-    return Row((low.subject.selector, *_extent(low), *off_reference, *off_float64, trajectory.verdict))
+    return Row.of(low.subject.selector, *_extent(low), *off_reference, *off_float64, trajectory.verdict)
 
 
 def _extent(curve: Curve) -> tuple[str, str]:
