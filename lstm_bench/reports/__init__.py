@@ -21,6 +21,12 @@ def _markdown(attempts: Sequence[Attempt]) -> str:
     return markdown.render(attempts)
 
 
+def _latex(attempts: Sequence[Attempt]) -> str:
+    from lstm_bench.reports import latex
+
+    return latex.render(attempts)
+
+
 def _csv(attempts: Sequence[Attempt]) -> str:
     from lstm_bench.reports import frame
 
@@ -37,5 +43,6 @@ def _json(attempts: Sequence[Attempt]) -> str:
 def lstm_bench_reporters() -> Iterable[ReporterInfo]:
     yield ReporterInfo(name="table", summary="for the terminal", render=_table)
     yield ReporterInfo(name="md", summary="Markdown", render=_markdown)
+    yield ReporterInfo(name="latex", summary="LaTeX, with booktabs", render=_latex)
     yield ReporterInfo(name="csv", summary="every column, one row for each attempt, for spreadsheets", render=_csv)
     yield ReporterInfo(name="json", summary="every column, one record for each attempt, for programs", render=_json)
