@@ -53,13 +53,13 @@ def _attempts_json(attempts: Sequence[Attempt]) -> str:
 
 @hookimpl
 def lstm_bench_reporters() -> Iterable[ReporterInfo]:
-    for name, summary, render in (
-        ("table", "for the terminal", _table),
-        ("md", "Markdown", _markdown),
-        ("latex", "LaTeX, with booktabs", _latex),
-        ("csv", "the tables as one, for spreadsheets", _csv),
-        ("json", "the tables and the notes, for programs", _json),
-        ("attempts-csv", "every attempt with all its numbers in full, for spreadsheets", _attempts_csv),
-        ("attempts-json", "every attempt with all its numbers in full, for programs", _attempts_json),
+    for name, suffix, summary, render in (
+        ("table", ".txt", "for the terminal", _table),
+        ("md", ".md", "Markdown", _markdown),
+        ("latex", ".tex", "LaTeX, with booktabs", _latex),
+        ("csv", ".csv", "the tables as one, for spreadsheets", _csv),
+        ("json", ".json", "the tables and the notes, for programs", _json),
+        ("attempts-csv", "", "every attempt with all its numbers in full, for spreadsheets", _attempts_csv),
+        ("attempts-json", "", "every attempt with all its numbers in full, for programs", _attempts_json),
     ):
-        yield ReporterInfo(name=name, summary=summary, render=render)
+        yield ReporterInfo(name=name, summary=summary, render=render, suffix=suffix)
