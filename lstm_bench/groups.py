@@ -113,8 +113,8 @@ def fastest(groups: Sequence[Group], scope: Scope) -> Group | None:
     if len(timed) < 2:
         return None
     best = min(timed, key=lambda pair: pair[0])[1]
-    ratios = [ratio(best, other, scope) for _, other in timed if other is not best]
-    return best if all(found is not None and statistics.verdict(found) == "faster" for found in ratios) else None
+    rivals = (ratio(best, other, scope) for _, other in timed if other is not best)
+    return best if all(found is not None and statistics.verdict(found) == "faster" for found in rivals) else None
 
 
 def of_one_run(ours: Group, theirs: Group) -> bool:

@@ -173,7 +173,7 @@ def _logarithms(rounds: Sequence[Sequence[float]]) -> tuple[NDArray[Any], NDArra
     counts = np.array([len(blocks) for blocks in rounds])
     for count in np.unique(counts):  # usually one
         alike = np.flatnonzero(counts == count)
-        logs = np.sort(np.log(np.array([rounds[at] for at in alike], dtype=np.float64)), axis=1)
+        logs = np.sort(np.log(np.array([rounds[at] for at in alike.tolist()], dtype=np.float64)), axis=1)
         weights = _median_weights(int(count))
         medians[alike] = 0.5 * (logs[:, (count - 1) // 2] + logs[:, count // 2])
         variances[alike] = logs**2 @ weights - (logs @ weights) ** 2

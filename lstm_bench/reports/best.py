@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from lstm_bench.groups import Group, fastest
 from lstm_bench.result import SOUND, Attempt
 from lstm_bench.spec import SCOPES
-from lstm_bench.statistics import MARGIN, chance_of_difference, surprising
+from lstm_bench.statistics import MARGIN, SURPRISING, chance_of_difference, surprising
 
 METRIC = "metric"
 """Instead of a scope, in ``Best``."""
@@ -51,9 +51,14 @@ def most_able(groups: Sequence[Group]) -> Group | None:
     best = choose(values, key=lambda group: stats.median(values[group]))
     if len(values[best]) < len(best.trained):
         return None
-    chances = [chance_of_difference(values[best], theirs) for other, theirs in values.items() if other is not best]
-    known = [chance for chance in chances if chance is not None]
-    return best if len(known) == len(chances) and all(surprising(known)) else None
+    chances = []
+    for other, theirs in values.items():
+        if other is not best:
+            chance = chance_of_difference(values[best], theirs)
+            if chance is None or chance > SURPRISING:  # no need to look at the others
+                return None
+            chances.append(chance)
+    return best if all(surprising(chances)) else None
 
 
 def metric_of(attempt: Attempt) -> float | None:

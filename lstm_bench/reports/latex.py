@@ -104,7 +104,7 @@ def _letter(letter: str) -> str:
         return COMMANDS[letter]
     if letter.isascii():
         return letter
-    base, *accents = unicodedata.normalize("NFD", letter)
-    if len(accents) == 1 and accents[0] in ACCENTS and base.isascii():
-        return rf"\{ACCENTS[accents[0]]}{{{base}}}"
+    parts = unicodedata.normalize("NFD", letter)
+    if len(parts) == 2 and parts[0].isascii() and parts[1] in ACCENTS:
+        return rf"\{ACCENTS[parts[1]]}{{{parts[0]}}}"
     return f"{{[}}U+{ord(letter):04X}{{]}}"
