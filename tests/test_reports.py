@@ -24,7 +24,7 @@ from builders import (
 )
 from lstm_bench.plugins import load_plugins
 from lstm_bench.reports.markdown import escape
-from lstm_bench.reports.numbers import compact, digits, mebibytes, percent, seconds, significant
+from lstm_bench.reports.numbers import compact, digits, mebibytes, percent, seconds, significant, with_interval
 from lstm_bench.reports.summary import summarise
 from lstm_bench.result import EFFORTS, Agreement, Memory, Training
 from lstm_bench.store import to_frame
@@ -601,7 +601,16 @@ def test_a_number_in_passing_has_three_digits_and_no_zeros_at_its_end(value, tex
     assert compact(value) == text
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.0123, "1.2%"), (0.12345, "12%"), (0.000444, "0.044%"), (0.0, "0%")])
+@pytest.mark.parametrize(
+    ("relative", "text"), [(None, "8"), (0.012, "8 ±1.2%"), (0.02, "8 ±2.0%"), (0.123, "8 ±12%"), (4.0, "8 ±400%")]
+)
+def test_half_an_interval_stands_beside_a_number_with_two_digits(relative, text):
+    assert with_interval("8", relative) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0123, "1.2%"), (0.05, "5%"), (0.12345, "12%"), (0.000444, "0.044%"), (0.0, "0%")]
+)
 def test_a_share_has_two_digits(share, text):
     assert percent(share) == text
 
@@ -741,7 +750,7 @@ def seeds_of(backend, values, **cell):
 )
 def test_the_seeds_say_whether_a_backend_is_off_the_reference(theirs, says):
     notes = summarise([*seeds_of("numpy", [1.0, 2.0, 3.0, 4.0, 5.0]), *seeds_of("torch", theirs)]).notes
-    told = [note for note in notes if "seeds explain" in note]
+    told = [note for note in notes if "seeds explain (p" in note]
     assert len(told) == (says is not None)
     assert says is None or says in told[0]
 

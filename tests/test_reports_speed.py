@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import msgspec
+import pytest
 
 from builders import a_cell, a_failure, a_model, a_recipe, a_timing, an_attempt, some_findings
 from lstm_bench.flops import operations
@@ -41,6 +42,12 @@ def test_rounds_are_one_row_with_half_the_interval():
     assert len([row for row in section.rows if not row.baseline]) == 1
     assert cells["train seq/s"] == "4,000 ±5.1%"
     assert cells["status"] == "ok"
+
+
+@pytest.mark.parametrize(("rounds", "says"), [((1.0,), "one round"), ((1.0, 1.0), "geometric mean over rounds")])
+def test_what_a_time_is_made_of_is_said(rounds, says):
+    (note,) = (note for note in notes(a_row("torch", *rounds)) if note.startswith("seq/s: "))
+    assert says in note
 
 
 def test_one_round_has_no_interval_and_says_so():
@@ -106,8 +113,8 @@ def test_beside_many_others_a_slow_start_is_made_up_for_beside_the_nearest():
     line = said(notes(*many(40, start=9.0)), "made up for, in training steps: ")
     fastest, *_ = line.split("; ")
     assert fastest == "b0 1 beside b1, 1 beside b2, 1 beside b3, 1 beside 36 others"
-    assert len(line.split("; ")) == 7
-    assert line.endswith("; and 33 more")
+    assert len(line.split("; ")) == 4
+    assert line.endswith("; and 36 more")
 
 
 def sized(*hidden):
@@ -132,9 +139,9 @@ def test_few_models_are_told_one_by_one():
 
 def test_many_models_are_told_together():
     found = notes(*sized(*range(10, 110, 10)))
-    assert said(found, "flights:tutorial: train: ") == "of 10 models, shown to be fastest: torch in 9; in 1 none is"
+    assert said(found, "flights:tutorial: train: ") == "shown to be fastest: torch in 9 of 10 settings, none in 1"
     assert said(found, "made up for, in training steps: ") == (
-        "torch 110 to 1,000 beside numpy (in 10 of 10 models); torch 440 to 4,000 beside jax (in 9 of 10 models)"
+        "torch 110 to 1,000 beside numpy (in 10 of 10 settings); torch 440 to 4,000 beside jax (in 9 of 10 settings)"
     )
     assert not any("hidden" in note for note in found)
 
@@ -144,7 +151,7 @@ def test_of_many_models_in_none_of_which_one_is_shown_to_be_fastest_that_is_said
     for size in range(1, 8):
         recipe = a_recipe(model=a_model(hidden_sizes=(size,)))
         rows += [a_row(name, 1.0, 1.0, recipe=recipe) for name in ("jax", "numpy")]
-    assert said(notes(*rows), "flights:tutorial: train: ") == "of 7 models, none is shown to be fastest"
+    assert said(notes(*rows), "flights:tutorial: train: ") == "none is shown to be fastest in any of 7 settings"
 
 
 def bounded(*rows, most=2e9, floor=0.0001):
@@ -176,7 +183,7 @@ def test_ceilings_over_many_models_are_a_range():
             a_row("torch", 1.0, 1.0, recipe=a_recipe(model=a_model(hidden_sizes=(n,)))), most=n * 1e12, floor=n * 1e-4
         )
     ]
-    line = said(summarise(attempts).notes, ": ceiling, over 7 models: ")
+    line = said(summarise(attempts).notes, ": ceiling, over 7 settings: ")
     assert line == "torch 1,000 to 7,000 GFLOP/s, floor train 10% to 70%"
 
 

@@ -56,6 +56,11 @@ def mebibytes(value: float) -> str:
     return f"{value / 2**20:.0f}{NO_BREAK}MiB"
 
 
+def with_interval(text: str, relative: float | None) -> str:
+    """``8,060 ±1.2%``: a number with half its interval as a share of it, if it has one."""
+    return text if relative is None else f"{text} ±{significant(100 * relative, 2)}%"
+
+
 def percent(share: float) -> str:
-    """A share with two significant digits: ``1.2%``."""
+    """A share in passing, with at most two significant digits: ``1.2%``, ``5%``."""
     return f"{float(f'{100 * share:.2g}'):g}%"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics as stats
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import TypeVar
 
 from lstm_bench import statistics
@@ -110,7 +109,7 @@ def _others(count: int, what: str = "") -> str:
 
 
 def _fastest_of_many(name: str, models: Sequence[Model]) -> list[str]:
-    """``train: of 10 models, jax is shown to be fastest in 7, torch in 1; in 2 none is``, for each scope."""
+    """``train: shown to be fastest: jax in 7 of 10 settings, torch in 1, none in 2``, for each scope."""
     notes = []
     for scope in SCOPES:
         timed = [groups for _, groups in models if sum(bool(group.rounds(scope)) for group in groups) > 1]
@@ -118,13 +117,17 @@ def _fastest_of_many(name: str, models: Sequence[Model]) -> list[str]:
             continue
         found = [(best, groups) for groups in timed if (best := fastest(groups, scope)) is not None]
         counts = Counter(label(best, groups) for best, groups in found).most_common()
-        told = [f"{who} in {count}" for who, count in islice(counts, NAMED)]
+        if not found:
+            notes.append(f"{name}: {scope}: none is shown to be fastest in any of {len(timed)} settings")
+            continue
+        told = [(who, count) for who, count in counts[:NAMED]]
         if len(counts) > NAMED:
-            told.append(f"{_others(len(counts) - NAMED)} in {sum(count for _, count in counts[NAMED:])}")
-        none = len(timed) - len(found)
-        says = f"shown to be fastest: {', '.join(told)}" if told else "none is shown to be fastest"
-        rest = f"; in {none} none is" if told and none else ""
-        notes.append(f"{name}: {scope}: of {len(timed)} models, {says}{rest}")
+            told.append((_others(len(counts) - NAMED), sum(count for _, count in counts[NAMED:])))
+        if len(found) < len(timed):
+            told.append(("none", len(timed) - len(found)))
+        (first, count), *rest = told
+        words = [f"{first} in {count} of {len(timed)} settings", *(f"{who} in {count}" for who, count in rest)]
+        notes.append(f"{name}: {scope}: shown to be fastest: {', '.join(words)}")
     return notes
 
 
@@ -155,7 +158,7 @@ def bounds(name: str, models: Sequence[Model]) -> list[str]:
             for who, found in _bounds(groups):
                 by_label.setdefault(who, []).append(found)
         told = [f"{who} {text}" for who, found in by_label.items() if (text := _bounds_in_words(found))]
-        return [f"{name}: ceiling, over {len(models)} models: {'; '.join(_few(told))}"] if told else []
+        return [f"{name}: ceiling, over {len(models)} settings: {'; '.join(_few(told))}"] if told else []
     notes = []
     for model, groups in models:
         told = [f"{who} {text}" for who, found in _bounds(groups) if (text := _bounds_in_words([found]))]
@@ -196,7 +199,9 @@ def _bounds_in_words(found: Sequence[_Bounds]) -> str:
 
 def _few(told: Sequence[str]) -> list[str]:
     """The first of them, and how many more there are."""
-    return list(told) if len(told) <= NAMED else [*told[:NAMED], f"and {len(told) - NAMED} more"]
+    if len(told) <= NAMED:
+        return list(told)
+    return [*told[: NAMED // 2], f"and {len(told) - NAMED // 2} more"]
 
 
 def start_and_step(group: Group) -> tuple[float, float] | None:
@@ -252,7 +257,7 @@ def _break_even_of_many(name: str, models: Sequence[Model]) -> list[str]:
             for theirs, steps in beside:
                 found.setdefault((label(ours, groups), label(theirs, groups)), []).append(steps)
     told = [
-        f"{ours} {_reach(steps, _steps)} beside {theirs} (in {len(steps)} of {len(models)} models)"
+        f"{ours} {_reach(steps, _steps)} beside {theirs} (in {len(steps)} of {len(models)} settings)"
         for (ours, theirs), steps in sorted(found.items(), key=lambda pair: -len(pair[1]))
     ]
     return [f"{name}: {MADE_UP_FOR}: {'; '.join(_few(told))}"] if told else []

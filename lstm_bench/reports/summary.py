@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from lstm_bench.agreement import REFERENCE
 from lstm_bench.groups import Group, group_attempts, settings
 from lstm_bench.reports.best import METRIC, Best, explain_marks, find_best, metric_of
-from lstm_bench.reports.numbers import NO_BREAK, digits, mebibytes, percent, seconds, significant
+from lstm_bench.reports.numbers import NO_BREAK, digits, mebibytes, percent, seconds, significant, with_interval
 from lstm_bench.reports.speed import bounds, compared, soundness, work
 from lstm_bench.result import SOUND, Attempt, Cell
 from lstm_bench.spec import SCOPES, Scope
@@ -126,7 +126,7 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
     if any(native not in (None, canonical) for native, canonical in counts):
         notes.append("params: trained numbers of the canonical model (as the framework counts them)")
     notes += explain_marks(marked)
-    notes += _meaning(attempts)
+    notes += _meaning(attempts, sections)
     notes += _measured(attempts)
     return Summary(tuple(sections), tuple(notes))
 
@@ -294,8 +294,7 @@ class _Told:
             text = significant(found.value, digits(found.value, found.relative))
         else:
             text = seconds(found.value, digits(found.value, found.relative))
-        if found.relative is not None:
-            text += f" ±{percent(found.relative)}"
+        text = with_interval(text, found.relative)
         return Entry(text, found.value, found.interval, best=group in self._best.get(scope, ()))
 
     def _work(self, group: Group, scope: Scope) -> Entry:
@@ -449,13 +448,13 @@ def _own_length(cell: Cell) -> str:
     return f"* trained for {' and '.join(limits)}"
 
 
-def _meaning(attempts: Sequence[Attempt]) -> list[str]:
+def _meaning(attempts: Sequence[Attempt], sections: Sequence[Section]) -> list[str]:
     """What the columns say."""
     trained = [attempt for attempt in attempts if attempt.cell.epochs]
     memory = "memory: peak above the level after import"
-    several = any(a.cell.effort.rounds > 1 for a in attempts)
+    several = any(entry.interval for section in sections for row in section.rows for entry in row.entries)
     interval = "median over blocks of steps" + (
-        ", geometric mean over rounds ± half its 95% interval" if several else ", one round"
+        ", geometric mean over rounds and seeds ± half its 95% interval" if several else ", one round"
     )
     notes = []
     if trained:
