@@ -30,6 +30,6 @@ def publish(folder: Path, check: bool, plugin_files: tuple[Path, ...]) -> int:
         if check:
             say(f"{path} is not what its attempts give: run lstm-bench publish {folder}")
         else:
-            store.write_text(path, files[path])
+            store.write_text(files[path], path)
             say(f"wrote {path}")
     return 1 if problems or (check and changed) else 0
