@@ -96,11 +96,13 @@ def _make(folder: Path, plugins: Plugins, files: dict[Path, str], words: Sequenc
             return plugins.reporter("md").render(_attempts(folder, name))
         case ["plot", kind, name]:
             from lstm_bench import charts
+            from lstm_bench.charts import rendering
+            from lstm_bench.reports.markdown import escape
 
-            drawn = charts.draw(kind, _attempts(folder, name))
+            figure = charts.draw(charts.find_kind(kind), _attempts(folder, name))
             path = folder / name / f"{kind}.svg"
-            files[path] = charts.to_svg(drawn)
-            return f"![{kind}]({path.relative_to(folder).as_posix()})\n"
+            files[path] = rendering.svg(figure)
+            return f"![{escape(figure.title)}]({path.relative_to(folder).as_posix()})\n"
         case _:
             raise LSTMBenchError("write <!-- report FOLDER --> or <!-- plot KIND FOLDER -->")
 
