@@ -12,7 +12,7 @@ from lstm_bench.parameters import Parameters, named_generator, parameter_count, 
 from lstm_bench.reporter import ReporterInfo
 from lstm_bench.result import Attempt
 from lstm_bench.spec import ModelSpec, Precision, Recipe, Scope, TrainSpec
-from lstm_bench.task import DataFile, Dataset, Evaluation, Metric, Predict, Published, Split, Task, TaskInfo
+from lstm_bench.task import DataFile, Dataset, Evaluation, Metric, Observed, Predict, Published, Split, Task, TaskInfo
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,7 @@ __all__ = [
     "Metric",
     "Model",
     "ModelSpec",
+    "Observed",
     "Option",
     "Parameters",
     "Precision",

@@ -9,6 +9,7 @@ from itertools import chain
 
 from lstm_bench import __version__, disturbance
 from lstm_bench.backend import Option
+from lstm_bench.charts import KINDS
 from lstm_bench.data import Found
 from lstm_bench.parameters import parameter_count
 from lstm_bench.plugins import Plugins
@@ -58,11 +59,17 @@ def formats(plugins: Plugins) -> str:
     return _section("formats", [(info.name, "", info.summary) for info in plugins.reporters.values()])
 
 
+def charts(plugins: Plugins) -> str:
+    """Kinds of ``plot``; all are built in."""
+    return _section("charts", [(kind.name, "", kind.summary) for kind in KINDS.values()])
+
+
 SECTIONS: Mapping[str, Callable[[Plugins], str]] = {
     "backends": backends,
     "tasks": tasks,
     "recipes": recipes,
     "formats": formats,
+    "charts": charts,
 }
 
 

@@ -115,6 +115,25 @@ class Published:
     source: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What forecasts are drawn beside: month by month, as it came to be.
+
+    Attributes:
+        forecast: the key in ``Evaluation.series`` of a forecast of the last of these months.
+        title: of what is counted, with its unit.
+        begins: the first month, such as ``"1949-01"``.
+        values: one for each month.
+        baselines: forecasts of the same months that need no model, by the name that ``Task.baselines`` gives them.
+    """
+
+    forecast: str
+    title: str
+    begins: str
+    values: tuple[float, ...]
+    baselines: Mapping[str, tuple[float, ...]]
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """How a trained model did, in the task's own units.
@@ -182,6 +201,8 @@ class TaskInfo:
         length: the option that ``--length`` sets, for tasks whose sequences may have any length.
         files: what has to be there before the task can load.
         published: times that others have published for a recipe with its options.
+        observed: what forecasts by a recipe with its options are drawn beside; ``None`` where nothing is forecast. It
+            is called where attempts are looked at, which need not be where they were made.
 
     Raises:
         InvalidSpec: without a recipe, with two of one name, or with a name that cannot be typed after a colon.
@@ -197,6 +218,7 @@ class TaskInfo:
     length: str | None = None
     files: tuple[DataFile, ...] = ()
     published: Callable[[Recipe, Mapping[str, str]], Sequence[Published]] = lambda recipe, options: ()
+    observed: Callable[[Recipe, Mapping[str, str]], Observed | None] = lambda recipe, options: None
 
     def __post_init__(self) -> None:
         names = [recipe.name for recipe in self.recipes]

@@ -72,10 +72,10 @@ def _by_suffix(plugins: Plugins, output: Path) -> ReporterInfo:
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["backends", "tasks", "recipes", "formats"]), required=False)
+@click.argument("what", type=click.Choice(["backends", "tasks", "recipes", "formats", "charts"]), required=False)
 @plugin_option
 def list_(what: str | None, plugin_files: tuple[Path, ...]) -> None:
-    """List what there is: backends, tasks, recipes, formats (default: all)."""
+    """List what there is: backends, tasks, recipes, formats, charts (default: all)."""
     from lstm_bench.listing import SECTIONS
 
     plugins = load(plugin_files)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from lstm_bench import Metric, ModelSpec, Option, Recipe, Task, TaskInfo, TrainSpec, hookimpl
+from lstm_bench import Metric, ModelSpec, Observed, Option, Recipe, Task, TaskInfo, TrainSpec, hookimpl
 from lstm_bench_flights._months import MONTHS, MOST_ORIGINS, WINDOW, YEAR, origins
 
 
@@ -15,6 +15,12 @@ def _load() -> Task[Any]:
     from lstm_bench_flights._task import Flights
 
     return Flights()
+
+
+def _observed(recipe: Recipe, options: Mapping[str, str]) -> Observed:
+    from lstm_bench_flights._task import observed
+
+    return observed(recipe, options)
 
 
 def _configure(recipe: Recipe, options: Mapping[str, str]) -> Recipe:
@@ -60,4 +66,5 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
             )
         },
         configure=_configure,
+        observed=_observed,
     )

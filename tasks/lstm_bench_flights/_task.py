@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench import Dataset, Evaluation, Predict, Recipe, Split, Task
+from lstm_bench import Dataset, Evaluation, Observed, Predict, Recipe, Split, Task
 from lstm_bench_flights._months import MONTHS, WINDOW, YEAR, origins
 from lstm_bench_flights._scales import Growth, Range, Scale, log_growth
 
@@ -101,20 +101,38 @@ class Flights(Task[Series]):
 
         Beside a model that learns growth, also what the mean of all growth until then would have given.
         """
-        months = np.arange(MONTHS - dataset.held_out, MONTHS)
-        origin = np.repeat(months[::YEAR], YEAR)
-        passengers, last_year, truth = dataset.passengers, dataset.year_before, dataset.passengers[months]
-        found = {
-            "same month last year": _errors(last_year, last_year, truth),
-            "last value": _errors(passengers[origin - 1], passengers[months - 1], truth),
-        }
-        if isinstance(dataset.units, Growth):
+        truth = dataset.passengers[-dataset.held_out :]
+        return {name: _errors(*forecasts, truth) for name, forecasts in _without_model(dataset).items()}
 
-            def grown(known: NDArray[np.intp]) -> NDArray[np.float64]:
-                return last_year * np.exp([log_growth(passengers[:end]).mean() for end in known])
 
-            found["mean growth over last year"] = _errors(grown(origin), grown(months), truth)
-        return found
+def observed(recipe: Recipe, options: Mapping[str, str]) -> Observed:
+    """The whole series, and what the baselines forecast."""
+    dataset = Flights().load(recipe, options, data_dir=None, seed=0)
+    return Observed(
+        forecast="forecast",
+        title="passengers, thousands a month",
+        begins="1949-01",
+        values=tuple(dataset.passengers.tolist()),
+        baselines={name: tuple(year.tolist()) for name, (year, _) in _without_model(dataset).items()},
+    )
+
+
+def _without_model(dataset: Series) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """What each baseline forecasts of the months that are held out: a year at a time, and one month ahead."""
+    months = np.arange(MONTHS - dataset.held_out, MONTHS)
+    origin = np.repeat(months[::YEAR], YEAR)
+    passengers, last_year = dataset.passengers, dataset.year_before
+    found = {
+        "same month last year": (last_year, last_year),
+        "last value": (passengers[origin - 1], passengers[months - 1]),
+    }
+    if isinstance(dataset.units, Growth):
+
+        def grown(known: NDArray[np.intp]) -> NDArray[np.float64]:
+            return last_year * np.exp([log_growth(passengers[:end]).mean() for end in known])
+
+        found["mean growth over last year"] = (grown(origin), grown(months))
+    return found
 
 
 def _errors(

@@ -1,0 +1,206 @@
+"""Charts of forecasts beside what came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lstm_bench.charts import gather
+from lstm_bench.charts.figure import Figure
+from lstm_bench.charts.gather import Gathered, Panel
+from lstm_bench.charts.learning import column_width, learners, metric_of, of_seeds, typical, width_of
+from lstm_bench.charts.panels import Axis, Curve, around, beside, from_zero, lines, stack
+from lstm_bench.charts.theme import Look
+from lstm_bench.groups import Group
+from lstm_bench.plugins import load_plugins
+from lstm_bench.reports.summary import significant
+from lstm_bench.result import Attempt, Cell, Judgement
+from lstm_bench.task import Observed, TaskInfo
+
+YEAR = 12
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True)
+class _Forecast:
+    """A panel with all that is drawn in it.
+
+    Attributes:
+        panel: the groups.
+        observed: what came to be.
+    """
+
+    panel: Panel
+    observed: Observed
+
+    @property
+    def first(self) -> float:
+        """The month of its beginning, as a year and part of a year."""
+        year, month = map(int, self.observed.begins.split("-"))
+        return year + (month - 1) / YEAR
+
+    def at(self, month: int) -> float:
+        """Of a month, counted from the first: its year and part of a year."""
+        return self.first + month / YEAR
+
+    def forecast(self, attempt: Attempt) -> list[tuple[int, float | None]]:
+        """Months, counted from the first, with what was forecast of them."""
+        judgement = attempt.findings.judgement
+        values = judgement.series.get(self.observed.forecast, ()) if judgement else ()
+        return list(enumerate(values, start=len(self.observed.values) - len(values)))
+
+
+def draw_forecast(attempts: Sequence[Attempt]) -> Figure | None:
+    """The whole series with the forecasts of every backend; ``None`` if nothing was forecast."""
+    gathered = Gathered.of(attempts)
+    found, groups = _found(gathered)
+    if not found:
+        return None
+    drawn, notes = [], []
+    shown, left_out = gather.at_most([one.panel for one in found])
+    for one in found[: len(shown)]:
+        some, beyond = gather.cut(one.panel.groups, one.panel.title)
+        curves = [Curve(_years(one, list(enumerate(one.observed.values))), style="observed")]
+        curves += _drawn(gathered, one, some)
+        x = Axis("", one.first, one.at(len(one.observed.values)), labels=_ticks(one))
+        y = from_zero(_values(curves), one.observed.title)
+        drawn.append(beside([lines(curves, x, y, width=column_width(1, curves), height=260)], one.panel.title))
+        notes += beyond
+    told = ["Dark: what was observed; in colour: forecasts.", *of_seeds(groups), *notes, *left_out]
+    return Figure(stack(drawn), "Forecasts", (*told, *gather.fate(gathered.groups)))
+
+
+def draw_close_up(attempts: Sequence[Attempt]) -> Figure | None:
+    """The last twelve months: what came, what was forecast, and the best baseline; ``None`` if nothing was forecast."""
+    gathered = Gathered.of(attempts)
+    found, groups = _found(gathered)
+    if not found:
+        return None
+    drawn, notes = [], []
+    shown, left_out = gather.at_most([one.panel for one in found])
+    for one in found[: len(shown)]:
+        some, beyond = gather.cut(one.panel.groups, one.panel.title)
+        begin = len(one.observed.values) - YEAR
+        truth = list(enumerate(one.observed.values))[begin:]
+        curves = [
+            Curve(_years(one, points), look, width=1, opacity=0.3) for points, look in _seeds(gathered, one, some)
+        ]
+        curves += _baseline(one)
+        curves.append(Curve(_years(one, truth), style="observed", name="observed"))
+        curves += _drawn(gathered, one, some, metric=True)
+        curves = [_since(curve, one.at(begin)) for curve in curves]
+        labels = {one.at(begin + month): _month(one, begin + month) for month in range(YEAR)}
+        x = Axis("", one.at(begin), one.at(begin + YEAR - 1), labels=labels)
+        y = around(_values(curves), one.observed.title)
+        drawn.append(beside([lines(curves, x, y, width=column_width(1, curves), height=300)], one.panel.title))
+        notes += beyond
+    several = any(len(learners(group)) > 1 for group in groups)
+    told = [*of_seeds(groups), *(["Thin: the other seeds."] if several else []), *notes, *left_out]
+    metrics = {judgement.metric: judgement for group in groups if (judgement := _judgement(group)) is not None}
+    unit = {f"{name} in {judgement.unit}".removesuffix(" in ") for name, judgement in metrics.items()}
+    told.insert(0, f"Beside each name: {', '.join(sorted(unit))}.")
+    return Figure(stack(drawn), "The last twelve months", (*told, *gather.fate(gathered.groups)))
+
+
+def _found(gathered: Gathered) -> tuple[list[_Forecast], list[Group]]:
+    """Panels of what was forecast, where it is known what came to be."""
+    infos = load_plugins().tasks
+    kept: dict[str, Observed] = {}
+    groups = []
+    for group in gathered.groups:
+        attempt, cell = typical(group), group.first.cell
+        observed = observed_of(cell, infos) if attempt is not None else None
+        if attempt is None or observed is None:
+            continue
+        forecast = attempt.findings.judgement.series.get(observed.forecast) if attempt.findings.judgement else None
+        if forecast and YEAR <= len(forecast) <= len(observed.values):
+            kept[cell.task_selector] = observed
+            groups.append(group)
+    panels = gather.by_data(groups)
+    return [_Forecast(panel, kept[panel.groups[0].first.cell.task_selector]) for panel in panels], groups
+
+
+def observed_of(cell: Cell, infos: Mapping[str, TaskInfo]) -> Observed | None:
+    """What the task says came to be; ``None`` if the task is not installed here, or is another one now."""
+    info = infos.get(cell.task)
+    if info is None or cell.recipe.name not in {recipe.name for recipe in info.recipes}:
+        return None
+    for name, value in cell.task_options.items():
+        option = info.options.get(name)
+        if option is None or (option.choices and value not in option.choices):
+            return None
+    return info.observed(cell.recipe, cell.task_options)
+
+
+def _judgement(group: Group) -> Judgement | None:
+    attempt = typical(group)
+    return attempt.findings.judgement if attempt else None
+
+
+def _drawn(gathered: Gathered, one: _Forecast, groups: Sequence[Group], *, metric: bool = False) -> list[Curve]:
+    """A curve for each group, of its typical seed."""
+    curves = []
+    looks, names = gather.drawn_as(gathered, groups), gather.names(groups)
+    for place, (group, look, name) in enumerate(zip(groups, looks, names, strict=True)):
+        attempt = typical(group)
+        assert attempt is not None
+        value = metric_of(attempt)
+        said = f"{name}  {significant(value)}" if metric and value is not None else name
+        width = width_of(place, len(groups))
+        curves.append(Curve(_years(one, one.forecast(attempt)), look, name=said, width=width))
+    return curves
+
+
+def _seeds(
+    gathered: Gathered, one: _Forecast, groups: Sequence[Group]
+) -> list[tuple[list[tuple[int, float | None]], Look]]:
+    """The forecasts of all other seeds."""
+    return [
+        (one.forecast(attempt), look)
+        for group, look in zip(groups, gather.drawn_as(gathered, groups), strict=True)
+        for attempt in learners(group)
+        if attempt is not typical(group)
+    ]
+
+
+def _baseline(one: _Forecast) -> list[Curve]:
+    """The best baseline, where the task says what it forecasts."""
+    judgement = _judgement(one.panel.groups[0])
+    if judgement is None:
+        return []
+    known = {
+        name: value
+        for name, metrics in judgement.baselines.items()
+        if name in one.observed.baselines and (value := metrics.get(judgement.metric)) is not None
+    }
+    if not known:
+        return []
+    best = (min if judgement.better == "lower" else max)(known, key=lambda name: known[name])
+    values = one.observed.baselines[best]
+    points = list(enumerate(values, start=len(one.observed.values) - len(values)))
+    return [Curve(_years(one, points), name=f"{best}  {significant(known[best])}")]
+
+
+def _years(one: _Forecast, points: Sequence[tuple[int, float | None]]) -> list[tuple[float, float | None]]:
+    return [(one.at(month), value) for month, value in points]
+
+
+def _since(curve: Curve, begin: float) -> Curve:
+    return replace(curve, points=[(at, value) for at, value in curve.points if at >= begin])
+
+
+def _values(curves: Sequence[Curve]) -> list[float]:
+    return [value for curve in curves for _, value in curve.points if value is not None]
+
+
+def _month(one: _Forecast, month: int) -> str:
+    year, begin = map(int, one.observed.begins.split("-"))
+    years, at = divmod(begin - 1 + month, YEAR)
+    return f"{MONTHS[at]} {year + years}" if month == len(one.observed.values) - YEAR else MONTHS[at]
+
+
+def _ticks(one: _Forecast) -> dict[float, str]:
+    """Every second year."""
+    first, last = int(one.first + 0.999), int(one.at(len(one.observed.values)))
+    return {float(year): str(year) for year in range(first + first % 2, last + 1, 2)}

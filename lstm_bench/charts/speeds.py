@@ -1,0 +1,300 @@
+"""Charts of speed: throughput, how it scales, when a slow start is made up for, and how near it is to the ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lstm_bench import statistics
+from lstm_bench.ceiling import achieved
+from lstm_bench.charts import gather
+from lstm_bench.charts.figure import Figure
+from lstm_bench.charts.gather import Gathered, Panel
+from lstm_bench.charts.learning import column_width, spaced
+from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, stack
+from lstm_bench.groups import Group
+from lstm_bench.reports.speed import percent, start_and_step
+from lstm_bench.reports.summary import MEANINGS, seconds, significant
+from lstm_bench.result import Attempt
+from lstm_bench.spec import SCOPES, Scope
+
+if TYPE_CHECKING:
+    import altair as alt
+
+INTERVALS = "Lines through dots: 95% intervals over rounds."
+
+ONE_ROUND = "One round, so there are no intervals: it cannot tell how much processes differ."
+
+
+def throughput_of(group: Group, scope: Scope) -> tuple[float, tuple[float, float] | None] | None:
+    """Sequences per second with the interval of 95 %; ``None`` if nothing was timed."""
+    found = group.estimate(scope)
+    if found is None:
+        return None
+    batch = group.first.cell.recipe.train.batch_size
+    # the longest time is the lowest speed
+    interval = None if found.low is None or found.high is None else (batch / found.high, batch / found.low)
+    return batch / found.value, interval
+
+
+def in_words(group: Group, scope: Scope) -> str:
+    """As the table has it: ``8,055 ±1.2%``."""
+    found, known = group.estimate(scope), throughput_of(group, scope)
+    if found is None or known is None:
+        return ""
+    return significant(known[0]) + ("" if found.relative is None else f" ±{percent(found.relative)}")
+
+
+def timed(groups: Sequence[Group]) -> list[Group]:
+    """Those of which any scope was timed."""
+    return [group for group in groups if any(group.rounds(scope) for scope in SCOPES)]
+
+
+def scopes_of(groups: Sequence[Group]) -> list[Scope]:
+    """What was timed in any of them."""
+    return [scope for scope in SCOPES if any(group.rounds(scope) for group in groups)]
+
+
+def about_intervals(groups: Sequence[Group]) -> list[str]:
+    """Whether there are any."""
+    several = [len(group.rounds(scope)) > 1 for group in groups for scope in scopes_of([group])]
+    if all(several):
+        return [INTERVALS]
+    return [f"{INTERVALS} Where there is none, there was one round."] if any(several) else [ONE_ROUND]
+
+
+def about_scopes(groups: Sequence[Group]) -> str:
+    """What each of them is."""
+    return "; ".join(f"{scope}: {MEANINGS[scope]}" for scope in scopes_of(groups)).capitalize() + "."
+
+
+def _compared(groups: Sequence[Group]) -> list[Panel]:
+    """Panels of what computes the same; where nothing does, of what learns the same."""
+    panels = gather.by_model(groups)
+    return panels if any(len(panel.groups) > 1 for panel in panels) else gather.by_data(groups)
+
+
+def draw_throughput(attempts: Sequence[Attempt]) -> Figure | None:
+    """Sequences per second of each backend, a column for each scope; ``None`` if nothing was timed."""
+    gathered = Gathered.of(attempts)
+    found = timed(gathered.groups)
+    if not found:
+        return None
+    chart, notes = _in_rows(gathered, found, _speed_columns)
+    told = [*about_intervals(found), about_scopes(found), *notes, *gather.fate(gathered.groups)]
+    return Figure(chart, "Throughput", tuple(told))
+
+
+Columns = Callable[[Gathered, Sequence[Group], Sequence[Scope]], Mapping[str, Sequence[Dot]]]
+
+
+def _in_rows(
+    gathered: Gathered, groups: Sequence[Group], columns: Columns, *, bars: bool = False, ceiling: float | None = None
+) -> tuple[alt.VConcatChart, list[str]]:
+    """A panel for each set that can be compared, its fastest row first."""
+    panels, notes = gather.at_most(_compared(groups))
+    drawn = []
+    for panel in panels:
+        scopes = scopes_of(panel.groups)
+        by_speed = sorted(panel.groups, key=lambda group: -_most(group, scopes))
+        shown, left_out = gather.cut(by_speed, panel.title)
+        notes += left_out
+        drawn.append(
+            rows(gather.names(shown), columns(gathered, shown, scopes), title=panel.title, bars=bars, ceiling=ceiling)
+        )
+    return stack(drawn), notes
+
+
+def _most(group: Group, scopes: Sequence[Scope]) -> float:
+    """The speed by which rows are in order: that of the first scope that was timed."""
+    return next((known[0] for scope in scopes if (known := throughput_of(group, scope)) is not None), 0.0)
+
+
+def _speed_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence[Scope]) -> dict[str, list[Dot]]:
+    columns = {}
+    for scope in scopes:
+        dots = []
+        for group, look in zip(groups, gather.drawn_as(gathered, groups), strict=True):
+            known = throughput_of(group, scope)
+            if known is None:
+                dots.append(Dot(look, None, text="not timed"))
+            else:
+                dots.append(Dot(look, *known, text=in_words(group, scope)))
+        columns[f"{scope}, sequences per second"] = dots
+    return columns
+
+
+def draw_ceiling(attempts: Sequence[Attempt]) -> Figure | None:
+    """Which part of what the process can at most compute is got done; ``None`` if no ceiling was measured."""
+    gathered = Gathered.of(attempts)
+    found = [group for group in timed(gathered.groups) if any(_share(group, scope) for scope in SCOPES)]
+    if not found:
+        return None
+    chart, notes = _in_rows(gathered, found, _share_columns, bars=True, ceiling=100.0)
+    told = [
+        "Beside the bars: billions of operations of the products in a second (GFLOP/s). The line at 100% is the "
+        "fastest product of two square matrices in the same process, backend by backend.",
+        *notes,
+        *gather.fate(gathered.groups),
+    ]
+    return Figure(chart, "How near to the ceiling", tuple(told))
+
+
+def _share(group: Group, scope: Scope) -> tuple[float, float] | None:
+    """Operations per second, and as a share of the ceiling; ``None`` where one of them is not known."""
+    estimate = group.estimate(scope)
+    told = next((a for a in group.trained if a.findings.batch_shape and a.findings.ceiling), None)
+    if estimate is None or told is None or (done := achieved(told, scope, estimate.value)) is None:
+        return None
+    return None if done.share is None else (done.flops_per_second, done.share)
+
+
+def _share_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence[Scope]) -> dict[str, list[Dot]]:
+    columns = {}
+    for scope in scopes:
+        dots = []
+        for group, look in zip(groups, gather.drawn_as(gathered, groups), strict=True):
+            known = _share(group, scope)
+            if known is None:
+                dots.append(Dot(look, None, text="not known"))
+            else:
+                flops, share = known
+                dots.append(Dot(look, 100 * share, text=f"{flops / 1e9:.3g} ({percent(share)})"))
+        columns[f"{scope}, % of the ceiling"] = dots
+    return columns
+
+
+def draw_scaling(attempts: Sequence[Attempt]) -> Figure | None:
+    """Throughput over a number that a grid varied: hidden size, batch, length; ``None`` if none did."""
+    gathered = Gathered.of(attempts)
+    found = timed(gathered.groups)
+    by_axis = [
+        (panel, axis)
+        for panel in gather.by_task(found)
+        for axis in gather.numeric(panel.groups, but=("effort", "learning rate", "momentum"))
+    ]
+    if not by_axis:
+        return None
+    shown, notes = gather.at_most([panel for panel, _ in by_axis])
+    drawn = []
+    for panel, axis in by_axis[: len(shown)]:
+        chart, left_out = _scaling_panel(gathered, panel, axis)
+        drawn.append(chart)
+        notes += left_out
+    axes = list(dict.fromkeys(axis for _, axis in by_axis))
+    told = [*about_intervals(found), *notes, *gather.fate(gathered.groups)]
+    return Figure(stack(drawn), f"Throughput by {' and by '.join(axes[:3])}", tuple(told))
+
+
+def _scaling_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HConcatChart, list[str]]:
+    curves_of = gather.over(panel.groups, axis)
+    firsts, notes = gather.cut([curve[0] for curve in curves_of], f"{panel.title} by {axis}")
+    looks, names = gather.drawn_as(gathered, firsts, (axis,)), gather.names(firsts, (axis,))
+    x = spaced(sorted({gather.number(group, axis) for group in panel.groups}), axis)
+    scopes = scopes_of(panel.groups)
+    by_scope: dict[Scope, list[Curve]] = {}
+    for scope in scopes:
+        curves = []
+        for groups, look, name in zip(curves_of, looks, names, strict=False):
+            known = [(gather.number(group, axis), *speed) for group in groups if (speed := throughput_of(group, scope))]
+            ranges = [(at, *interval) for at, _, interval in known if interval is not None]
+            curves.append(Curve([(at, v) for at, v, _ in known], look, name=name, dots=True, intervals=ranges))
+        by_scope[scope] = curves
+    last = scopes[-1]
+    width = column_width(len(scopes), by_scope[last])
+    charts = []
+    for scope, curves in by_scope.items():
+        speeds = [v for c in curves for _, v in c.points if v is not None]
+        speeds += [end for c in curves for _, low, high in c.intervals for end in (low, high)]
+        y = logarithmic(speeds, f"{scope}, sequences per second")
+        shown = curves if scope == last else [_unnamed(curve) for curve in curves]
+        charts.append(lines(shown, x, y, width=width, height=230))
+    return beside(charts, panel.title), notes
+
+
+def _unnamed(curve: Curve) -> Curve:
+    return Curve(curve.points, curve.look, dots=curve.dots, intervals=curve.intervals)
+
+
+MOST_STEPS = 10_000_000
+"""That are looked ahead; who has not caught up by then never does, to all intents."""
+
+
+def draw_start(attempts: Sequence[Attempt]) -> Figure | None:
+    """The time until each step of training, from an empty process on; ``None`` if there are no two to compare."""
+    gathered = Gathered.of(attempts)
+    known = [group for group in gathered.groups if start_and_step(group) is not None]
+    panels = [panel for panel in gather.by_model(known) if len(panel.groups) > 1]
+    if not panels:
+        return None
+    shown, notes = gather.at_most(panels)
+    drawn, late = [], []
+    for panel in shown:
+        chart, left_out, told = _start_panel(gathered, panel)
+        drawn.append(chart)
+        notes += left_out
+        late += told
+    words = [
+        "Building the model, the first step, in which whatever compiles, compiles, and all steps after it; without the "
+        "import of the framework. A circle is where a later start has been made up for, with the steps until then.",
+        *late[:MOST_TOLD],
+        *([f"... and {len(late) - MOST_TOLD} more."] if len(late) > MOST_TOLD else []),
+    ]
+    return Figure(stack(drawn), "Time until a step of training", (*words, *notes, *gather.fate(gathered.groups)))
+
+
+MOST_TOLD = 4
+"""Break-even points that are also told in words."""
+
+
+def _start_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, list[str], list[str]]:
+    groups, notes = gather.cut(panel.groups, panel.title)
+    looks, names = gather.drawn_as(gathered, groups), gather.names(groups)
+    times = [both for group in groups if (both := start_and_step(group)) is not None]
+    crossings = [
+        (steps, ours, theirs)
+        for ours in range(len(times))
+        for theirs in range(len(times))
+        if (steps := statistics.break_even(times[ours], times[theirs])) and 1 <= steps <= MOST_STEPS
+    ]
+    furthest = max((steps for steps, _, _ in crossings), default=max(start / step for start, step in times))
+    most = min(max(3 * furthest, 100.0), 3.0 * MOST_STEPS)
+    at = [most ** (place / 80) for place in range(81)]
+    curves = [
+        Curve([(n, start + n * step) for n in at], look, name=name)
+        for (start, step), look, name in zip(times, looks, names, strict=True)
+    ]
+    ends = [value for curve in curves for _, value in (curve.points[0], curve.points[-1]) if value is not None]
+    x = logarithmic([1.0, most], "steps after the first")
+    x = Axis(x.title, 1.0, most, log=True, labels=x.labels)
+    span = logarithmic(ends, "time until then")
+    y = Axis(
+        span.title, span.low, span.high, log=True, labels={t: seconds(t) for t in round_numbers(span.low, span.high)}
+    )
+    marked = [(n, times[ours][0] + n * times[ours][1], _steps(n)) for n, ours, _ in sorted(crossings)]
+    width = column_width(1, curves)
+    chart = lines(curves, x, y, width=width, height=260, crossings=_legible(marked, x, y, width, 260))
+    told = [
+        f"{names[ours]} is ahead of {names[theirs]} after {_steps(steps)} steps."
+        for steps, ours, theirs in sorted(crossings)
+    ]
+    return beside([chart], panel.title), notes, told
+
+
+def _legible(
+    marked: Sequence[tuple[float, float, str]], x: Axis, y: Axis, width: float, height: float
+) -> list[tuple[float, float, str]]:
+    """The points, of which those whose text would lie upon another's have none."""
+    taken: list[tuple[float, float]] = []
+    found = []
+    for n, value, text in marked:
+        place = (width * x.place(n), height * y.place(value))
+        free = all(abs(place[0] - across) > 60 or abs(place[1] - up) > 14 for across, up in taken)
+        found.append((n, value, text if free else ""))
+        if free:
+            taken.append(place)
+    return found
+
+
+def _steps(steps: float) -> str:
+    return f"{float(f'{steps:.2g}'):,.0f}"

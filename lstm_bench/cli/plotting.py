@@ -1,0 +1,49 @@
+"""``lstm-bench plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lstm_bench.cli.options import say
+from lstm_bench.errors import LSTMBenchError
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("results/local"))
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path),
+    help="Where to write it: .svg, .png or .json (Vega-Lite).",
+)  # fmt: skip
+@click.option(
+    "--where", "wheres", multiple=True, metavar="KEY=VALUE[,...]",
+    help="Draw only these; repeatable, and what any of them names is drawn.",
+)  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each cell.")
+@click.option("--dark", is_flag=True, help="Light on dark.")
+def plot(kind: str, folder: Path, output: Path, wheres: tuple[str, ...], everything: bool, dark: bool) -> int:
+    """Draw a chart of the attempts in FOLDER (default: results/local), or in one file.
+
+    KIND is a name that lstm-bench list charts shows: throughput, scaling, loss, ...
+    """
+    from lstm_bench import charts, comparison, store
+    from lstm_bench.charts import rendering
+
+    chosen = charts.find_kind(kind)
+    rendering.require_suffix(output)
+    rendering.require()
+    sides = [comparison.parse_where(text) for text in wheres]
+    attempts, problems = store.read_folder(folder)
+    for problem in problems:
+        say(f"warning: left out: {problem}")
+    if not attempts:
+        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
+    shown = attempts if everything else store.latest(attempts)
+    if sides:
+        named = {attempt.id for side in sides for attempt in comparison.select(shown, side)}
+        shown = [attempt for attempt in shown if attempt.id in named]
+    rendering.write(charts.draw(chosen, shown), output, dark=dark)
+    say(f"wrote {output}")
+    return 1 if problems else 0
