@@ -95,6 +95,17 @@ def test_two_machines_are_never_compared_and_each_is_named():
     assert not any("Abacus 10" in note for note in summarise(runs(torch=1.0, jax=2.0)).notes)
 
 
+def test_rows_of_two_machines_say_which_is_theirs():
+    away = {"findings": {"machine": a_machine(cores=64)}}
+    (section,) = summarise([*some_run(*ROUNDS), *some_run(*ROUNDS, **away)]).sections
+    at = [column.title for column in section.columns].index("machine")
+    assert [row.cells[at].replace("\u00a0", " ") for row in section.rows] == [
+        "Abacus 9, 2 cores, 8 GiB", "Abacus 9, 64 cores, 8 GiB", "", "",
+    ]  # fmt: skip
+    (section,) = summarise(some_run(*ROUNDS)).sections
+    assert "machine" not in [column.title for column in section.columns]
+
+
 def test_each_scope_has_its_own_best():
     attempts = []
     for name, (train, infer) in {"torch": (1.0, 2.0), "jax": (2.0, 1.0)}.items():

@@ -149,11 +149,15 @@ def _by_model(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
         cell = group.first.cell
         return (cell.task_selector, *settings(cell).items(), cell.epochs, cell.steps, _hardware(group))
 
-    several = len({_hardware(group) for group in groups} - {""}) > 1
+    apart = _several_machines(groups)
     return [
-        (_named(found[0].first.cell) + (f" on {_hardware(found[0])}" if several else ""), found)
+        (_named(found[0].first.cell) + (f" on {_hardware(found[0])}" if apart else ""), found)
         for found in _together(groups, alike)
     ]
+
+
+def _several_machines(groups: Sequence[Group]) -> bool:
+    return len({_hardware(group) for group in groups} - {""}) > 1
 
 
 def _hardware(group: Group) -> str:
@@ -220,6 +224,7 @@ class _Told:
     ) -> None:
         self._groups, self._varied, self._scopes, self._best, self._judged = groups, varied, scopes, best, judged
         recipes = [group.first.cell.recipe for group in groups]
+        self._several_machines = _several_machines(groups)
         self._several_seeds = any(len(group.trained) > 1 for group in groups)
         self._ends_early = judged and any(r.target is not None or r.patience is not None for r in recipes)
         self._counted = bool(scopes) and any(work(group, scopes[0]) for group in groups)
@@ -231,6 +236,7 @@ class _Told:
         per = " seq/s" if self._judged else ""
         return (
             Column("backend"), Column("device"), Column("precision"),
+            *([Column("machine")] if self._several_machines else []),
             *(Column(name, numeric=True) for name in self._varied),
             *([Column("seeds", numeric=True)] if self._several_seeds else []),
             Column("params", numeric=True),
@@ -252,6 +258,7 @@ class _Told:
         set_to = settings(cell)
         entries = (
             Entry(f"{cell.backend_selector} {version}".strip()), Entry(cell.device), Entry(cell.precision),
+            *([Entry(_hardware(group))] if self._several_machines else []),
             *(_setting(set_to.get(name, "")) for name in self._varied),
             *([_count(len(group.trained))] if self._several_seeds else []),
             Entry(parameters, cell.parameter_count),
