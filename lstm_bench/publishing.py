@@ -48,7 +48,9 @@ def publish(folder: Path, plugins: Plugins) -> tuple[dict[Path, str], list[str]]
         raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
     text = folder / TEXT
     files: dict[Path, str] = {}
-    files[text] = _fill(text, _read(text) if text.exists() else _beginning(folder), partial(_make, folder, plugins, files))
+    files[text] = _fill(
+        text, _read(text) if text.exists() else _beginning(folder), partial(_make, folder, plugins, files)
+    )
     files[folder / PAGE] = plugins.reporter("html").render(store.latest(attempts))
     return files, problems
 

@@ -33,7 +33,9 @@ def texts(folder):
 
 def test_what_stands_between_marks_becomes_tables_and_the_rest_stays(folder):
     text = folder / "README.md"
-    text.write_text("# Mine\n\n<!-- report new -->\n<!-- end -->\n\nWords.\n\n<!-- report old -->\nstale\n<!-- end -->\nEnd.")
+    text.write_text(
+        "# Mine\n\n<!-- report new -->\n<!-- end -->\n\nWords.\n\n<!-- report old -->\nstale\n<!-- end -->\nEnd."
+    )
     assert publish(folder)[0] == 0
     parts = text.read_text().split("\n<!-- end -->\n")
     assert parts[0].startswith("# Mine\n\n<!-- report new -->\n### ")
