@@ -74,7 +74,7 @@ def column_width(columns: int, curves: Sequence[Curve], gap: int = 36) -> float:
 
 def width_of(place: int, count: int) -> float:
     """Of one of several curves that may coincide, in pixels."""
-    return 1.5 + (min(count, 5) - 1 - min(place, 4)) * 0.9 if count > 1 else 2.0
+    return 1.4 + (min(count, 5) - 1 - min(place, 4)) * 0.5 if count > 1 else 2.0
 
 
 def draw_loss(attempts: Sequence[Attempt]) -> Figure | None:
@@ -130,7 +130,7 @@ def _loss_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, lis
 
 def _counted(curves: Sequence[Curve], title: str) -> Axis:
     most = max(at for curve in curves for at, _ in curve.points)
-    return Axis(title, 0.0, max(most, 1.0))
+    return Axis(title, 0.0, most or 1.0)
 
 
 def _curves(gathered: Gathered, groups: Sequence[Group], points: Sequence[Sequence[Point]]) -> list[Curve]:
@@ -162,8 +162,12 @@ def draw_accuracy(attempts: Sequence[Attempt]) -> Figure | None:
         drawn.append(chart)
         notes += left_out
     metrics = list(dict.fromkeys(_metric(group) for group in looked))
-    title = f"{metrics[0].capitalize() if len(metrics) == 1 else 'Metric'} by step and by second of training"
-    told = ["At the end of each curve stands when it reached the dashed level.", *of_seeds(looked), *notes]
+    title = f"Learning curves: {metrics[0] if len(metrics) == 1 else 'the metric'} by step and by second"
+    told = [
+        "Beside each name: after how many steps, and how long, the dashed level was reached.",
+        *of_seeds(looked),
+        *notes,
+    ]
     if any("disturbed" in group.statuses for group in looked):
         told.append("Seconds of disturbed attempts are longer than they need be.")
     return Figure(stack(drawn), title, (*told, *gather.fate(gathered.groups)))
@@ -217,29 +221,27 @@ def _way_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, list
         for way in ways
     ]
     unit = f" in {judgement.unit}" if judgement.unit else ""
-    y = _quality([value for way in ways for _, _, value in way] + [level], f"{judgement.metric}{unit}", lower=lower)
-    both: list[tuple[str, list[Curve]]] = []
+    every = [value for way in ways for _, _, value in way]
+    y = _quality([*every, level], f"{judgement.metric}{unit}, dashed: {level:g}", lower=lower)
+    both = []
     for at, title in enumerate(("step", "seconds of training")):
-        curves = []
-        for place, (way, look, name, when) in enumerate(zip(ways, looks, names, reached, strict=True)):
-            points = [(point[at], point[2]) for point in way]
-            curves.append(Curve(points, look, name=f"{name}  {_when(when, at)}", width=width_of(place, len(ways))))
+        curves = [
+            Curve(
+                [(point[at], point[2]) for point in way],
+                look, name=f"{name}: {_when(when)}" if at else "", width=width_of(place, len(ways)),
+            )
+            for place, (way, look, name, when) in enumerate(zip(ways, looks, names, reached, strict=True))
+        ]  # fmt: skip
         both.append((title, curves))
-    # Each panel has its own names, since each says something else beside them.
-    named = max(names_width(curves) for _, curves in both)
-    width = (WIDTH - 24 - 2 * AXES_WIDTH - 24 - 2 * named) / 2
-    text = f"{judgement.metric} {level:g}"
-    charts = []
-    for title, curves in both:
-        x = _counted(curves, title)
-        charts.append(lines(curves, x, y, width=max(width, 120), height=HEIGHT, bands=[(level, x.high, text)]))
-    return beside(charts, panel.title, spacing=24), notes
+    width = column_width(2, both[-1][1])
+    charts = [
+        lines(curves, _counted(curves, title), y, width=width, height=HEIGHT, level=level) for title, curves in both
+    ]
+    return beside(charts, panel.title), notes
 
 
-def _when(reached: tuple[int, float] | None, at: int) -> str:
-    if reached is None:
-        return "never"
-    return f"{reached[0]:,}" if at == 0 else seconds(reached[1])
+def _when(reached: tuple[int, float] | None) -> str:
+    return "never" if reached is None else f"{reached[0]:,} in {seconds(reached[1])}"
 
 
 def _quality(values: Sequence[float], title: str, *, lower: bool) -> Axis:
@@ -268,7 +270,7 @@ def draw_recall(attempts: Sequence[Attempt]) -> Figure | None:
         notes += beyond
     if any(len(learners(group)) > 1 for group in judged):
         notes.append("Dots are medians over seeds, lines through them reach from the worst to the best seed.")
-    title = titles[0] if len(set(titles)) == 1 else "Metric by what was varied"
+    title = titles[0] if len(set(titles)) == 1 else "What was learnt: the metric by what was varied"
     return Figure(stack(drawn), title, (*notes, *left_out, *gather.fate(gathered.groups)))
 
 
@@ -279,7 +281,7 @@ def _varied_axis(panel: Panel) -> str | None:
 def _metric_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HConcatChart, list[str], str]:
     curves_of = gather.over(panel.groups, axis)
     firsts, notes = gather.cut([curve[0] for curve in curves_of], panel.title)
-    looks, names = gather.drawn_as(gathered, firsts, (axis,)), gather.names(firsts, (axis,))
+    looks, names = gather.told_by_settings(gathered, firsts, (axis,)), gather.names(firsts, (axis,))
     judgement = next(j for g in panel.groups for a in learners(g) if (j := a.findings.judgement) is not None)
     curves: list[Curve] = []
     lowest: dict[float, tuple[float, str]] = {}
@@ -301,7 +303,7 @@ def _metric_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HCon
         named = {name for _, name in lowest.values()}
         curves.append(Curve(points, name=f"baseline: {named.pop()}" if len(named) == 1 else "best baseline"))
     width = column_width(1, curves)
-    title = f"{judgement.metric.capitalize()} by {axis}"
+    title = f"What was learnt: {judgement.metric} by {axis}"
     return beside([lines(curves, x, y, width=width, height=260)], panel.title), notes, title
 
 

@@ -21,7 +21,10 @@ from lstm_bench.text import brief
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 
-LETTERS = 120
+LONGEST_TITLE, LONGEST_NOTE = 100, 600
+"""Characters that are shown."""
+
+LETTERS = 130
 """Of a line beneath a title, at the width of a picture."""
 
 PIXELS = 2
@@ -43,6 +46,16 @@ def require() -> None:
         ) from error
 
 
+def title(figure: Figure) -> str:
+    """Its title, not without end."""
+    return brief(figure.title, LONGEST_TITLE)
+
+
+def notes(figure: Figure) -> list[str]:
+    """Its notes, none without end."""
+    return [brief(note, LONGEST_NOTE) for note in figure.notes]
+
+
 def specification(figure: Figure, theme: Theme = LIGHT, *, words: bool = True) -> dict[str, Any]:
     """The whole of it as Vega-Lite.
 
@@ -55,9 +68,8 @@ def specification(figure: Figure, theme: Theme = LIGHT, *, words: bool = True) -
 
     chart = figure.chart
     if words:
-        notes = [line for note in figure.notes for line in textwrap.wrap(brief(note, 600), LETTERS)]
-        title = alt.TitleParams(brief(figure.title, 200), subtitle=notes or alt.Undefined, frame="bounds")
-        chart = chart.properties(title=title)
+        lines = textwrap.wrap(" ".join(notes(figure)), LETTERS)
+        chart = chart.properties(title=alt.TitleParams(title(figure), subtitle=lines or alt.Undefined, frame="bounds"))
     spec: dict[str, Any] = chart.to_dict()
     return {**spec, "config": config(theme)}
 
@@ -103,7 +115,7 @@ def inline(figure: Figure) -> str:
     root.set("style", f"max-width: {_width(root)}px; height: auto")
     root.set("role", "img")
     root.set("aria-labelledby", f"{mark}-title {mark}-desc")
-    for place, (tag, text) in enumerate((("title", brief(figure.title)), ("desc", brief(" ".join(figure.notes))))):
+    for place, (tag, text) in enumerate((("title", title(figure)), ("desc", " ".join(notes(figure))))):
         element = ElementTree.Element(f"{{{NAMESPACE}}}{tag}", {"id": f"{mark}-{tag}"})
         element.text = text
         root.insert(place, element)

@@ -11,7 +11,7 @@ from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
 from lstm_bench.charts.learning import column_width, spaced
-from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, stack
+from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, rows_room, stack
 from lstm_bench.groups import Group
 from lstm_bench.reports.speed import percent, start_and_step
 from lstm_bench.reports.summary import MEANINGS, seconds, significant
@@ -69,9 +69,10 @@ def about_scopes(groups: Sequence[Group]) -> str:
 
 
 def _compared(groups: Sequence[Group]) -> list[Panel]:
-    """Panels of what computes the same; where nothing does, of what learns the same."""
+    """Panels of what computes the same, and of what is then left alone, of what learns the same."""
     panels = gather.by_model(groups)
-    return panels if any(len(panel.groups) > 1 for panel in panels) else gather.by_data(groups)
+    alone = [panel.groups[0] for panel in panels if len(panel.groups) == 1]
+    return [*(panel for panel in panels if len(panel.groups) > 1), *gather.by_data(alone)]
 
 
 def draw_throughput(attempts: Sequence[Attempt]) -> Figure | None:
@@ -93,14 +94,25 @@ def _in_rows(
 ) -> tuple[alt.VConcatChart, list[str]]:
     """A panel for each set that can be compared, its fastest row first."""
     panels, notes = gather.at_most(_compared(groups))
-    drawn = []
+    kept = []
     for panel in panels:
         scopes = scopes_of(panel.groups)
         by_speed = sorted(panel.groups, key=lambda group: -_most(group, scopes))
         shown, left_out = gather.cut(by_speed, panel.title)
         notes += left_out
+        kept.append((panel.title, shown, scopes))
+    room = max(rows_room(gather.names(shown)) for _, shown, _ in kept)
+    drawn = []
+    for title, shown, scopes in kept:
         drawn.append(
-            rows(gather.names(shown), columns(gathered, shown, scopes), title=panel.title, bars=bars, ceiling=ceiling)
+            rows(
+                gather.names(shown),
+                columns(gathered, shown, scopes),
+                room=room,
+                title=title,
+                bars=bars,
+                ceiling=ceiling,
+            )
         )
     return stack(drawn), notes
 
@@ -114,7 +126,8 @@ def _speed_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence
     columns = {}
     for scope in scopes:
         dots = []
-        for group, look in zip(groups, gather.drawn_as(gathered, groups), strict=True):
+        for group in groups:
+            look = gathered.looks[group.first.cell.backend_selector]
             known = throughput_of(group, scope)
             if known is None:
                 dots.append(Dot(look, None, text="not timed"))
@@ -153,7 +166,8 @@ def _share_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence
     columns = {}
     for scope in scopes:
         dots = []
-        for group, look in zip(groups, gather.drawn_as(gathered, groups), strict=True):
+        for group in groups:
+            look = gathered.looks[group.first.cell.backend_selector]
             known = _share(group, scope)
             if known is None:
                 dots.append(Dot(look, None, text="not known"))
@@ -237,14 +251,19 @@ def draw_start(attempts: Sequence[Attempt]) -> Figure | None:
     words = [
         "Building the model, the first step, in which whatever compiles, compiles, and all steps after it; without the "
         "import of the framework. A circle is where a later start has been made up for, with the steps until then.",
-        *late[:MOST_TOLD],
-        *([f"... and {len(late) - MOST_TOLD} more."] if len(late) > MOST_TOLD else []),
+        *_late(late),
     ]
     return Figure(stack(drawn), "Time until a step of training", (*words, *notes, *gather.fate(gathered.groups)))
 
 
 MOST_TOLD = 4
 """Break-even points that are also told in words."""
+
+
+def _late(told: Sequence[str]) -> list[str]:
+    """The first of them as one note."""
+    more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+    return [f"In steps: {', '.join(told[:MOST_TOLD])}{more}."] if told else []
 
 
 def _start_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, list[str], list[str]]:
@@ -271,29 +290,13 @@ def _start_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, li
     y = Axis(
         span.title, span.low, span.high, log=True, labels={t: seconds(t) for t in round_numbers(span.low, span.high)}
     )
-    marked = [(n, times[ours][0] + n * times[ours][1], _steps(n)) for n, ours, _ in sorted(crossings)]
+    marked = [(n, times[ours][0] + n * times[ours][1], f"{_steps(n)} steps") for n, ours, _ in sorted(crossings)]
     width = column_width(1, curves)
-    chart = lines(curves, x, y, width=width, height=260, crossings=_legible(marked, x, y, width, 260))
+    chart = lines(curves, x, y, width=width, height=260, crossings=marked)
     told = [
-        f"{names[ours]} is ahead of {names[theirs]} after {_steps(steps)} steps."
-        for steps, ours, theirs in sorted(crossings)
+        f"{names[ours]} is ahead of {names[theirs]} after {_steps(steps)}" for steps, ours, theirs in sorted(crossings)
     ]
     return beside([chart], panel.title), notes, told
-
-
-def _legible(
-    marked: Sequence[tuple[float, float, str]], x: Axis, y: Axis, width: float, height: float
-) -> list[tuple[float, float, str]]:
-    """The points, of which those whose text would lie upon another's have none."""
-    taken: list[tuple[float, float]] = []
-    found = []
-    for n, value, text in marked:
-        place = (width * x.place(n), height * y.place(value))
-        free = all(abs(place[0] - across) > 60 or abs(place[1] - up) > 14 for across, up in taken)
-        found.append((n, value, text if free else ""))
-        if free:
-            taken.append(place)
-    return found
 
 
 def _steps(steps: float) -> str:
