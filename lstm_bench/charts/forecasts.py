@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
-from lstm_bench.charts.learning import COINCIDE, column_width, learners, metric_of, of_seeds, typical, width_of
+from lstm_bench.charts.learning import (
+    COINCIDE,
+    best_baseline,
+    column_width,
+    learners,
+    metric_of,
+    of_seeds,
+    typical,
+    width_of,
+)
 from lstm_bench.charts.panels import Axis, Curve, around, beside, from_zero, lines, stack
 from lstm_bench.charts.theme import Look
 from lstm_bench.groups import Group
@@ -47,7 +56,10 @@ class _Forecast:
     def forecast(self, attempt: Attempt) -> list[tuple[int, float | None]]:
         """Months, counted from the first, with what was forecast of them."""
         judgement = attempt.findings.judgement
-        values = judgement.series.get(self.observed.forecast, ()) if judgement else ()
+        return self.at_the_end(judgement.series.get(self.observed.forecast, ()) if judgement else ())
+
+    def at_the_end(self, values: Sequence[float | None]) -> list[tuple[int, float | None]]:
+        """Values of the last months, with these months."""
         return list(enumerate(values, start=len(self.observed.values) - len(values)))
 
 
@@ -61,13 +73,14 @@ def draw_forecast(attempts: Sequence[Attempt]) -> Figure | None:
     shown, left_out = gather.at_most([one.panel for one in found])
     for one in found[: len(shown)]:
         some, beyond = gather.cut(one.panel.groups, one.panel.title)
-        curves = [Curve(_years(one, list(enumerate(one.observed.values))), style="observed")]
+        whole = list(enumerate(one.observed.values))
+        curves = [Curve(_years(one, whole), style="observed", name="observed")]
         curves += _drawn(gathered, one, some)
         x = Axis("", one.first, one.at(len(one.observed.values)), labels=_ticks(one))
         y = from_zero(_values(curves), one.observed.title)
         drawn.append(beside([lines(curves, x, y, width=column_width(1, curves), height=260)], one.panel.title))
         notes += beyond
-    told = ["Dark: what was observed; in colour: forecasts.", COINCIDE, *of_seeds(groups), *notes, *left_out]
+    told = [COINCIDE, *of_seeds(groups), *notes, *left_out]
     return Figure(stack(drawn), "Forecasts", (*told, *gather.fate(gathered.groups)))
 
 
@@ -166,19 +179,12 @@ def _seeds(
 def _baseline(one: _Forecast) -> list[Curve]:
     """The best baseline, where the task says what it forecasts."""
     judgement = _judgement(one.panel.groups[0])
-    if judgement is None:
+    known = best_baseline(judgement) if judgement is not None else None
+    if known is None or known[0] not in one.observed.baselines:
         return []
-    known = {
-        name: value
-        for name, metrics in judgement.baselines.items()
-        if name in one.observed.baselines and (value := metrics.get(judgement.metric)) is not None
-    }
-    if not known:
-        return []
-    best = (min if judgement.better == "lower" else max)(known, key=lambda name: known[name])
-    values = one.observed.baselines[best]
-    points = list(enumerate(values, start=len(one.observed.values) - len(values)))
-    return [Curve(_years(one, points), name=f"{best}: {significant(known[best])}")]
+    name, value = known
+    points = one.at_the_end(one.observed.baselines[name])
+    return [Curve(_years(one, points), name=f"{name}: {significant(value)}")]
 
 
 def _years(one: _Forecast, points: Sequence[tuple[int, float | None]]) -> list[tuple[float, float | None]]:

@@ -50,11 +50,15 @@ class Gathered:
         return cls(groups, looks(group.first.cell.backend_selector for group in groups))
 
     def variants(self, cell: Cell, names: Sequence[str]) -> list[tuple[str, ...]]:
-        """What these settings are in any group of a cell's recipe, so that a variant looks the same in all panels."""
+        """What these settings are in any group of a cell's recipe, the most frequent first.
+
+        By their places here, variants look the same in all panels.
+        """
         alike = (
             g for g in self.groups if (g.first.cell.task, g.first.cell.recipe.name) == (cell.task, cell.recipe.name)
         )
-        return sorted({values(group, names) for group in alike})
+        counted = Counter(values(group, names) for group in alike)
+        return sorted(counted, key=lambda found: (-counted[found], found))
 
 
 def by_data(groups: Iterable[Group]) -> list[Panel]:

@@ -9,7 +9,6 @@ from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
 from lstm_bench.charts.panels import (
-    WIDTH,
     Axis,
     Curve,
     Point,
@@ -22,9 +21,10 @@ from lstm_bench.charts.panels import (
     plain,
     stack,
 )
+from lstm_bench.charts.theme import WIDTH
 from lstm_bench.groups import Group
 from lstm_bench.reports.summary import seconds
-from lstm_bench.result import SOUND, Attempt
+from lstm_bench.result import SOUND, Attempt, Judgement
 from lstm_bench.statistics import spread
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def column_width(columns: int, curves: Sequence[Curve], gap: int = 36) -> float:
 
 def width_of(place: int, count: int) -> float:
     """Of one of several curves that may coincide, in pixels."""
-    return 1.4 + (min(count, 5) - 1 - min(place, 4)) * 0.5 if count > 1 else 2.0
+    return 1.4 + (min(count, 5) - 1 - min(place, 4)) * 0.7 if count > 1 else 2.0
 
 
 def draw_loss(attempts: Sequence[Attempt]) -> Figure | None:
@@ -315,15 +315,22 @@ def _best_baselines(group: Group, axis: str) -> dict[float, tuple[float, str]]:
     """The best baseline beside a group, and its name."""
     for attempt in learners(group):
         judgement = attempt.findings.judgement
-        known = {
-            name: value
-            for name, metrics in (judgement.baselines if judgement else {}).items()
-            if (value := metrics.get(judgement.metric)) is not None
-        }
-        if judgement is not None and known:
-            best = (min if judgement.better == "lower" else max)(known, key=lambda name: known[name])
-            return {gather.number(group, axis): (known[best], best)}
+        known = best_baseline(judgement) if judgement is not None else None
+        if known is not None:
+            name, value = known
+            return {gather.number(group, axis): (value, name)}
     return {}
+
+
+def best_baseline(judgement: Judgement) -> tuple[str, float] | None:
+    """The best of them by name and metric; ``None`` if there is none."""
+    known = {
+        name: value
+        for name, metrics in judgement.baselines.items()
+        if (value := metrics.get(judgement.metric)) is not None
+    }
+    best = min if judgement.better == "lower" else max
+    return best(known.items(), key=lambda pair: pair[1]) if known else None
 
 
 def spaced(values: Sequence[float], title: str) -> Axis:

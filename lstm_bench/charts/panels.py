@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import east_asian_width
 
 from lstm_bench.charts.theme import WIDTH, Look
@@ -233,20 +233,20 @@ def lines(
         layers.append(
             alt.Chart(spot).mark_point(style="crossing", filled=True, size=44, opacity=1).encode(encode_x, encode_y)
         )
-    return alt.layer(*layers).properties(width=width, height=height)
+    return alt.LayerChart(layer=layers, width=width, height=height)
 
 
 def _beside(places: Sequence[tuple[float, float]], texts: Sequence[str], width: float) -> list[alt.Chart]:
-    """Texts beside points, to the right beneath or to the left above, but for those that would lie upon another."""
+    """Texts beside points, on whichever side has room; those that would lie upon others are left out."""
     taken: list[tuple[float, float, float]] = []
     layers = []
     for (across, down), text in zip(places, texts, strict=True):
         wide = _wide([text])
-        for align, left, middle in (("left", across + 8, down + 11), ("right", across - 8 - wide, down - 11)):
+        right, beyond = across + 8, across - 8 - wide
+        for left, middle in ((right, down + 11), (beyond, down - 11), (right, down - 11), (beyond, down + 11)):
             free = all(left > end or left + wide < begin or abs(middle - at) > LINE for begin, end, at in taken)
             if free and left >= 0 and left + wide <= width:
-                at = left if align == "left" else left + wide
-                layers += [_text(text, at, middle, align=align, style=style) for style in ("halo", "name")]
+                layers += [_text(text, left, middle, style=style) for style in ("halo", "name")]
                 taken.append((left, left + wide, middle))
                 break
     return layers
@@ -334,7 +334,7 @@ def _named(column: alt.LayerChart, names: Sequence[str], room: float) -> alt.Lay
 
     layers = [_text(name, -GAP, _middle(at), align="right", style="name") for at, name in enumerate(names)]
     spacer = alt.Chart(_data([{}])).mark_rect(x=-room, x2=0, y=0, y2=1, opacity=0)
-    return alt.layer(*column.layer, spacer, *layers).properties(width=column.width, height=column.height)
+    return alt.LayerChart(layer=[*column.layer, spacer, *layers], width=column.width, height=column.height)
 
 
 def _enough(dots: Sequence[Dot], width: float, ceiling: float | None) -> float:
@@ -375,7 +375,7 @@ def _column(
         layers.append(_text(dot.text, width * x.place(max(end, dot.value)) + GAP, _middle(at)))
     zero = [0.0] if ceiling is None else [0.0, ceiling]
     edge = alt.Chart(_data({"x": at} for at in zero)).mark_rule(style="zero", y=0, y2=height)
-    return alt.layer(edge.encode(encode_x), *layers).properties(width=width, height=height)
+    return alt.LayerChart(layer=[edge.encode(encode_x), *layers], width=width, height=height)
 
 
 def _middle(row: int) -> float:
@@ -413,13 +413,14 @@ def _title(text: str) -> alt.TitleParams:
     return alt.TitleParams(shorten(text, LONGEST_TITLE), fontSize=13, offset=10, anchor="start", fontWeight="bold")
 
 
-def _data(records: Any) -> alt.Data:
+def _data(records: Iterable[Mapping[str, float | None]]) -> alt.InlineData:
+    """Records as one text, which Altair need not copy number by number into each chart that holds this one."""
     import altair as alt
 
-    return alt.Data(values=list(records))
+    return alt.InlineData(values=json.dumps(list(records)), format=alt.JsonDataFormat(type="json"))
 
 
-def _text(text: str, x: float, y: float, *, align: str = "left", style: str = "name") -> alt.Chart:
+def _text(text: str, x: float, y: float, *, align: Literal["left", "right"] = "left", style: str = "name") -> alt.Chart:
     """A text at a place in pixels. It is a constant of the mark, so that nothing in it is read as anything else."""
     import altair as alt
 
@@ -433,7 +434,7 @@ def _mark(look: Look, x: float, y: float) -> alt.Chart:
     return _dots(_data([{}]), look, x=x, y=y)
 
 
-def _dots(data: alt.Data, look: Look, **place: float) -> alt.Chart:
+def _dots(data: alt.InlineData, look: Look, **place: Any) -> alt.Chart:
     import altair as alt
 
     made: alt.Chart = alt.Chart(data).mark_point(

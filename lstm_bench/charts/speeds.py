@@ -220,7 +220,7 @@ def _scaling_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HCo
     for scope, curves in by_scope.items():
         speeds = [v for c in curves for _, v in c.points if v is not None]
         speeds += [end for c in curves for _, low, high in c.intervals for end in (low, high)]
-        y = logarithmic(speeds, f"{scope}, sequences per second")
+        y = logarithmic(speeds, f"{scope}, sequences/s")
         shown = curves if scope == last else [_unnamed(curve) for curve in curves]
         charts.append(lines(shown, x, y, width=width, height=230))
     return beside(charts, panel.title), notes

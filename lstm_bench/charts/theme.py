@@ -37,8 +37,8 @@ From the palette of M. Okabe & K. Ito (Color Universal Design, 2008), which peop
 apart. The light ones are darkened, so that each has a contrast of 3 at least with the paper of both themes.
 """
 
-FREE = ("#c17d00", "#3b8fc4", "#8a6fd1", "#7a8450", "#a8585b", "#4f8f97", "#94795d")
-"""For whatever else is drawn, the first two of the same palette."""
+FREE = ("#8a6fd1", "#c17d00", "#3b8fc4", "#7a8450", "#a8585b", "#4f8f97", "#94795d")
+"""For whatever else is drawn, the second and third of the same palette."""
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 """So that nothing is told by colour alone."""
