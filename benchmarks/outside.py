@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--backend", action="append", choices=PLAIN)
     parser.add_argument("--task", action="append", choices=("flights", "mnist-rows"))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, help="of both; all processors, unless said")
     parser.add_argument("--train", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
@@ -72,7 +73,7 @@ def main() -> None:
     from lstm_bench.result import EFFORTS
     from lstm_bench.runner import run_attempt
 
-    plugins, threads = load_plugins(), usable_cores()
+    plugins, threads = load_plugins(), arguments.threads or usable_cores()
     print(f"{describe_machine().processor}, {threads} threads, {arguments.rounds} rounds")
     print(f"{'backend':19} {'task':11} {'harness ms':>10} {'outside ms':>10} {'ratio':>6}  range")
     for name in arguments.backend or PLAIN:

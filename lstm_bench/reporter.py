@@ -16,8 +16,11 @@ class ReporterInfo:
         name: what users type after ``--format``.
         summary: one line for people.
         render: the report as text, ending in a newline, from attempts in the order in which they should appear.
+        suffix: what the names of its files end in, such as ``.md``, so that ``--output`` chooses it; empty if that does
+            not tell it from others.
     """
 
     name: str
     summary: str
     render: Callable[[Sequence[Attempt]], str]
+    suffix: str = ""

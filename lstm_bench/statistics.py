@@ -117,6 +117,16 @@ class Estimate:
         """Half the interval as a share of the value: 0.02 for ± 2 %."""
         return None if self.low is None or self.high is None else math.sqrt(self.high / self.low) - 1
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends of it; ``None`` with one round."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    def rate(self, amount: float) -> Estimate:
+        """How much gets done in a second, where these are the seconds that so much takes."""
+        low, high = (None if end is None else amount / end for end in (self.high, self.low))
+        return Estimate(amount / self.value, low, high, self.rounds)
+
 
 def estimate(rounds: Rounds) -> Estimate:
     """Seconds per step.
@@ -159,12 +169,14 @@ def _logarithms(rounds: Sequence[Sequence[float]]) -> tuple[NDArray[Any], NDArra
     """Of each round the logarithm of its median, and that one's variance by how much its blocks differ."""
     import numpy as np
 
-    medians, variances = np.empty(len(rounds)), np.zeros(len(rounds))
-    for at, blocks in enumerate(rounds):
-        logs = np.sort(np.log(np.asarray(blocks, dtype=np.float64)))
-        medians[at] = 0.5 * (logs[(len(logs) - 1) // 2] + logs[len(logs) // 2])
-        weights = _median_weights(len(logs))
-        variances[at] = weights @ logs**2 - (weights @ logs) ** 2
+    medians, variances = np.empty(len(rounds)), np.empty(len(rounds))
+    counts = np.array([len(blocks) for blocks in rounds])
+    for count in np.unique(counts):  # usually one
+        alike = np.flatnonzero(counts == count)
+        logs = np.sort(np.log(np.array([rounds[at] for at in alike.tolist()], dtype=np.float64)), axis=1)
+        weights = _median_weights(int(count))
+        medians[alike] = 0.5 * (logs[:, (count - 1) // 2] + logs[:, count // 2])
+        variances[alike] = logs**2 @ weights - (logs @ weights) ** 2
     return medians, np.maximum(variances, 0.0)
 
 

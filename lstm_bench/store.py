@@ -78,6 +78,37 @@ def write_attempt(attempt: Attempt, folder: Path) -> Path:
     return path
 
 
+def write_text(text: str, path: Path) -> None:
+    """Write a text as ``write_bytes`` does, in UTF-8."""
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write a file whole or not at all, in place of whatever has its name.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    if not path.parent.is_dir():
+        raise StoreError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.exists() and not path.is_file():  # a device must not be replaced, either
+        raise StoreError(f"cannot write {path}: it is no regular file")
+    target = path.resolve()  # a link stays one
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
 def read_attempt(path: Path) -> Attempt:
     """Read one file.
 

@@ -126,6 +126,19 @@ def test_nothing_is_run_where_results_cannot_be_written_and_what_is_there_can_st
     assert "torch" in reported.stdout
 
 
+def test_a_report_that_finds_the_disk_full_leaves_the_one_that_was_there(folder, tmp_path):
+    report = tmp_path / "report.md"
+    report.write_text("an earlier one")
+    full = subprocess.run(
+        [COMMAND, "report", folder, "-o", report], capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
+    )  # fmt: skip
+    assert (full.returncode, full.stdout) == (2, "")
+    assert full.stderr == f"lstm-bench: error: cannot write {report}: File too large\n"
+    assert report.read_text() == "an earlier one"
+    assert {path.name for path in tmp_path.iterdir()} == {"results", "report.md"}
+
+
 # --- two parents at once
 
 

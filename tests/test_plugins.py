@@ -92,7 +92,7 @@ def test_what_this_project_brings_is_found():
     plugins = load_plugins()
     assert {"numpy", "torch"} <= set(plugins.backends)
     assert "flights" in plugins.tasks
-    assert {"table", "md", "csv", "json"} <= set(plugins.reporters)
+    assert {"table", "md", "latex", "csv", "json", "attempts-csv", "attempts-json"} <= set(plugins.reporters)
     assert plugins.failures == ()
 
 

@@ -26,7 +26,7 @@ from builders import (
 from lstm_bench.errors import StoreError
 from lstm_bench.flops import operations
 from lstm_bench.result import SCHEMA_VERSION, Agreement, Ceiling, Findings, Memory, Training
-from lstm_bench.store import latest, prepare_folder, read_attempt, read_folder, to_frame, write_attempt
+from lstm_bench.store import latest, prepare_folder, read_attempt, read_folder, to_frame, write_attempt, write_text
 
 
 def rewrite(path, change):
@@ -309,6 +309,16 @@ def test_a_folder_that_cannot_be_written_is_named_beforehand_and_when_writing(re
     assert str(caught.value).endswith("Choose another with --results")
     with pytest.raises(StoreError, match=re.escape(f"cannot write {folder}/")):
         write_attempt(an_attempt(), folder)
+
+
+def test_a_text_replaces_what_its_file_held_and_a_link_stays_one(tmp_path):
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("a long text that was there before")
+    link.symlink_to(file)
+    write_text("µ ±", link)
+    assert link.is_symlink()
+    assert file.read_bytes() == "µ ±".encode()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_of_each_cell_and_machine_the_latest_attempt_counts():

@@ -22,7 +22,7 @@ from lstm_bench.charts.panels import Axis, Curve, around, beside, from_zero, lin
 from lstm_bench.charts.theme import Look
 from lstm_bench.groups import Group
 from lstm_bench.plugins import load_plugins
-from lstm_bench.reports.summary import significant
+from lstm_bench.reports.numbers import significant
 from lstm_bench.result import Attempt, Cell, Judgement
 from lstm_bench.task import Observed, TaskInfo
 

@@ -23,7 +23,7 @@ from lstm_bench.charts.panels import (
 )
 from lstm_bench.charts.theme import WIDTH
 from lstm_bench.groups import Group
-from lstm_bench.reports.summary import seconds
+from lstm_bench.reports.numbers import seconds
 from lstm_bench.result import SOUND, Attempt, Judgement
 from lstm_bench.statistics import spread
 

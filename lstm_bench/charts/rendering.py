@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import textwrap
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from lstm_bench import store
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.theme import DARK, LIGHT, VARIABLES, Theme, config
-from lstm_bench.errors import LSTMBenchError, NotInstalled, UnknownName
+from lstm_bench.errors import NotInstalled, UnknownName
 from lstm_bench.text import brief
 
 NAMESPACE = "http://www.w3.org/2000/svg"
@@ -163,16 +162,8 @@ def write(figure: Figure, file: Path, *, dark: bool = False) -> None:
     """Write it in the format that the file's suffix says, whole or not at all.
 
     Raises:
-        LSTMBenchError: if it cannot be written.
+        UnknownName: if its suffix says none.
+        StoreError: if it cannot be written.
     """
     require_suffix(file)
-    content = WRITERS[file.suffix.lower()](figure, DARK if dark else LIGHT)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    except OSError as error:
-        raise LSTMBenchError(f"cannot write {file}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    store.write_bytes(WRITERS[file.suffix.lower()](figure, DARK if dark else LIGHT), file)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lstm_bench import statistics
-from lstm_bench.ceiling import achieved
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
 from lstm_bench.charts.learning import column_width, spaced
 from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, rows_room, stack
 from lstm_bench.groups import Group
-from lstm_bench.reports.speed import percent, start_and_step
-from lstm_bench.reports.summary import MEANINGS, seconds, significant
+from lstm_bench.reports.numbers import digits, percent, seconds, significant, with_interval
+from lstm_bench.reports.speed import start_and_step, work
+from lstm_bench.reports.summary import MEANINGS
 from lstm_bench.result import Attempt
 from lstm_bench.spec import SCOPES, Scope
 
@@ -26,23 +26,15 @@ INTERVALS = "Lines through dots: 95% intervals over rounds."
 ONE_ROUND = "One round, so there are no intervals: it cannot tell how much processes differ."
 
 
-def throughput_of(group: Group, scope: Scope) -> tuple[float, tuple[float, float] | None] | None:
-    """Sequences per second with the interval of 95 %; ``None`` if nothing was timed."""
+def throughput_of(group: Group, scope: Scope) -> statistics.Estimate | None:
+    """Sequences per second; ``None`` if nothing was timed."""
     found = group.estimate(scope)
-    if found is None:
-        return None
-    batch = group.first.cell.recipe.train.batch_size
-    # the longest time is the lowest speed
-    interval = None if found.low is None or found.high is None else (batch / found.high, batch / found.low)
-    return batch / found.value, interval
+    return None if found is None else found.rate(group.first.cell.recipe.train.batch_size)
 
 
-def in_words(group: Group, scope: Scope) -> str:
-    """As the table has it: ``8,055 ±1.2%``."""
-    found, known = group.estimate(scope), throughput_of(group, scope)
-    if found is None or known is None:
-        return ""
-    return significant(known[0]) + ("" if found.relative is None else f" ±{percent(found.relative)}")
+def in_words(found: statistics.Estimate) -> str:
+    """As a table has it: ``8,060 ±1.2%``."""
+    return with_interval(significant(found.value, digits(found.value, found.relative)), found.relative)
 
 
 def timed(groups: Sequence[Group]) -> list[Group]:
@@ -119,7 +111,7 @@ def _in_rows(
 
 def _most(group: Group, scopes: Sequence[Scope]) -> float:
     """The speed by which rows are in order: that of the first scope that was timed."""
-    return next((known[0] for scope in scopes if (known := throughput_of(group, scope)) is not None), 0.0)
+    return next((known.value for scope in scopes if (known := throughput_of(group, scope)) is not None), 0.0)
 
 
 def _speed_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence[Scope]) -> dict[str, list[Dot]]:
@@ -132,7 +124,7 @@ def _speed_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence
             if known is None:
                 dots.append(Dot(look, None, text="not timed"))
             else:
-                dots.append(Dot(look, *known, text=in_words(group, scope)))
+                dots.append(Dot(look, known.value, known.interval, in_words(known)))
         columns[f"{scope}, sequences per second"] = dots
     return columns
 
@@ -155,11 +147,8 @@ def draw_ceiling(attempts: Sequence[Attempt]) -> Figure | None:
 
 def _share(group: Group, scope: Scope) -> tuple[float, float] | None:
     """Operations per second, and as a share of the ceiling; ``None`` where one of them is not known."""
-    estimate = group.estimate(scope)
-    told = next((a for a in group.trained if a.findings.batch_shape and a.findings.ceiling), None)
-    if estimate is None or told is None or (done := achieved(told, scope, estimate.value)) is None:
-        return None
-    return None if done.share is None else (done.flops_per_second, done.share)
+    done = work(group, scope)
+    return None if done is None or done.share is None else (done.flops_per_second, done.share)
 
 
 def _share_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence[Scope]) -> dict[str, list[Dot]]:
@@ -210,9 +199,10 @@ def _scaling_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HCo
     for scope in scopes:
         curves = []
         for groups, look, name in zip(curves_of, looks, names, strict=False):
-            known = [(gather.number(group, axis), *speed) for group in groups if (speed := throughput_of(group, scope))]
-            ranges = [(at, *interval) for at, _, interval in known if interval is not None]
-            curves.append(Curve([(at, v) for at, v, _ in known], look, name=name, dots=True, intervals=ranges))
+            known = [(gather.number(group, axis), speed) for group in groups if (speed := throughput_of(group, scope))]
+            ranges = [(at, *speed.interval) for at, speed in known if speed.interval is not None]
+            points = [(at, speed.value) for at, speed in known]
+            curves.append(Curve(points, look, name=name, dots=True, intervals=ranges))
         by_scope[scope] = curves
     last = scopes[-1]
     width = column_width(len(scopes), by_scope[last])

@@ -14,6 +14,7 @@ from lstm_bench.cli.files import data
 from lstm_bench.cli.looking import env, list_, report
 from lstm_bench.cli.options import INTERRUPTED, say
 from lstm_bench.cli.plotting import plot
+from lstm_bench.cli.publishing import publish
 from lstm_bench.cli.running import run
 from lstm_bench.errors import LSTMBenchError
 
@@ -53,5 +54,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (run, check, report, plot, compare, list_, data, env):
+for command in (run, check, report, compare, plot, publish, list_, data, env):
     main.add_command(command)

@@ -54,9 +54,11 @@ def compare(
             f"name a second folder, or two selections of {old}: --where backend=torch --where backend=jax"
         )
     before, after = (sides * 2)[:2] if sides else ({}, {})
+    of_old = _read(old)
+    of_new = of_old if new is None else _read(new)
     found = comparison.compare(
-        comparison.select(_read(old), before),
-        comparison.select(_read(new or old), after),
+        comparison.select(of_old, before),
+        comparison.select(of_new, after),
         apart=[key for key in {**before, **after} if before.get(key) != after.get(key)],
         although=although,
     )

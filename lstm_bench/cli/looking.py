@@ -2,34 +2,73 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lstm_bench.cli.options import load, plugin_option, say
-from lstm_bench.errors import LSTMBenchError
+from lstm_bench.errors import LSTMBenchError, UnknownName
+
+if TYPE_CHECKING:
+    from lstm_bench.plugins import Plugins
+    from lstm_bench.reporter import ReporterInfo
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results/local"))
-@click.option("--format", "format_name", default="table", show_default=True, help="table, md, csv, json or a plugin's.")
+@click.option(
+    "--format", "format_name", metavar="NAME",
+    help="One of those that `lstm-bench list formats` shows.  [default: table, or by the suffix of --output]",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write the report to a file, in place of what it held: .md, .tex, .csv, .json, ...",
+)  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each cell.")
 @plugin_option
-def report(folder: Path, format_name: str, everything: bool, plugin_files: tuple[Path, ...]) -> int:
+def report(
+    folder: Path, format_name: str | None, output: Path | None, everything: bool, plugin_files: tuple[Path, ...]
+) -> int:
     """Print the attempts in FOLDER (default: results/local), or in one file."""
     from lstm_bench import store
 
-    reporter = load(plugin_files).reporter(format_name)
+    plugins = load(plugin_files)
+    if format_name is None and output is not None:
+        reporter = _by_suffix(plugins, output)
+    else:
+        reporter = plugins.reporter(format_name or "table")
     attempts, problems = store.read_folder(folder)
     for problem in problems:
         say(f"warning: left out: {problem}")
     if not attempts:
         raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
     shown = attempts if everything else store.latest(attempts)
-    click.echo(reporter.render(shown), nl=False)
+    if output is None:
+        click.echo(reporter.render(shown), nl=False)
+    else:
+        with redirect_stdout(io.StringIO()):  # which is no terminal, so that a file gets no colours
+            text = reporter.render(shown)
+        store.write_text(text, output)
+        say(f"the report is in {output}")
     if len(shown) < len(attempts):
         say(f"{len(attempts) - len(shown)} older attempts of the same cells are not shown; --all shows them")
     return 1 if problems else 0
+
+
+def _by_suffix(plugins: Plugins, output: Path) -> ReporterInfo:
+    """The format of a file.
+
+    Raises:
+        UnknownName: if none has this suffix.
+    """
+    by_suffix = {info.suffix: info for info in plugins.reporters.values() if info.suffix}
+    suffix = output.suffix.lower()
+    if suffix not in by_suffix:
+        raise UnknownName("suffix", suffix, by_suffix, f"--output {output}, where no --format is given")
+    return by_suffix[suffix]
 
 
 @click.command("list")

@@ -21,13 +21,31 @@ def _markdown(attempts: Sequence[Attempt]) -> str:
     return markdown.render(attempts)
 
 
+def _latex(attempts: Sequence[Attempt]) -> str:
+    from lstm_bench.reports import latex
+
+    return latex.render(attempts)
+
+
 def _csv(attempts: Sequence[Attempt]) -> str:
+    from lstm_bench.reports import sheet
+
+    return sheet.render_csv(attempts)
+
+
+def _json(attempts: Sequence[Attempt]) -> str:
+    from lstm_bench.reports import sheet
+
+    return sheet.render_json(attempts)
+
+
+def _attempts_csv(attempts: Sequence[Attempt]) -> str:
     from lstm_bench.reports import frame
 
     return frame.render_csv(attempts)
 
 
-def _json(attempts: Sequence[Attempt]) -> str:
+def _attempts_json(attempts: Sequence[Attempt]) -> str:
     from lstm_bench.reports import frame
 
     return frame.render_json(attempts)
@@ -35,7 +53,13 @@ def _json(attempts: Sequence[Attempt]) -> str:
 
 @hookimpl
 def lstm_bench_reporters() -> Iterable[ReporterInfo]:
-    yield ReporterInfo(name="table", summary="for the terminal", render=_table)
-    yield ReporterInfo(name="md", summary="Markdown", render=_markdown)
-    yield ReporterInfo(name="csv", summary="every column, one row for each attempt, for spreadsheets", render=_csv)
-    yield ReporterInfo(name="json", summary="every column, one record for each attempt, for programs", render=_json)
+    for name, suffix, summary, render in (
+        ("table", ".txt", "for the terminal", _table),
+        ("md", ".md", "Markdown", _markdown),
+        ("latex", ".tex", "LaTeX, with booktabs", _latex),
+        ("csv", ".csv", "the tables as one, for spreadsheets", _csv),
+        ("json", ".json", "the tables and the notes, for programs", _json),
+        ("attempts-csv", "", "every attempt with all its numbers in full, for spreadsheets", _attempts_csv),
+        ("attempts-json", "", "every attempt with all its numbers in full, for programs", _attempts_json),
+    ):
+        yield ReporterInfo(name=name, summary=summary, render=render, suffix=suffix)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lstm_bench.comparison import FIRST_STEP, Comparison, Limit, Line
-from lstm_bench.reports.speed import percent
-from lstm_bench.reports.summary import Column, Row, Section, Summary, seconds
+from lstm_bench.reports.numbers import digits, percent, seconds
+from lstm_bench.reports.summary import Column, Row, Section, Summary
 
 COLUMNS = (
     Column("cell"), Column("measure"), Column("old", numeric=True), Column("new", numeric=True),
@@ -41,5 +41,5 @@ def _row(line: Line, limits: Sequence[Limit]) -> Row:
     over = [limit for limit in limits if limit.exceeded(line)]
     verdict = line.verdict + "".join(f", by more than {percent(limit.share)}" for limit in over)
     name = line.pair.new.first.cell.name
-    old, new = seconds(line.old.value), seconds(line.new.value)
+    old, new = (seconds(side.value, digits(side.value, side.relative)) for side in (line.old, line.new))
     return Row.of(name, line.measure, old, new, f"{ratio.value:.3f}", interval, verdict)

@@ -1,9 +1,10 @@
-"""The DataFrame as it is, for spreadsheets and programs."""
+"""The DataFrame of attempts as it is, in full precision, for spreadsheets and programs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -16,21 +17,30 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def render_csv(attempts: Sequence[Attempt]) -> str:
     """One row for each attempt, with a header; what a spreadsheet would take for a formula gets a quote before it."""
-    text = to_frame(attempts).map(_harmless).to_csv(index=False, lineterminator="\n")
-    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return printable(to_frame(attempts).map(harmless).to_csv(index=False, lineterminator="\n"))
 
 
 def render_json(attempts: Sequence[Attempt]) -> str:
     """A list of records in full precision, with ``null`` where nothing is known."""
     frame = to_frame(attempts)
     records = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    text = msgspec.json.format(msgspec.json.encode(records)).decode()
-    # JSON has to escape most of them, but not those from \x7f on.
-    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+    return escape_control(msgspec.json.format(msgspec.json.encode(records)).decode()) + "\n"
 
 
-def _harmless(value: object) -> object:
+def harmless(value: Any) -> Any:
+    """A cell of a CSV file that a spreadsheet takes for no formula; what is no text is left alone."""
     if not isinstance(value, str):
         return value
     text = value.replace("\r\n", "\n").replace("\r", "\n")  # a lone carriage return would begin a row, and so a formula
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\n")) else text
+
+
+def printable(text: str) -> str:
+    """Text without what could drive a terminal."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def escape_control(text: str) -> str:
+    """JSON whose strings keep all their letters, those that could drive a terminal as escapes."""
+    # JSON has to escape most of them, but not those from \x7f on.
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

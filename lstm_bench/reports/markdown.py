@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from lstm_bench.reports.summary import Summary, summarise
+from lstm_bench.reports.summary import Entry, Summary, summarise
 from lstm_bench.result import Attempt
 from lstm_bench.text import LONGEST_CELL, LONGEST_LINE, brief
 
@@ -24,7 +24,7 @@ def show(summary: Summary) -> str:
         lines += [escape(section.subtitle), ""] if section.subtitle else []
         lines.append(_line(escape(column.title, LONGEST_CELL) for column in section.columns))
         lines.append(_line("---:" if column.numeric else "---" for column in section.columns))
-        lines += [_line(escape(cell, LONGEST_CELL) for cell in row.cells) for row in section.rows]
+        lines += [_line(map(_entry, row.entries)) for row in section.rows]
         lines.append("")
     lines += [f"- {escape(note)}" for note in summary.notes]
     return "\n".join(lines) + "\n"
@@ -33,6 +33,11 @@ def show(summary: Summary) -> str:
 def escape(text: str, most: int = LONGEST_LINE) -> str:
     """Text that Markdown shows as it is: no HTML, no emphasis, no links, no new cells, on one line, cut off if long."""
     return re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(brief(text, most), quote=False))
+
+
+def _entry(entry: Entry) -> str:
+    text = escape(entry.text, LONGEST_CELL)
+    return f"**{text}**" if entry.best else text
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import statistics as stats
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lstm_bench.agreement import REFERENCE
 from lstm_bench.groups import Group, group_attempts, settings
-from lstm_bench.reports.speed import NO_BREAK, bounds, compared, gigaflops, percent, soundness
+from lstm_bench.reports.best import METRIC, Best, explain_marks, find_best, metric_of
+from lstm_bench.reports.numbers import NO_BREAK, digits, mebibytes, percent, seconds, significant, with_interval
+from lstm_bench.reports.speed import bounds, compared, soundness, work
 from lstm_bench.result import SOUND, Attempt, Cell
 from lstm_bench.spec import SCOPES, Scope
 from lstm_bench.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
@@ -29,9 +32,10 @@ class Entry:
 
     Attributes:
         text: for people, rounded.
-        value: the number that it stands for, by which rows are sorted; ``None`` where there is none.
+        value: the number that it stands for, by which rows are sorted: seconds, bytes, sequences or GFLOP per second,
+            the median of a metric; ``None`` where there is none.
         interval: of 95 %, around the value; ``None`` where it is not known.
-        best: whether it is shown to be the best of its column.
+        best: whether it is shown to be the best of its column among the rows that compute the same.
     """
 
     text: str
@@ -103,21 +107,26 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
     for attempt in attempts:
         by_recipe.setdefault((attempt.cell.task, attempt.cell.recipe.name), []).append(attempt)
     sections, notes = [], []
+    marked: dict[str, Collection[Group]] = {}
     for of_recipe in by_recipe.values():
         groups = group_attempts(of_recipe)
-        sections.append(_section(groups))
+        models = _by_model(groups)
+        best = find_best([of_model for _, of_model in models])
+        marked.update(best)
+        sections.append(_section(groups, best))
         notes += [note for on_data in _by_data(groups) for note in _verdict(on_data)]
-        for of_model in _by_model(groups):
-            notes += _seeds_explain(of_model)
-            notes += compared(_named(of_model[0].first.cell), of_model)
-            notes += bounds(_named(of_model[0].first.cell), of_model)
+        notes += [note for name, of_model in models for note in _seeds_explain(name, of_model)]
+        recipe = _recipe(groups[0].first.cell)
+        notes += compared(recipe, models)
+        notes += bounds(recipe, models)
         notes += soundness(groups)
     notes += dict.fromkeys(f"{_told_apart(a)}: {a.status}: {a.reason}" for a in attempts if a.status != "ok")
     notes += sorted({_own_length(a.cell) for a in attempts if a.cell.own_length})
     counts = [(a.findings.native_parameter_count, a.cell.parameter_count) for a in attempts]
     if any(native not in (None, canonical) for native, canonical in counts):
         notes.append("params: trained numbers of the canonical model (as the framework counts them)")
-    notes += _meaning(attempts)
+    notes += explain_marks(marked)
+    notes += _meaning(attempts, sections)
     notes += _measured(attempts)
     return Summary(tuple(sections), tuple(notes))
 
@@ -130,28 +139,53 @@ def _told_apart(attempt: Attempt) -> str:
 
 def _by_data(groups: Sequence[Group]) -> list[list[Group]]:
     """Groups that learn the same, whatever their models: what the same baselines stand beside."""
-    return _together(groups, lambda cell: cell.task_selector)
+    return _together(groups, lambda group: group.first.cell.task_selector)
 
 
-def _by_model(groups: Sequence[Group]) -> list[list[Group]]:
-    """Groups with the same model as well: what a backend can be compared on."""
-    return _together(groups, lambda cell: (cell.task_selector, *settings(cell).items()))
+def _by_model(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
+    """Groups with the same model as well, trained equally long on one machine, with the name of what they compute."""
+
+    def alike(group: Group) -> Hashable:
+        cell = group.first.cell
+        return (cell.task_selector, *settings(cell).items(), cell.epochs, cell.steps, _hardware(group))
+
+    apart = _several_machines(groups)
+    return [
+        (_named(found[0].first.cell) + (f" on {_hardware(found[0])}" if apart else ""), found)
+        for found in _together(groups, alike)
+    ]
 
 
-def _together(groups: Sequence[Group], alike: Callable[[Cell], Hashable]) -> list[list[Group]]:
+def _several_machines(groups: Sequence[Group]) -> bool:
+    return len({_hardware(group) for group in groups} - {""}) > 1
+
+
+def _hardware(group: Group) -> str:
+    """The machine, whatever runs on it; empty where it is not known."""
+    machine = group.first.findings.machine
+    if machine is None:
+        return ""
+    return f"{machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f}{NO_BREAK}GiB"
+
+
+def _together(groups: Sequence[Group], alike: Callable[[Group], Hashable]) -> list[list[Group]]:
     found: dict[Hashable, list[Group]] = {}
     for group in groups:
-        found.setdefault(alike(group.first.cell), []).append(group)
+        found.setdefault(alike(group), []).append(group)
     return list(found.values())
 
 
-def _section(groups: Sequence[Group]) -> Section:
+def _recipe(cell: Cell) -> str:
+    return f"{cell.task}:{cell.recipe.name}"
+
+
+def _section(groups: Sequence[Group], best: Best) -> Section:
     cells = [group.first.cell for group in groups]
     judgement = next((a.findings.judgement for g in groups for a in g.attempts if a.findings.judgement), None)
     varied = _varied(groups)
     scopes = [scope for scope in SCOPES if any(scope in cell.recipe.scopes for cell in cells)]
     judged = any(cell.epochs for cell in cells)
-    told = _Told(groups, varied, scopes, judged=judged)
+    told = _Told(groups, varied, scopes, best, judged=judged)
     columns = told.columns(judgement.metric if judgement else "metric")
     rows = [told.row(group) for group in groups]
     if judgement is not None:
@@ -162,7 +196,7 @@ def _section(groups: Sequence[Group]) -> Section:
         unit = f" in {judgement.unit}" if judgement.unit else ""
         metric = f"{judgement.metric}{unit}, {judgement.better} is better"
     selectors = {cell.task_selector for cell in cells}
-    title = selectors.pop() if len(selectors) == 1 else f"{cells[0].task}:{cells[0].recipe.name}"
+    title = selectors.pop() if len(selectors) == 1 else _recipe(cells[0])
     constant = {name: value for name, value in cells[0].changes.items() if name.replace("-", " ") not in varied}
     changed = ", ".join(f"{name} {value}" for name, value in constant.items())
     return Section(title, "; ".join(filter(None, (changed, metric))), columns, tuple(rows))
@@ -181,17 +215,19 @@ class _Told:
         groups: its rows.
         varied: the settings that have a column.
         scopes: what was timed.
+        best: what is marked.
         judged: whether models were trained and judged; if not, times are shown for a batch, not sequences per second.
     """
 
     def __init__(
-        self, groups: Sequence[Group], varied: Sequence[str], scopes: Sequence[Scope], *, judged: bool
+        self, groups: Sequence[Group], varied: Sequence[str], scopes: Sequence[Scope], best: Best, *, judged: bool
     ) -> None:
-        self._groups, self._varied, self._scopes, self._judged = groups, varied, scopes, judged
+        self._groups, self._varied, self._scopes, self._best, self._judged = groups, varied, scopes, best, judged
         recipes = [group.first.cell.recipe for group in groups]
+        self._several_machines = _several_machines(groups)
         self._several_seeds = any(len(group.trained) > 1 for group in groups)
         self._ends_early = judged and any(r.target is not None or r.patience is not None for r in recipes)
-        self._counted = bool(scopes) and any(gigaflops(group, scopes[0]) for group in groups)
+        self._counted = bool(scopes) and any(work(group, scopes[0]) for group in groups)
         targets = {recipe.target for recipe in recipes}
         self._target = targets.pop() if len(targets) == 1 else None
 
@@ -200,6 +236,7 @@ class _Told:
         per = " seq/s" if self._judged else ""
         return (
             Column("backend"), Column("device"), Column("precision"),
+            *([Column("machine")] if self._several_machines else []),
             *(Column(name, numeric=True) for name in self._varied),
             *([Column("seeds", numeric=True)] if self._several_seeds else []),
             Column("params", numeric=True),
@@ -218,53 +255,68 @@ class _Told:
         parameters = f"{cell.parameter_count:,}"
         if native not in (None, cell.parameter_count):
             parameters += f" ({native:,.0f})"
-        texts = (
-            f"{cell.backend_selector} {version}".strip(), cell.device, cell.precision,
-            *(settings(cell).get(name, "") for name in self._varied),
-            *([str(len(group.trained))] if self._several_seeds else []),
-            parameters,
+        set_to = settings(cell)
+        entries = (
+            Entry(f"{cell.backend_selector} {version}".strip()), Entry(cell.device), Entry(cell.precision),
+            *([Entry(_hardware(group))] if self._several_machines else []),
+            *(_setting(set_to.get(name, "")) for name in self._varied),
+            *([_count(len(group.trained))] if self._several_seeds else []),
+            Entry(parameters, cell.parameter_count),
             *([self._value(group)] if self._judged else []),
             *(self._end(group) if self._ends_early else ()),
             *(self._speed(group, scope) for scope in self._scopes),
-            *([gigaflops(group, self._scopes[0])] if self._counted else []),
+            *([self._work(group, self._scopes[0])] if self._counted else []),
             _median(group.numbers(lambda a: a.findings.seconds.get("first step")), seconds),
             _median(group.numbers(_memory), mebibytes),
-            _status(group),
+            Entry(_status(group)),
         )  # fmt: skip
-        return Row(tuple(map(Entry, texts)), group=group)
+        return Row(entries, group=group)
 
-    def _value(self, group: Group) -> str:
-        shortened = "*" if group.first.cell.own_length else ""
-        text = _spread(group.numbers(_value))
-        return text + shortened if text else ""
+    def _value(self, group: Group) -> Entry:
+        entry = _spread(group.numbers(metric_of))
+        shortened = "*" if entry.text and group.first.cell.own_length else ""
+        return replace(entry, text=entry.text + shortened, best=group in self._best.get(METRIC, ()))
 
-    def _end(self, group: Group) -> tuple[str, str]:
+    def _end(self, group: Group) -> tuple[Entry, Entry]:
         """After how many steps training ended, and how long it took."""
         trainings = [a.findings.training for a in group.attempts if a.findings.training is not None]
         if not trainings:
-            return "", ""
-        steps = f"{stats.median(training.steps for training in trainings):,.0f}"
+            return Entry(""), Entry("")
+        steps = _count(stats.median(training.steps for training in trainings))
         if self._target is not None:
             reached = [training for training in trainings if training.stopped == "target"]
             if len(reached) < len(trainings):
                 most = max(training.steps for training in trainings)
-                steps = f"not in{NO_BREAK}{most:,}"
+                steps = Entry(f"not in{NO_BREAK}{most:,}")
                 if reached:
-                    steps = f"{len(reached)} of {len(trainings)} in{NO_BREAK}{most:,}"
-        return steps, seconds(stats.median(training.seconds for training in trainings))
+                    steps = Entry(f"{len(reached)} of {len(trainings)} in{NO_BREAK}{most:,}")
+        return steps, _median([training.seconds for training in trainings], seconds)
 
-    def _speed(self, group: Group, scope: Scope) -> str:
+    def _speed(self, group: Group, scope: Scope) -> Entry:
         found = group.estimate(scope)
         if found is None:
-            return ""
-        value = found.value
-        text = significant(group.first.cell.recipe.train.batch_size / value) if self._judged else seconds(value)
-        return text if found.relative is None else f"{text} ±{percent(found.relative)}"
+            return Entry("")
+        if self._judged:
+            found = found.rate(group.first.cell.recipe.train.batch_size)
+            text = significant(found.value, digits(found.value, found.relative))
+        else:
+            text = seconds(found.value, digits(found.value, found.relative))
+        text = with_interval(text, found.relative)
+        return Entry(text, found.value, found.interval, best=group in self._best.get(scope, ()))
 
-    def _other(self, name: str, cells: Mapping[str, str]) -> Row:
-        """A row that is no attempt: blank but for these cells, by column title."""
+    def _work(self, group: Group, scope: Scope) -> Entry:
+        """What is computed in a second, with the share of the ceiling where that is known."""
+        found, done = group.estimate(scope), work(group, scope)
+        if found is None or done is None:
+            return Entry("")
+        speed = found.rate(done.flops_per_second * found.value / 1e9)
+        text = significant(speed.value, digits(speed.value, speed.relative))
+        return Entry(text if done.share is None else f"{text} ({percent(done.share)})", speed.value, speed.interval)
+
+    def _other(self, name: str, entries: Mapping[str, Entry]) -> Row:
+        """A row that is no attempt: blank but for these, by column title."""
         titles = [column.title for column in self.columns("metric")]
-        return Row.of(name, *(cells.get(title, "") for title in titles[1:]), baseline=True)
+        return Row((Entry(name), *(entries.get(title, Entry("")) for title in titles[1:])), baseline=True)
 
     def baselines(self, metric: str) -> list[Row]:
         """What needs no model, once for all rows whose data are alike."""
@@ -279,7 +331,7 @@ class _Told:
                     if (value := metrics.get(metric)) is not None:
                         found.append(value)
         return [
-            self._other(f"baseline: {name}", {**dict(of_data), "metric": _spread(numbers)})
+            self._other(f"baseline: {name}", {**{at: _setting(v) for at, v in of_data}, "metric": _spread(numbers)})
             for (name, of_data), numbers in values.items()
         ]
 
@@ -288,15 +340,11 @@ class _Told:
         if self._judged:
             return []
         published = dict.fromkeys(p for group in self._groups for a in group.attempts for p in a.findings.published)
-        rows: dict[tuple[str, str], dict[str, str]] = {}
+        rows: dict[tuple[str, str], dict[str, Entry]] = {}
         for one in published:
-            rows.setdefault((one.name, one.hardware), {"device": one.hardware})[one.scope] = seconds(one.seconds)
-        return [self._other(f"published: {name}", cells) for (name, _), cells in rows.items()]
-
-
-def _value(attempt: Attempt) -> float | None:
-    judgement = attempt.findings.judgement
-    return None if judgement is None else judgement.metrics.get(judgement.metric)
+            row = rows.setdefault((one.name, one.hardware), {"device": Entry(one.hardware)})
+            row[one.scope] = Entry(seconds(one.seconds), one.seconds)
+        return [self._other(f"published: {name}", entries) for (name, _), entries in rows.items()]
 
 
 def _memory(attempt: Attempt) -> float | None:
@@ -304,17 +352,32 @@ def _memory(attempt: Attempt) -> float | None:
     return None if memory is None or not memory.peak else memory.peak - memory.after_import
 
 
-def _median(values: Sequence[float], form: Callable[[float], str]) -> str:
-    return form(stats.median(values)) if values else ""
+def _setting(text: str) -> Entry:
+    """A setting, which stands for a number where it is one."""
+    try:
+        value = float(text)
+    except ValueError:
+        return Entry(text)
+    return Entry(text, value if math.isfinite(value) else None)
 
 
-def _spread(values: Sequence[float]) -> str:
+def _count(value: float) -> Entry:
+    return Entry(f"{value:,.0f}", value)
+
+
+def _median(values: Sequence[float], form: Callable[[float], str]) -> Entry:
+    return Entry(form(stats.median(values)), stats.median(values)) if values else Entry("")
+
+
+def _spread(values: Sequence[float]) -> Entry:
     """The median, and the range where there is one."""
     found = spread(values)
     if found is None:
-        return ""
+        return Entry("")
     text = significant(found.median)
-    return text if found.least == found.most else f"{text} ({significant(found.least)} .. {significant(found.most)})"
+    if found.least != found.most:
+        text += f" ({significant(found.least)} .. {significant(found.most)})"
+    return Entry(text, found.median)
 
 
 def _status(group: Group) -> str:
@@ -340,7 +403,7 @@ def _verdict(groups: Sequence[Group]) -> list[str]:
     if not baselines:
         return []
     best = (min if lower else max)(baselines, key=lambda name: baselines[name])
-    values = [stats.median(numbers) if (numbers := group.numbers(_value)) else None for group in judged]
+    values = [stats.median(numbers) if (numbers := group.numbers(metric_of)) else None for group in judged]
     beating = sum(v is not None and (v < baselines[best] if lower else v > baselines[best]) for v in values)
     says = "no model beats" if beating == 0 else f"{beating} of {len(values)} models beat"
     return [
@@ -355,20 +418,24 @@ def _named(cell: Cell) -> str:
     return cell.task_selector + (f" ({changes})" if changes else "")
 
 
-def _seeds_explain(groups: Sequence[Group]) -> list[str]:
-    """Whether a backend's metric is off the reference's by more than other seeds make it vary."""
+def _seeds_explain(name: str, groups: Sequence[Group]) -> list[str]:
+    """Whether a backend's metric is off the reference's by more than other seeds make it vary.
+
+    Args:
+        name: of what all of them compute.
+        groups: the same model on the same data.
+    """
     reference = next(
-        (g for g in groups if g.first.cell.backend == REFERENCE and len(g.numbers(_value)) >= FEWEST_SEEDS), None
+        (g for g in groups if g.first.cell.backend == REFERENCE and len(g.numbers(metric_of)) >= FEWEST_SEEDS), None
     )
     if reference is None or reference.first.findings.judgement is None:
         return []
-    others = [g for g in groups if g is not reference and len(g.numbers(_value)) >= FEWEST_SEEDS]
-    theirs = reference.numbers(_value)
-    chances = [chance_of_difference(group.numbers(_value), theirs) or 0.0 for group in others]
+    others = [g for g in groups if g is not reference and len(g.numbers(metric_of)) >= FEWEST_SEEDS]
+    theirs = reference.numbers(metric_of)
+    chances = [chance_of_difference(group.numbers(metric_of), theirs) or 0.0 for group in others]
     if not others:
         return []
     metric = reference.first.findings.judgement.metric
-    name = _named(reference.first.cell)
     notes = [
         f"{name}: {metric} of {group.first.cell.backend_selector} is off {REFERENCE}'s by more than seeds explain "
         f"(p = {chance:.2g}, rank-sum test, {len(group.trained)} seeds)"
@@ -388,13 +455,13 @@ def _own_length(cell: Cell) -> str:
     return f"* trained for {' and '.join(limits)}"
 
 
-def _meaning(attempts: Sequence[Attempt]) -> list[str]:
+def _meaning(attempts: Sequence[Attempt], sections: Sequence[Section]) -> list[str]:
     """What the columns say."""
     trained = [attempt for attempt in attempts if attempt.cell.epochs]
     memory = "memory: peak above the level after import"
-    several = any(a.cell.effort.rounds > 1 for a in attempts)
+    several = any(entry.interval for section in sections for row in section.rows for entry in row.entries)
     interval = "median over blocks of steps" + (
-        ", geometric mean over rounds ± half its 95% interval" if several else ", one round"
+        ", geometric mean over rounds and seeds ± half its 95% interval" if several else ", one round"
     )
     notes = []
     if trained:
@@ -434,22 +501,3 @@ def _measured(attempts: Sequence[Attempt]) -> list[str]:
         for a in attempts
     )
     return [f"measured with {line}" for line in lines]
-
-
-def significant(value: float) -> str:
-    """Four significant digits without an exponent where people can read it: ``2,150``, ``50.71``, ``0.9312``."""
-    return f"{value:,.0f}" if abs(float(f"{value:.4g}")) >= 1000 else f"{value:#.4g}"
-
-
-def seconds(value: float) -> str:
-    """Seconds in the unit that suits them."""
-    rounded = float(f"{value:.3g}")
-    if rounded >= 1000:
-        return f"{value:,.0f}{NO_BREAK}s"
-    unit, scale = next(((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if rounded >= s), ("ns", 1e-9))
-    return f"{value / scale:.3g}{NO_BREAK}{unit}"
-
-
-def mebibytes(value: float) -> str:
-    """Bytes as MiB."""
-    return f"{value / 2**20:.0f}{NO_BREAK}MiB"

@@ -66,10 +66,10 @@ def _table(section: Section, width: int) -> Table:
         justify: JustifyMethod = "right" if column.numeric else "left"
         table.add_column(Text(column.title), justify=justify, overflow="fold", width=chosen)
     for row in section.rows:
-        *cells, status = row.cells
+        *entries, status = row.entries
         table.add_row(
-            *(Text(cell) for cell in cells),
-            Text(status, style=STYLES.get(status, "red")),
+            *(Text(entry.text, style="bold" if entry.best else "") for entry in entries),
+            Text(status.text, style=STYLES.get(status.text, "red")),
             style="dim" if row.baseline else None,
         )
     return table

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from lstm_bench.agreement import REFERENCE, STEPS
-from lstm_bench.reports.speed import NO_BREAK
+from lstm_bench.reports.numbers import NO_BREAK
 from lstm_bench.reports.summary import Column, Row, Section, Summary
 from lstm_bench.trajectory import RECENT, THRESHOLDS, Curve, Loss, Trajectory, curves_of, parting
 

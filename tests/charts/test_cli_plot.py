@@ -32,7 +32,7 @@ def plot(*arguments):
 @pytest.mark.parametrize(("name", "begins"), [("a.svg", b"<svg"), ("a.PNG", b"\x89PNG"), ("a.json", b"{")])
 def test_the_suffix_says_what_is_written(name, begins, folder, tmp_path):
     file = tmp_path / name
-    assert plot("throughput", folder, "-o", file) == (0, f"lstm-bench: wrote {file}\n")
+    assert plot("throughput", folder, "-o", file) == (0, f"lstm-bench: the chart is in {file}\n")
     assert file.read_bytes().startswith(begins)
     assert sorted(found.name for found in tmp_path.iterdir()) == sorted([name, "results"])
 
@@ -64,7 +64,7 @@ def test_where_chooses_what_is_drawn(wheres, names, folder, tmp_path):
     [
         (("troughput", "{folder}", "-o", "a.svg"), "unknown chart 'troughput'. Did you mean 'throughput'?"),
         (("throughput", "{folder}", "-o", "a.pgn"), "unknown suffix '.pgn' of --output a.pgn. Did you mean '.png'?"),
-        (("throughput", "{folder}", "-o", "nowhere/a.svg"), "cannot write nowhere/a.svg: No such file or directory"),
+        (("throughput", "{folder}", "-o", "nowhere/a.svg"), "cannot write nowhere/a.svg: there is no folder nowhere"),
         (("throughput", "{folder}/nowhere", "-o", "a.svg"), "there is no folder "),
         (("throughput", "{folder}", "-o", "a.svg", "--where", "backend=nobody"), "no attempt has backend=nobody"),
         (("ceiling", "{folder}", "-o", "a.svg"), "nothing to draw for ceiling: it needs one attempt with a ceiling"),

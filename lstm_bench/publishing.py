@@ -1,0 +1,135 @@
+"""A folder that is published: a README.md whose tables are those of the attempts beside it, and a page of all of them.
+
+What people write in README.md stays. What stands between two marks is made from attempts, again each time::
+
+    <!-- report copy -->
+    <!-- end -->
+
+gets the tables of the attempts in the folder ``copy`` below, and::
+
+    <!-- plot recall copy -->
+    <!-- end -->
+
+gets that picture of them, in the file ``copy/recall.svg``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from lstm_bench import store
+from lstm_bench.errors import LSTMBenchError
+from lstm_bench.plugins import Plugins
+from lstm_bench.result import Attempt
+
+TEXT, PAGE = "README.md", "index.html"
+
+_MARK = re.compile(r"<!-- (report|plot|end)\b(.*?)-->\s*")
+
+
+def publish(folder: Path, plugins: Plugins) -> tuple[dict[Path, str], list[str]]:
+    """What the published files of a folder have to hold. Nothing is written.
+
+    Args:
+        folder: that has attempts, in it or below.
+        plugins: with the formats.
+
+    Returns:
+        The text of each file, and one line for each result file that could not be read.
+
+    Raises:
+        LSTMBenchError: if there are no attempts, or a mark in README.md says nothing that could be made.
+    """
+    attempts, problems = store.read_folder(folder)
+    if not attempts:
+        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
+    text = folder / TEXT
+    files: dict[Path, str] = {}
+    files[text] = _fill(
+        text, _read(text) if text.exists() else _beginning(folder), partial(_make, folder, plugins, files)
+    )
+    files[folder / PAGE] = plugins.reporter("html").render(store.latest(attempts))
+    return files, problems
+
+
+def stale(files: dict[Path, str]) -> Iterator[Path]:
+    """Those of these files that do not hold what they have to."""
+    for path, text in files.items():
+        if not path.exists() or _read(path) != text:
+            yield path
+
+
+def _fill(path: Path, written: str, make: Callable[[Sequence[str]], str]) -> str:
+    """A text with everything between two marks made anew from the words of the first."""
+    lines, opened, places = [], 0, 0
+    for number, line in enumerate(written.splitlines(keepends=True), 1):
+        mark = _MARK.fullmatch(line)
+        if mark is None:
+            lines += [] if opened else [line]
+            continue
+        kind, rest = mark.groups()
+        if (kind == "end") != bool(opened):
+            raise LSTMBenchError(f"{path}, line {opened or number}: this mark has no other half")
+        if kind == "end":
+            opened = 0
+            lines.append(line)
+            continue
+        opened, places = number, places + 1
+        try:
+            lines += [line, make([kind, *rest.split()])]
+        except LSTMBenchError as error:
+            raise LSTMBenchError(f"{path}, line {number}: {error}") from error
+    if opened:
+        raise LSTMBenchError(f"{path}, line {opened}: this mark has no other half")
+    if not places:
+        raise LSTMBenchError(
+            f"{path} has no place for tables: write <!-- report . --> where they are to stand, and <!-- end --> beneath"
+        )
+    return "".join(lines)
+
+
+def _make(folder: Path, plugins: Plugins, files: dict[Path, str], words: Sequence[str]) -> str:
+    """What a mark asks for; a picture goes to ``files``."""
+    match words:
+        case ["report", name]:
+            return plugins.reporter("md").render(_attempts(folder, name))
+        case ["plot", kind, name]:
+            from lstm_bench import charts
+            from lstm_bench.charts import rendering
+            from lstm_bench.reports.markdown import escape
+
+            figure = charts.draw(charts.find_kind(kind), _attempts(folder, name))
+            path = folder / name / f"{kind}.svg"
+            files[path] = rendering.svg(figure)
+            return f"![{escape(figure.title)}]({path.relative_to(folder).as_posix()})\n"
+        case _:
+            raise LSTMBenchError("write <!-- report FOLDER --> or <!-- plot KIND FOLDER -->")
+
+
+def _attempts(folder: Path, name: str) -> list[Attempt]:
+    """The latest attempts of each cell in a folder below."""
+    below = folder / name
+    if Path(name).is_absolute() or ".." in Path(name).parts or not below.is_dir():
+        raise LSTMBenchError(f"there is no folder {name!r} in {folder}")
+    attempts, _ = store.read_folder(below)
+    if not attempts:
+        raise LSTMBenchError(f"there are no results in {below}")
+    return store.latest(attempts)
+
+
+def _beginning(folder: Path) -> str:
+    """A README.md to begin with: a place for the tables of each folder that has attempts."""
+    names = sorted({path.parent.relative_to(folder).parts[:1] for path in folder.rglob("*.json")})
+    places = [f"## {name}\n\n" if name else "" for name in map("".join, names)]
+    marks = [f"<!-- report {name or '.'} -->\n<!-- end -->\n" for name in map("".join, names)]
+    return "# Results\n\n" + "\n".join(place + mark for place, mark in zip(places, marks, strict=True))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LSTMBenchError(f"cannot read {path}: {error}") from error

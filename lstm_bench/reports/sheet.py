@@ -1,0 +1,92 @@
+"""The tables for spreadsheets and programs: the columns and the rounding that people see."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from lstm_bench.reports.frame import escape_control, harmless, printable
+from lstm_bench.reports.numbers import NO_BREAK
+from lstm_bench.reports.summary import Row, Section, Summary, summarise
+from lstm_bench.result import Attempt
+
+
+def render_csv(attempts: Sequence[Attempt]) -> str:
+    """One table of all sections: the task, then the columns of each, empty where a section has none of that title."""
+    sections = summarise(attempts).sections
+    titles = _all_titles(sections)
+    output = io.StringIO()
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow(harmless(_plain(title)) for title in ("task", *titles))
+    for section in sections:
+        for row in section.rows:
+            texts = dict(zip(_titles(section), row.cells, strict=True))
+            cells = (section.title, *(texts.get(title, "") for title in titles))
+            writer.writerow(harmless(_plain(cell)) for cell in cells)
+    return printable(output.getvalue())
+
+
+def render_json(attempts: Sequence[Attempt]) -> str:
+    """The sections with their columns and rows, and the notes; beside each text the number that it stands for."""
+    content = msgspec.json.encode(_record(summarise(attempts)))
+    return escape_control(msgspec.json.format(content, indent=2).decode()) + "\n"
+
+
+def _record(summary: Summary) -> dict[str, Any]:
+    sections = [
+        {
+            "title": section.title,
+            "subtitle": section.subtitle,
+            "columns": [
+                {"title": title, "numeric": column.numeric}
+                for title, column in zip(_titles(section), section.columns, strict=True)
+            ],
+            "rows": [_row_record(row, _titles(section)) for row in section.rows],
+        }
+        for section in summary.sections
+    ]
+    return {"sections": sections, "notes": list(map(_plain, summary.notes))}
+
+
+def _row_record(row: Row, titles: Iterable[str]) -> dict[str, Any]:
+    cells = {
+        title: {"text": _plain(entry.text), "value": entry.value, "interval": entry.interval, "best": entry.best}
+        for title, entry in zip(titles, row.entries, strict=True)
+    }
+    return {"baseline": row.baseline, "cells": cells}
+
+
+def _titles(section: Section) -> list[str]:
+    """The columns' titles, numbered where two are alike, as those of a metric and an option can be."""
+    titles: list[str] = []
+    for column in section.columns:
+        title, number = column.title, 2
+        while title in titles:
+            title, number = f"{column.title} {number}", number + 1
+        titles.append(title)
+    return titles
+
+
+def _all_titles(sections: Iterable[Section]) -> list[str]:
+    """Those of all sections, each before those that it stands before in its own."""
+    found: list[str] = []
+    for section in sections:
+        new: list[str] = []
+        for title in _titles(section):
+            if title in found:
+                place = found.index(title)
+                found[place:place] = new
+                new = []
+            else:
+                new.append(title)
+        found += new
+    return found
+
+
+def _plain(text: str) -> str:
+    """For programs, which do not break lines."""
+    return text.replace(NO_BREAK, " ")
