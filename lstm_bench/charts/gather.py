@@ -58,7 +58,7 @@ class Gathered:
             g for g in self.groups if (g.first.cell.task, g.first.cell.recipe.name) == (cell.task, cell.recipe.name)
         )
         counted = Counter(values(group, names) for group in alike)
-        return sorted(counted, key=lambda found: (-counted[found], found))
+        return [found for found, _ in counted.most_common()]
 
 
 def by_data(groups: Iterable[Group]) -> list[Panel]:
@@ -202,7 +202,11 @@ def told_by_settings(gathered: Gathered, groups: Sequence[Group], but: Collectio
         return drawn_as(gathered, groups, but)
     variants = gathered.variants(groups[0].first.cell, others)
     return [
-        Look(FREE[at % len(FREE)], gathered.looks[group.first.cell.backend_selector].shape, DASHES[at // len(FREE) % 6])
+        Look(
+            FREE[at % len(FREE)],
+            gathered.looks[group.first.cell.backend_selector].shape,
+            DASHES[at // len(FREE) % len(DASHES)],
+        )
         for group in groups
         for at in [variants.index(values(group, others))]
     ]

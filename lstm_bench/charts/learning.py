@@ -38,6 +38,11 @@ AXES_WIDTH = 70
 
 LOSSES = {"mse": "mean squared error", "cross_entropy": "cross entropy"}
 
+LEAST_LOSS = 1e-5
+"""Of the greatest: smaller ones, as a batch of one sequence has now and then, would press all others together."""
+
+CUT = "Losses under a hundred-thousandth of the greatest are beyond the axis."
+
 COINCIDE = "Of curves that coincide, each is drawn thinner than the one beneath it."
 
 
@@ -89,7 +94,7 @@ def draw_loss(attempts: Sequence[Attempt]) -> Figure | None:
         chart, left_out = _loss_panel(gathered, panel)
         drawn.append(chart)
         notes += left_out
-    told = [COINCIDE, *of_seeds(trained), *notes, *gather.fate(gathered.groups)]
+    told = [COINCIDE, *of_seeds(trained), *dict.fromkeys(notes), *gather.fate(gathered.groups)]
     return Figure(stack(drawn), "Training loss", tuple(told))
 
 
@@ -122,7 +127,10 @@ def _loss_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, lis
     for place, (curves, steps) in enumerate(zip(both, ("step", "epoch, mean over its steps"), strict=False)):
         last = place == len(both) - 1
         x = _counted(curves, steps)
-        y = logarithmic([v for c in curves for v in _positive(c.points)], title)
+        values = [value for curve in curves for value in _positive(curve.points)]
+        y = logarithmic([max(value, max(values) * LEAST_LOSS) for value in values], title)
+        if min(values) < y.low and CUT not in notes:
+            notes.append(CUT)
         shown = curves if last else [_unnamed(curve) for curve in curves]
         charts.append(lines(shown, x, y, width=width, height=HEIGHT))
     return beside(charts, panel.title), notes

@@ -37,6 +37,11 @@ LETTER = 6.8
 LINE = 15
 """Pixels between names that stand beneath each other."""
 
+Align = Literal["left", "right"]
+
+LEFT: Align = "left"
+RIGHT: Align = "right"
+
 GAP = 12
 """Pixels between what is drawn and its name."""
 
@@ -214,7 +219,8 @@ def lines(
     layers: list[alt.Chart] = []
     for curve in curves:
         data = _data({"x": at, "y": value} for at, value in curve.points)
-        line = alt.Chart(data).mark_line(opacity=curve.opacity, **_stroke(curve))
+        beyond = any(value is not None and not y.low <= value <= y.high for _, value in curve.points)
+        line = alt.Chart(data).mark_line(opacity=curve.opacity, clip=beyond, **_stroke(curve))
         layers.append(line.encode(encode_x, encode_y))
         if curve.intervals and curve.look:
             spans = _data({"x": at, "y": low, "high": high} for at, low, high in curve.intervals)
@@ -242,12 +248,13 @@ def _beside(places: Sequence[tuple[float, float]], texts: Sequence[str], width: 
     layers = []
     for (across, down), text in zip(places, texts, strict=True):
         wide = _wide([text])
-        right, beyond = across + 8, across - 8 - wide
-        for left, middle in ((right, down + 11), (beyond, down - 11), (right, down - 11), (beyond, down + 11)):
-            free = all(left > end or left + wide < begin or abs(middle - at) > LINE for begin, end, at in taken)
-            if free and left >= 0 and left + wide <= width:
-                layers += [_text(text, left, middle, style=style) for style in ("halo", "name")]
-                taken.append((left, left + wide, middle))
+        right, left = (across + 8, across + 8 + wide), (across - 8 - wide, across - 8)
+        for (begin, end), middle in ((right, down + 11), (left, down - 11), (right, down - 11), (left, down + 11)):
+            free = all(begin > after or end < before or abs(middle - at) > LINE for before, after, at in taken)
+            if free and begin >= 0 and end <= width:
+                at, align = (begin, LEFT) if begin > across else (end, RIGHT)
+                layers += [_text(text, at, middle, align=align, style=style) for style in ("halo", "name")]
+                taken.append((begin, end, middle))
                 break
     return layers
 
@@ -332,7 +339,7 @@ def _named(column: alt.LayerChart, names: Sequence[str], room: float) -> alt.Lay
     """A column with the names of its rows to the left of it, and as much room for them as in other panels."""
     import altair as alt
 
-    layers = [_text(name, -GAP, _middle(at), align="right", style="name") for at, name in enumerate(names)]
+    layers = [_text(name, -GAP, _middle(at), align=RIGHT) for at, name in enumerate(names)]
     spacer = alt.Chart(_data([{}])).mark_rect(x=-room, x2=0, y=0, y2=1, opacity=0)
     return alt.LayerChart(layer=[*column.layer, spacer, *layers], width=column.width, height=column.height)
 
@@ -420,7 +427,7 @@ def _data(records: Iterable[Mapping[str, float | None]]) -> alt.InlineData:
     return alt.InlineData(values=json.dumps(list(records)), format=alt.JsonDataFormat(type="json"))
 
 
-def _text(text: str, x: float, y: float, *, align: Literal["left", "right"] = "left", style: str = "name") -> alt.Chart:
+def _text(text: str, x: float, y: float, *, align: Align = LEFT, style: str = "name") -> alt.Chart:
     """A text at a place in pixels. It is a constant of the mark, so that nothing in it is read as anything else."""
     import altair as alt
 

@@ -18,7 +18,7 @@ from lstm_bench.result import Ceiling, CurvePoint, Training
 from lstm_bench.statistics import break_even
 from lstm_bench.store import latest, read_folder
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 
 PUBLISHED = {
     "copy": ["throughput", "scaling", "start", "loss", "accuracy", "recall"],
@@ -303,6 +303,17 @@ def test_losses_are_drawn_by_step_and_by_epoch():
     for layer in layers(spec):
         if layer["mark"]["type"] == "line":
             assert [point["y"] for point in records(spec, layer)] == [1, 1 / 2, pytest.approx(1 / 3)]
+
+
+def test_a_loss_of_next_to_nothing_presses_nothing_together_and_is_told():
+    training = Training(steps=4, seconds=1, first_losses=(1.0, 0.1, 1e-13, 0.1), epoch_losses=(1.0,))
+    figure, spec = drawn("loss", some_run(1.0, findings={"training": training}))
+    (low, _), *_ = (scale["domain"] for scale in scales(spec, "y"))
+    assert low > 1e-6
+    (line,) = (layer for layer in layers(spec) if layer["mark"]["type"] == "line")
+    assert line["mark"]["clip"] is True
+    assert records(spec, line)[2]["y"] == 1e-13
+    assert sum("beyond the axis" in note for note in figure.notes) == 1
 
 
 def test_what_is_not_finite_is_a_gap_in_its_curve():

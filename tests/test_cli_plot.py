@@ -79,6 +79,13 @@ def test_what_is_wrong_is_one_line(arguments, complaint, folder, tmp_path, monke
     assert [found.name for found in tmp_path.iterdir()] == ["results"]
 
 
+def test_a_chart_that_cannot_be_written_leaves_what_was_there(folder, tmp_path):
+    (tmp_path / "a.svg").mkdir()
+    code, out = plot("throughput", folder, "-o", tmp_path / "a.svg")
+    assert (code, out) == (2, f"lstm-bench: error: cannot write {tmp_path / 'a.svg'}: it is no regular file\n")
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["a.svg", "results"]
+
+
 def test_an_empty_folder_says_how_to_fill_it(tmp_path):
     code, out = plot("throughput", tmp_path, "-o", tmp_path / "a.svg")
     assert (code, "there are no results in" in out) == (2, True)
@@ -124,5 +131,5 @@ def test_list_names_every_kind():
 
 
 def test_the_readme_can_show_what_is_published(tmp_path):
-    results = Path(__file__).parents[2] / "results" / "flights-robust"
+    results = Path(__file__).parents[1] / "results" / "flights-robust"
     assert plot("close-up", results, "-o", tmp_path / "a.svg")[0] == 0
