@@ -237,6 +237,15 @@ def test_scaling_has_a_line_for_each_backend_on_logarithmic_axes():
     assert [text for text in texts(spec) if text in ("torch", "jax")] == ["torch", "jax"]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "ticks"), [((8, 16, 64), [8, 16, 64]), (range(1, 21), [1, 2, 5, 10, 20]), ((8, 9, 10), [8, 9, 10])]
+)
+def test_each_number_of_a_grid_has_its_tick_unless_there_are_many(sizes, ticks):
+    _, spec = drawn("scaling", a_grid(sizes))
+    axes = [layer["encoding"]["x"]["axis"] for layer in layers(spec) if "x" in layer.get("encoding", {})]
+    assert [axis["values"] for axis in axes] == [ticks] * len(axes)
+
+
 def test_every_number_that_was_varied_has_a_panel_of_its_own():
     attempts = [
         attempt

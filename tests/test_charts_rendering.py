@@ -96,6 +96,7 @@ def test_an_inline_svg_runs_nothing_and_fetches_nothing(figure):
     root = ElementTree.fromstring(rendering.inline(figure))
     assert not [e for e in root.iter() if e.tag.removeprefix(SVG) in ("script", "foreignObject", "image", "use", "a")]
     attributes = [(name, value) for e in root.iter() for name, value in e.attrib.items()]
+    assert not [name for name, _ in attributes if name == "class"]  # which a style of the page could be for
     assert not [name for name, _ in attributes if name.startswith("on") or name.endswith("href")]
     assert not [value for _, value in attributes if "url(" in value and "url(#" not in value]
 

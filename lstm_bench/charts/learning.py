@@ -341,9 +341,13 @@ def best_baseline(judgement: Judgement) -> tuple[str, float] | None:
     return best(known.items(), key=lambda pair: pair[1]) if known else None
 
 
+MOST_VALUES = 10
+"""Of a grid that have a tick each."""
+
+
 def spaced(values: Sequence[float], title: str) -> Axis:
-    """An axis with a tick at each value of a grid, logarithmic if they reach far."""
-    labels = {value: plain(value) for value in values}
+    """An axis with a tick at each value of a grid, if they are not too many; logarithmic if they reach far."""
+    labels = {value: plain(value) for value in values} if len(values) <= MOST_VALUES else None
     if values[-1] >= 4 * values[0]:
         return logarithmic(values, title, labels)
     axis = around(values, title)

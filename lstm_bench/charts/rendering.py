@@ -100,8 +100,8 @@ def inline(figure: Figure) -> str:
     variables = {colour: f"var({VARIABLES[name]}, {colour})" for name, colour in asdict(LIGHT).items()}
     for element in root.iter():
         for name, value in list(element.attrib.items()):
-            if name.startswith("aria-") or name == "role":  # the whole of it is one picture
-                del element.attrib[name]
+            if name.startswith("aria-") or name in ("role", "class", "pointer-events"):
+                del element.attrib[name]  # the whole of it is one picture, and no style of the page's is meant for it
             elif name == "id":
                 element.set(name, f"{mark}-{value}")
             elif name in ("fill", "stroke") and value.lower() in variables:
