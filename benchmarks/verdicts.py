@@ -27,9 +27,6 @@ from lstm_bench.statistics import CONFIDENCE, MARGIN, ratio, verdict
 
 SLOWED = Path(__file__).with_name("slowed_backend.py")
 
-DRAWN = 4000
-"""Trials that are made of recorded rounds."""
-
 RESAMPLES = 1000
 """Of the bootstrap that is looked at beside the interval in use."""
 
@@ -114,11 +111,16 @@ def judge(arguments: argparse.Namespace) -> None:
         count = about["rounds"]
         generator = np.random.default_rng(0)
         whole = [recorded[begin : begin + count] for begin in range(0, len(recorded) - count + 1, count)]
-        drawn = [[recorded[at] for at in generator.choice(len(recorded), count, replace=False)] for _ in range(DRAWN)]
+        drawn = [
+            [recorded[at] for at in generator.choice(len(recorded), count, replace=False)]
+            for _ in range(arguments.drawn)
+        ]
         for name, share in (("same", "nothing"), ("slower", f"{about['slower']:.0%}")):
             kinds: dict[str, list[str]] = {
                 f"{len(whole)} as they were run": [said(trial, name, "one") for trial in whole],
-                f"{DRAWN:,} of {len(recorded)} recorded rounds": [said(trial, name, "one") for trial in drawn],
+                f"{arguments.drawn:,} of {len(recorded)} recorded rounds": [
+                    said(trial, name, "one") for trial in drawn
+                ],
                 "the same, by a percentile bootstrap": [
                     said_by_bootstrap(trial, name, "one", generator) for trial in drawn
                 ],
@@ -166,6 +168,7 @@ def main() -> None:
     recording.set_defaults(run=record)
     judging = commands.add_parser("judge")
     judging.add_argument("files", nargs="+", type=Path)
+    judging.add_argument("--drawn", type=int, default=4000, help="trials that are made of recorded rounds")
     judging.set_defaults(run=judge)
     arguments = parser.parse_args()
     arguments.run(arguments)

@@ -24,16 +24,33 @@ def test_overhead_shows_a_ratio_for_each_scope():
     assert all(float(row[6]) > 0 for row in rows)
 
 
-def test_verdicts_are_recorded_and_judged(tmp_path):
+def test_rounds_are_recorded(tmp_path):
     path = tmp_path / "rounds.json"
-    run("verdicts.py", "record", "default", "--slower", "0.5", "--trials", "1", "-o", path)
+    run("verdicts.py", "record", "default", "--slower", "0.5", "--rounds", "1", "-o", path)
     content = json.loads(path.read_text())
-    assert [sorted(each) for each in content["recorded"]] == [["one", "same", "slower"]] * 3
-    assert all(len(blocks) == 10 for each in content["recorded"] for blocks in each.values())
-    rows = [
-        line.split(" | ") for line in run("verdicts.py", "judge", path).splitlines() if line.startswith("| default")
+    (found,) = content["recorded"]
+    assert sorted(found) == ["one", "same", "slower"]
+    assert {len(blocks) for blocks in found.values()} == {10}
+    assert (content["about"]["rounds"], content["about"]["slower"]) == (3, 0.5)
+
+
+def test_recorded_rounds_are_judged(tmp_path):
+    path = tmp_path / "rounds.json"
+    drifts, noise = (1.0, 1.1, 0.9, 1.2, 1.0, 1.3), (1.0, 1.001, 0.999, 1.0)
+    recorded = [
+        {name: [factor * drift * each for each in noise] for name, factor in (("one", 1), ("same", 1), ("slower", 1.5))}
+        for drift in drifts
     ]
-    assert [(row[1], row[2]) for row in rows[::3]] == [
-        ("nothing", "1 as they were run"), ("50%", "1 as they were run"),
+    about = {
+        "effort": "default", "rounds": 3, "blocks": 4, "slower": 0.5, "task": "flights", "threads": 1,
+        "processor": "some", "system": "any", "disturbed": 0,
+    }  # fmt: skip
+    path.write_text(json.dumps({"about": about, "recorded": recorded}))
+    lines = run("verdicts.py", "judge", path, "--drawn", "20").splitlines()
+    assert [line.strip("| ").split(" | ")[1:] for line in lines[2:8]] == [
+        [share, trials, *shares]
+        for share, shares in (("nothing", ("0.0%", "0.0%", "100.0%")), ("50%", ("100.0%", "0.0%", "0.0%")))
+        for trials in (
+            "2 as they were run", "20 of 6 recorded rounds", "the same, by a percentile bootstrap",
+        )
     ]  # fmt: skip
-    assert rows[3][3] == "100.0%"
