@@ -181,6 +181,14 @@ def test_any_name_stays_text(text):
         assert readable in seen
 
 
+@pytest.mark.parametrize("kind", ["throughput", "scaling", "loss", "recall"])
+def test_names_without_end_leave_room_for_what_is_drawn(kind):
+    spec = rendering.specification(charts.draw(KINDS[kind], hostile_attempts(HOSTILE["long"])))
+    widths = re.findall(r'"width": (-?[0-9.]+)', json.dumps(spec))
+    assert len(widths) > 0
+    assert min(map(float, widths)) >= 100
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".json"])
 @pytest.mark.parametrize(
     "text", [HOSTILE["html"], HOSTILE["not of XML"], HOSTILE["Arabic"]], ids=["html", "xml", "rtl"]

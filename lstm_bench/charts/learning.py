@@ -36,6 +36,9 @@ HEIGHT = 190
 AXES_WIDTH = 70
 """Pixels that a vertical axis takes with its labels and title."""
 
+NARROWEST = 100.0
+"""Pixels of a panel, if that makes a picture wider than it should be."""
+
 LOSSES = {"mse": "mean squared error", "cross_entropy": "cross entropy"}
 
 LEAST_LOSS = 1e-5
@@ -73,8 +76,8 @@ def of_seeds(groups: Sequence[Group]) -> list[str]:
 
 def column_width(columns: int, curves: Sequence[Curve], gap: int = 36) -> float:
     """Pixels of each of several panels beside each other, the last with the names of its curves."""
-    named = names_width(curves)
-    return (WIDTH - 24 - AXES_WIDTH * columns - gap * (columns - 1) - named) / columns
+    room = WIDTH - 24 - AXES_WIDTH * columns - gap * (columns - 1) - names_width(curves)
+    return max(room / columns, NARROWEST)
 
 
 def width_of(place: int, count: int) -> float:
@@ -128,7 +131,8 @@ def _loss_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, lis
         last = place == len(both) - 1
         x = _counted(curves, steps)
         values = [value for curve in curves for value in _positive(curve.points)]
-        y = logarithmic([max(value, max(values) * LEAST_LOSS) for value in values], title)
+        least = max(values) * LEAST_LOSS
+        y = logarithmic([max(value, least) for value in values], title)
         if min(values) < y.low and CUT not in notes:
             notes.append(CUT)
         shown = curves if last else [_unnamed(curve) for curve in curves]

@@ -406,7 +406,7 @@ def beside(panels: Sequence[Any], title: str = "", spacing: int = 36) -> alt.HCo
 
 def names_width(curves: Sequence[Curve]) -> float:
     """Pixels that the names at the ends of curves take."""
-    names = [curve.name for curve in curves if curve.name]
+    names = [shorten(curve.name, LONGEST_LABEL) for curve in curves if curve.name]
     return _wide(names) + GAP + 8 if names else 0.0
 
 
