@@ -79,6 +79,11 @@ def write_attempt(attempt: Attempt, folder: Path) -> Path:
 
 
 def write_text(text: str, path: Path) -> None:
+    """Write a text as ``write_bytes`` does, in UTF-8."""
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(content: bytes, path: Path) -> None:
     """Write a file whole or not at all, in place of whatever has its name.
 
     Raises:
@@ -92,7 +97,7 @@ def write_text(text: str, path: Path) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(text.encode())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)

@@ -368,7 +368,8 @@ def test_debug_shows_where_it_went_wrong():
         ("", ["run", "report", "list", "data", "env", "--debug", "--version"]),
         ("run", ["--backend", "--task", "--device", "--quick", "--rigorous", "--epochs", "--timeout", "--plugin"]),
         ("report", ["[FOLDER]", "--format", "--output", "--all"]),
-        ("list", ["backends|tasks|recipes|formats"]),
+        ("list", ["backends|tasks|recipes|formats|charts"]),
+        ("plot", ["KIND [FOLDER]", "--output", ".svg, .png or .json", "--where", "--all", "--dark"]),
         ("data", ["fetch", "list", "path", "LSTM_BENCH_DATA", "LSTM_BENCH_CACHE"]),
         ("data fetch", ["[TASK]...", "--plugin"]),
         ("data list", ["[TASK]...", "damaged"]),
@@ -384,7 +385,17 @@ def test_every_command_has_help(command, words):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["list"], ["list", "recipes"], ["data", "path"], ["--version"]]
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["list"],
+        ["list", "recipes"],
+        ["list", "charts"],
+        ["plot", "--help"],
+        ["data", "path"],
+        ["--version"],
+    ],
 )
 def test_help_and_list_import_no_framework(arguments):
     code = f"""
@@ -394,7 +405,7 @@ from lstm_bench.cli import main
 try:
     main()
 finally:
-    heavy = {{"numpy", "pandas", "torch", "tensorflow", "keras", "jax"}}
+    heavy = {{"numpy", "pandas", "torch", "tensorflow", "keras", "jax", "altair", "vl_convert", "jinja2"}}
     print(sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -171,7 +171,7 @@ def pictures(attempts: Sequence[Attempt]) -> list[Picture]:
     rendering.require()
     figures = ((kind, kind.draw(attempts)) for kind in KINDS.values())
     return [
-        Picture(kind.name, figure.title, " ".join(figure.notes), rendering.inline(figure))
+        Picture(kind.name, rendering.title(figure), " ".join(rendering.notes(figure)), rendering.inline(figure))
         for kind, figure in figures
         if figure is not None
     ]

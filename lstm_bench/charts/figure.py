@@ -19,7 +19,7 @@ class Figure:
         notes: what has to be known to read it, and what is not drawn and why; each a sentence or two.
     """
 
-    chart: alt.ConcatChart
+    chart: alt.VConcatChart
     title: str
     notes: tuple[str, ...]
 

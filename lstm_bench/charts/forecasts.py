@@ -8,12 +8,21 @@ from dataclasses import dataclass, replace
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
-from lstm_bench.charts.learning import column_width, learners, metric_of, of_seeds, typical, width_of
+from lstm_bench.charts.learning import (
+    COINCIDE,
+    best_baseline,
+    column_width,
+    learners,
+    metric_of,
+    of_seeds,
+    typical,
+    width_of,
+)
 from lstm_bench.charts.panels import Axis, Curve, around, beside, from_zero, lines, stack
 from lstm_bench.charts.theme import Look
 from lstm_bench.groups import Group
 from lstm_bench.plugins import load_plugins
-from lstm_bench.reports.summary import significant
+from lstm_bench.reports.numbers import significant
 from lstm_bench.result import Attempt, Cell, Judgement
 from lstm_bench.task import Observed, TaskInfo
 
@@ -47,7 +56,10 @@ class _Forecast:
     def forecast(self, attempt: Attempt) -> list[tuple[int, float | None]]:
         """Months, counted from the first, with what was forecast of them."""
         judgement = attempt.findings.judgement
-        values = judgement.series.get(self.observed.forecast, ()) if judgement else ()
+        return self.at_the_end(judgement.series.get(self.observed.forecast, ()) if judgement else ())
+
+    def at_the_end(self, values: Sequence[float | None]) -> list[tuple[int, float | None]]:
+        """Values of the last months, with these months."""
         return list(enumerate(values, start=len(self.observed.values) - len(values)))
 
 
@@ -61,13 +73,14 @@ def draw_forecast(attempts: Sequence[Attempt]) -> Figure | None:
     shown, left_out = gather.at_most([one.panel for one in found])
     for one in found[: len(shown)]:
         some, beyond = gather.cut(one.panel.groups, one.panel.title)
-        curves = [Curve(_years(one, list(enumerate(one.observed.values))), style="observed")]
+        whole = list(enumerate(one.observed.values))
+        curves = [Curve(_years(one, whole), style="observed", name="observed")]
         curves += _drawn(gathered, one, some)
         x = Axis("", one.first, one.at(len(one.observed.values)), labels=_ticks(one))
         y = from_zero(_values(curves), one.observed.title)
         drawn.append(beside([lines(curves, x, y, width=column_width(1, curves), height=260)], one.panel.title))
         notes += beyond
-    told = ["Dark: what was observed; in colour: forecasts.", *of_seeds(groups), *notes, *left_out]
+    told = [COINCIDE, *of_seeds(groups), *notes, *left_out]
     return Figure(stack(drawn), "Forecasts", (*told, *gather.fate(gathered.groups)))
 
 
@@ -86,17 +99,16 @@ def draw_close_up(attempts: Sequence[Attempt]) -> Figure | None:
         curves = [
             Curve(_years(one, points), look, width=1, opacity=0.3) for points, look in _seeds(gathered, one, some)
         ]
-        curves += _baseline(one)
-        curves.append(Curve(_years(one, truth), style="observed", name="observed"))
         curves += _drawn(gathered, one, some, metric=True)
+        curves += [*_baseline(one), Curve(_years(one, truth), style="observed", name="observed")]
         curves = [_since(curve, one.at(begin)) for curve in curves]
         labels = {one.at(begin + month): _month(one, begin + month) for month in range(YEAR)}
-        x = Axis("", one.at(begin), one.at(begin + YEAR - 1), labels=labels)
+        x = Axis(_span(one, begin), one.at(begin), one.at(begin + YEAR - 1), labels=labels)
         y = around(_values(curves), one.observed.title)
         drawn.append(beside([lines(curves, x, y, width=column_width(1, curves), height=300)], one.panel.title))
         notes += beyond
     several = any(len(learners(group)) > 1 for group in groups)
-    told = [*of_seeds(groups), *(["Thin: the other seeds."] if several else []), *notes, *left_out]
+    told = [*of_seeds(groups), *(["Pale: the other seeds."] if several else []), *notes, *left_out]
     metrics = {judgement.metric: judgement for group in groups if (judgement := _judgement(group)) is not None}
     unit = {f"{name} in {judgement.unit}".removesuffix(" in ") for name, judgement in metrics.items()}
     told.insert(0, f"Beside each name: {', '.join(sorted(unit))}.")
@@ -146,7 +158,7 @@ def _drawn(gathered: Gathered, one: _Forecast, groups: Sequence[Group], *, metri
         attempt = typical(group)
         assert attempt is not None
         value = metric_of(attempt)
-        said = f"{name}  {significant(value)}" if metric and value is not None else name
+        said = f"{name}: {significant(value)}" if metric and value is not None else name
         width = width_of(place, len(groups))
         curves.append(Curve(_years(one, one.forecast(attempt)), look, name=said, width=width))
     return curves
@@ -167,19 +179,12 @@ def _seeds(
 def _baseline(one: _Forecast) -> list[Curve]:
     """The best baseline, where the task says what it forecasts."""
     judgement = _judgement(one.panel.groups[0])
-    if judgement is None:
+    known = best_baseline(judgement) if judgement is not None else None
+    if known is None or known[0] not in one.observed.baselines:
         return []
-    known = {
-        name: value
-        for name, metrics in judgement.baselines.items()
-        if name in one.observed.baselines and (value := metrics.get(judgement.metric)) is not None
-    }
-    if not known:
-        return []
-    best = (min if judgement.better == "lower" else max)(known, key=lambda name: known[name])
-    values = one.observed.baselines[best]
-    points = list(enumerate(values, start=len(one.observed.values) - len(values)))
-    return [Curve(_years(one, points), name=f"{best}  {significant(known[best])}")]
+    name, value = known
+    points = one.at_the_end(one.observed.baselines[name])
+    return [Curve(_years(one, points), name=f"{name}: {significant(value)}")]
 
 
 def _years(one: _Forecast, points: Sequence[tuple[int, float | None]]) -> list[tuple[float, float | None]]:
@@ -195,9 +200,20 @@ def _values(curves: Sequence[Curve]) -> list[float]:
 
 
 def _month(one: _Forecast, month: int) -> str:
+    return MONTHS[_calendar(one, month)[1]]
+
+
+def _span(one: _Forecast, begin: int) -> str:
+    """The year, or the two years, of the months from one on."""
+    years = [_calendar(one, month)[0] for month in (begin, len(one.observed.values) - 1)]
+    return " to ".join(dict.fromkeys(map(str, years)))
+
+
+def _calendar(one: _Forecast, month: int) -> tuple[int, int]:
+    """Year and month, from 0, of a month that is counted from the first."""
     year, begin = map(int, one.observed.begins.split("-"))
     years, at = divmod(begin - 1 + month, YEAR)
-    return f"{MONTHS[at]} {year + years}" if month == len(one.observed.values) - YEAR else MONTHS[at]
+    return year + years, at
 
 
 def _ticks(one: _Forecast) -> dict[float, str]:

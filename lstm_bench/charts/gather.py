@@ -49,6 +49,17 @@ class Gathered:
         groups = tuple(group_attempts(attempts))
         return cls(groups, looks(group.first.cell.backend_selector for group in groups))
 
+    def variants(self, cell: Cell, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """What these settings are in any group of a cell's recipe, the most frequent first.
+
+        By their places here, variants look the same in all panels.
+        """
+        alike = (
+            g for g in self.groups if (g.first.cell.task, g.first.cell.recipe.name) == (cell.task, cell.recipe.name)
+        )
+        counted = Counter(values(group, names) for group in alike)
+        return [found for found, _ in counted.most_common()]
+
 
 def by_data(groups: Iterable[Group]) -> list[Panel]:
     """Groups that learn the same on the same machine, whatever their models."""
@@ -170,16 +181,35 @@ def drawn_as(gathered: Gathered, groups: Sequence[Group], but: Collection[str] =
     Where there is one backend, colours tell its settings apart.
     """
     others = telling(groups, but)
-    variants = list(_values(groups, others))
+    variants = gathered.variants(groups[0].first.cell, others)
     places = [variants.index(values(group, others)) for group in groups]
-    if len({_place(group) for group in groups}) == 1 and len(variants) > 1:
-        return [Look(FREE[at % len(FREE)], SHAPES[at % len(SHAPES)], DASHES[at // len(FREE)]) for at in places]
+    if others and len({_place(group) for group in groups}) == 1:
+        return [
+            Look(FREE[at % len(FREE)], SHAPES[at % len(SHAPES)], DASHES[at // len(FREE) % len(DASHES)]) for at in places
+        ]
     found = []
     for group, at in zip(groups, places, strict=True):
         look = gathered.looks[group.first.cell.backend_selector]
-        shape = look.shape if len(variants) == 1 else SHAPES[at % len(SHAPES)]
-        found.append(Look(look.colour, shape, DASHES[at % len(DASHES)]))
+        varies = Look(look.colour, SHAPES[at % len(SHAPES)], DASHES[at % len(DASHES)])
+        found.append(varies if others else look)
     return found
+
+
+def told_by_settings(gathered: Gathered, groups: Sequence[Group], but: Collection[str] = ()) -> list[Look]:
+    """Looks where it is the models that matter: colours tell settings apart, shapes backends."""
+    others = telling(groups, but)
+    if not others:
+        return drawn_as(gathered, groups, but)
+    variants = gathered.variants(groups[0].first.cell, others)
+    return [
+        Look(
+            FREE[at % len(FREE)],
+            gathered.looks[group.first.cell.backend_selector].shape,
+            DASHES[at // len(FREE) % len(DASHES)],
+        )
+        for group in groups
+        for at in [variants.index(values(group, others))]
+    ]
 
 
 def over(groups: Sequence[Group], axis: str) -> list[list[Group]]:

@@ -9,7 +9,6 @@ from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
 from lstm_bench.charts.panels import (
-    WIDTH,
     Axis,
     Curve,
     Point,
@@ -22,9 +21,10 @@ from lstm_bench.charts.panels import (
     plain,
     stack,
 )
+from lstm_bench.charts.theme import WIDTH
 from lstm_bench.groups import Group
-from lstm_bench.reports.summary import seconds
-from lstm_bench.result import SOUND, Attempt
+from lstm_bench.reports.numbers import seconds
+from lstm_bench.result import SOUND, Attempt, Judgement
 from lstm_bench.statistics import spread
 
 if TYPE_CHECKING:
@@ -36,7 +36,15 @@ HEIGHT = 190
 AXES_WIDTH = 70
 """Pixels that a vertical axis takes with its labels and title."""
 
+NARROWEST = 100.0
+"""Pixels of a panel, if that makes a picture wider than it should be."""
+
 LOSSES = {"mse": "mean squared error", "cross_entropy": "cross entropy"}
+
+LEAST_LOSS = 1e-5
+"""Of the greatest: smaller ones, as a batch of one sequence has now and then, would press all others together."""
+
+CUT = "Losses under a hundred-thousandth of the greatest are beyond the axis."
 
 COINCIDE = "Of curves that coincide, each is drawn thinner than the one beneath it."
 
@@ -68,13 +76,13 @@ def of_seeds(groups: Sequence[Group]) -> list[str]:
 
 def column_width(columns: int, curves: Sequence[Curve], gap: int = 36) -> float:
     """Pixels of each of several panels beside each other, the last with the names of its curves."""
-    named = names_width(curves)
-    return (WIDTH - 24 - AXES_WIDTH * columns - gap * (columns - 1) - named) / columns
+    room = WIDTH - 24 - AXES_WIDTH * columns - gap * (columns - 1) - names_width(curves)
+    return max(room / columns, NARROWEST)
 
 
 def width_of(place: int, count: int) -> float:
     """Of one of several curves that may coincide, in pixels."""
-    return 1.5 + (min(count, 5) - 1 - min(place, 4)) * 0.9 if count > 1 else 2.0
+    return 1.4 + (min(count, 5) - 1 - min(place, 4)) * 0.7 if count > 1 else 2.0
 
 
 def draw_loss(attempts: Sequence[Attempt]) -> Figure | None:
@@ -89,7 +97,7 @@ def draw_loss(attempts: Sequence[Attempt]) -> Figure | None:
         chart, left_out = _loss_panel(gathered, panel)
         drawn.append(chart)
         notes += left_out
-    told = [COINCIDE, *of_seeds(trained), *notes, *gather.fate(gathered.groups)]
+    told = [COINCIDE, *of_seeds(trained), *dict.fromkeys(notes), *gather.fate(gathered.groups)]
     return Figure(stack(drawn), "Training loss", tuple(told))
 
 
@@ -122,7 +130,11 @@ def _loss_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, lis
     for place, (curves, steps) in enumerate(zip(both, ("step", "epoch, mean over its steps"), strict=False)):
         last = place == len(both) - 1
         x = _counted(curves, steps)
-        y = logarithmic([v for c in curves for v in _positive(c.points)], title)
+        values = [value for curve in curves for value in _positive(curve.points)]
+        least = max(values) * LEAST_LOSS
+        y = logarithmic([max(value, least) for value in values], title)
+        if min(values) < y.low and CUT not in notes:
+            notes.append(CUT)
         shown = curves if last else [_unnamed(curve) for curve in curves]
         charts.append(lines(shown, x, y, width=width, height=HEIGHT))
     return beside(charts, panel.title), notes
@@ -130,7 +142,7 @@ def _loss_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, lis
 
 def _counted(curves: Sequence[Curve], title: str) -> Axis:
     most = max(at for curve in curves for at, _ in curve.points)
-    return Axis(title, 0.0, max(most, 1.0))
+    return Axis(title, 0.0, most or 1.0)
 
 
 def _curves(gathered: Gathered, groups: Sequence[Group], points: Sequence[Sequence[Point]]) -> list[Curve]:
@@ -162,8 +174,12 @@ def draw_accuracy(attempts: Sequence[Attempt]) -> Figure | None:
         drawn.append(chart)
         notes += left_out
     metrics = list(dict.fromkeys(_metric(group) for group in looked))
-    title = f"{metrics[0].capitalize() if len(metrics) == 1 else 'Metric'} by step and by second of training"
-    told = ["At the end of each curve stands when it reached the dashed level.", *of_seeds(looked), *notes]
+    title = f"Learning curves: {metrics[0] if len(metrics) == 1 else 'the metric'} by step and by second"
+    told = [
+        "Beside each name: after how many steps, and how long, the dashed level was reached.",
+        *of_seeds(looked),
+        *notes,
+    ]
     if any("disturbed" in group.statuses for group in looked):
         told.append("Seconds of disturbed attempts are longer than they need be.")
     return Figure(stack(drawn), title, (*told, *gather.fate(gathered.groups)))
@@ -217,29 +233,27 @@ def _way_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, list
         for way in ways
     ]
     unit = f" in {judgement.unit}" if judgement.unit else ""
-    y = _quality([value for way in ways for _, _, value in way] + [level], f"{judgement.metric}{unit}", lower=lower)
-    both: list[tuple[str, list[Curve]]] = []
+    every = [value for way in ways for _, _, value in way]
+    y = _quality([*every, level], f"{judgement.metric}{unit}, dashed: {level:g}", lower=lower)
+    both = []
     for at, title in enumerate(("step", "seconds of training")):
-        curves = []
-        for place, (way, look, name, when) in enumerate(zip(ways, looks, names, reached, strict=True)):
-            points = [(point[at], point[2]) for point in way]
-            curves.append(Curve(points, look, name=f"{name}  {_when(when, at)}", width=width_of(place, len(ways))))
+        curves = [
+            Curve(
+                [(point[at], point[2]) for point in way],
+                look, name=f"{name}: {_when(when)}" if at else "", width=width_of(place, len(ways)),
+            )
+            for place, (way, look, name, when) in enumerate(zip(ways, looks, names, reached, strict=True))
+        ]  # fmt: skip
         both.append((title, curves))
-    # Each panel has its own names, since each says something else beside them.
-    named = max(names_width(curves) for _, curves in both)
-    width = (WIDTH - 24 - 2 * AXES_WIDTH - 24 - 2 * named) / 2
-    text = f"{judgement.metric} {level:g}"
-    charts = []
-    for title, curves in both:
-        x = _counted(curves, title)
-        charts.append(lines(curves, x, y, width=max(width, 120), height=HEIGHT, bands=[(level, x.high, text)]))
-    return beside(charts, panel.title, spacing=24), notes
+    width = column_width(2, both[-1][1])
+    charts = [
+        lines(curves, _counted(curves, title), y, width=width, height=HEIGHT, level=level) for title, curves in both
+    ]
+    return beside(charts, panel.title), notes
 
 
-def _when(reached: tuple[int, float] | None, at: int) -> str:
-    if reached is None:
-        return "never"
-    return f"{reached[0]:,}" if at == 0 else seconds(reached[1])
+def _when(reached: tuple[int, float] | None) -> str:
+    return "never" if reached is None else f"{reached[0]:,} in {seconds(reached[1])}"
 
 
 def _quality(values: Sequence[float], title: str, *, lower: bool) -> Axis:
@@ -268,7 +282,7 @@ def draw_recall(attempts: Sequence[Attempt]) -> Figure | None:
         notes += beyond
     if any(len(learners(group)) > 1 for group in judged):
         notes.append("Dots are medians over seeds, lines through them reach from the worst to the best seed.")
-    title = titles[0] if len(set(titles)) == 1 else "Metric by what was varied"
+    title = titles[0] if len(set(titles)) == 1 else "What was learnt: the metric by what was varied"
     return Figure(stack(drawn), title, (*notes, *left_out, *gather.fate(gathered.groups)))
 
 
@@ -279,7 +293,7 @@ def _varied_axis(panel: Panel) -> str | None:
 def _metric_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HConcatChart, list[str], str]:
     curves_of = gather.over(panel.groups, axis)
     firsts, notes = gather.cut([curve[0] for curve in curves_of], panel.title)
-    looks, names = gather.drawn_as(gathered, firsts, (axis,)), gather.names(firsts, (axis,))
+    looks, names = gather.told_by_settings(gathered, firsts, (axis,)), gather.names(firsts, (axis,))
     judgement = next(j for g in panel.groups for a in learners(g) if (j := a.findings.judgement) is not None)
     curves: list[Curve] = []
     lowest: dict[float, tuple[float, str]] = {}
@@ -301,7 +315,7 @@ def _metric_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HCon
         named = {name for _, name in lowest.values()}
         curves.append(Curve(points, name=f"baseline: {named.pop()}" if len(named) == 1 else "best baseline"))
     width = column_width(1, curves)
-    title = f"{judgement.metric.capitalize()} by {axis}"
+    title = f"What was learnt: {judgement.metric} by {axis}"
     return beside([lines(curves, x, y, width=width, height=260)], panel.title), notes, title
 
 
@@ -313,20 +327,31 @@ def _best_baselines(group: Group, axis: str) -> dict[float, tuple[float, str]]:
     """The best baseline beside a group, and its name."""
     for attempt in learners(group):
         judgement = attempt.findings.judgement
-        known = {
-            name: value
-            for name, metrics in (judgement.baselines if judgement else {}).items()
-            if (value := metrics.get(judgement.metric)) is not None
-        }
-        if judgement is not None and known:
-            best = (min if judgement.better == "lower" else max)(known, key=lambda name: known[name])
-            return {gather.number(group, axis): (known[best], best)}
+        known = best_baseline(judgement) if judgement is not None else None
+        if known is not None:
+            name, value = known
+            return {gather.number(group, axis): (value, name)}
     return {}
 
 
+def best_baseline(judgement: Judgement) -> tuple[str, float] | None:
+    """The best of them by name and metric; ``None`` if there is none."""
+    known = {
+        name: value
+        for name, metrics in judgement.baselines.items()
+        if (value := metrics.get(judgement.metric)) is not None
+    }
+    best = min if judgement.better == "lower" else max
+    return best(known.items(), key=lambda pair: pair[1]) if known else None
+
+
+MOST_VALUES = 10
+"""Of a grid that have a tick each."""
+
+
 def spaced(values: Sequence[float], title: str) -> Axis:
-    """An axis with a tick at each value of a grid, logarithmic if they reach far."""
-    labels = {value: plain(value) for value in values}
+    """An axis with a tick at each value of a grid, if they are not too many; logarithmic if they reach far."""
+    labels = {value: plain(value) for value in values} if len(values) <= MOST_VALUES else None
     if values[-1] >= 4 * values[0]:
         return logarithmic(values, title, labels)
     axis = around(values, title)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import east_asian_width
 
 from lstm_bench.charts.theme import WIDTH, Look
 from lstm_bench.text import brief
@@ -24,14 +25,22 @@ Point = tuple[float, float | None]
 LONGEST_NAME = 34
 """Characters of a name beside a curve or a row."""
 
+LONGEST_LABEL = 60
+"""Characters of an axis' title, and of whatever else is written within a panel."""
+
 LONGEST_TITLE = 100
 """Characters of a panel's title."""
 
-LETTER = 6.2
+LETTER = 6.8
 """Pixels that a letter takes on average, a little more than it does, at the size of names."""
 
 LINE = 15
 """Pixels between names that stand beneath each other."""
+
+Align = Literal["left", "right"]
+
+LEFT: Align = "left"
+RIGHT: Align = "right"
 
 GAP = 12
 """Pixels between what is drawn and its name."""
@@ -68,14 +77,19 @@ class Axis:
 
         return alt.Scale(type="log" if self.log else "linear", domain=[self.low, self.high], nice=False, zero=False)
 
-    def axis(self, **more: Any) -> alt.Axis:
-        """For Vega-Lite."""
+    def axis(self, ticks: int, **more: Any) -> alt.Axis:
+        """For Vega-Lite, with about so many ticks where they are not given."""
         import altair as alt
 
+        title = shorten(self.title, LONGEST_LABEL)
         if self.labels is None:
-            return alt.Axis(title=self.title, format="~s" if self.high >= 10_000 else ",~g", **more)
+            # "0k" is no number
+            form = (
+                "datum.value ? format(datum.value, '~s') : '0'" if self.high >= 10_000 else "format(datum.value, ',~f')"
+            )
+            return alt.Axis(title=title, tickCount=ticks, labelExpr=form, **more)
         known = "".join(f"datum.value === {json.dumps(at)} ? {json.dumps(text)} : " for at, text in self.labels.items())
-        return alt.Axis(title=self.title, values=list(self.labels), labelExpr=f"{known}''", **more)
+        return alt.Axis(title=title, values=list(self.labels), labelExpr=f"{known}''", **more)
 
 
 @dataclass(frozen=True)
@@ -146,8 +160,10 @@ def round_numbers(low: float, high: float) -> list[float]:
 
 
 def plain(value: float) -> str:
-    """A round number as one would write it: ``0.001``, ``20``, ``5,000``, ``2e+08``."""
-    return f"{value:,.0f}" if 1 <= value < 1e7 else f"{value:g}"
+    """A round number as one would write it: ``0.001``, ``20``, ``5,000``, ``2e8``."""
+    if 1 <= value < 1e7 and value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def apart(wanted: Sequence[float], height: float, gap: float = LINE) -> list[float]:
@@ -182,8 +198,8 @@ def apart(wanted: Sequence[float], height: float, gap: float = LINE) -> list[flo
 
 
 def lines(
-    curves: Sequence[Curve], x: Axis, y: Axis, *, width: float, height: float, title: str = "",
-    crossings: Sequence[tuple[float, float, str]] = (), bands: Sequence[tuple[float, float, str]] = (),
+    curves: Sequence[Curve], x: Axis, y: Axis, *, width: float, height: float,
+    crossings: Sequence[tuple[float, float, str]] = (), level: float | None = None,
 ) -> alt.LayerChart:  # fmt: skip
     """Curves with their names at their ends.
 
@@ -193,18 +209,18 @@ def lines(
         y: the axis upwards.
         width: of the panel in pixels, without names.
         height: in pixels.
-        title: of the panel.
-        crossings: points to be marked, with a text.
-        bands: values of y at which a line goes through all of x up to a value of x, and its text: y, x, text.
+        crossings: points to be marked, each with a text.
+        level: a value of y at which a line goes through all of it.
     """
     import altair as alt
 
-    encode_x = alt.X("x:Q", scale=x.scale(), axis=x.axis(grid=False, tickCount=max(2, int(width // 90))))
-    encode_y = alt.Y("y:Q", scale=y.scale(), axis=y.axis(tickCount=5))
+    encode_x = alt.X("x:Q", scale=x.scale(), axis=x.axis(max(2, int(width // 90)), grid=False))
+    encode_y = alt.Y("y:Q", scale=y.scale(), axis=y.axis(5))
     layers: list[alt.Chart] = []
     for curve in curves:
         data = _data({"x": at, "y": value} for at, value in curve.points)
-        line = alt.Chart(data).mark_line(opacity=curve.opacity, **_stroke(curve))
+        beyond = any(value is not None and not y.low <= value <= y.high for _, value in curve.points)
+        line = alt.Chart(data).mark_line(opacity=curve.opacity, clip=beyond, **_stroke(curve))
         layers.append(line.encode(encode_x, encode_y))
         if curve.intervals and curve.look:
             spans = _data({"x": at, "y": low, "high": high} for at, low, high in curve.intervals)
@@ -212,18 +228,35 @@ def lines(
             layers.append(rule.encode(encode_x, encode_y, y2="high:Q"))
         if curve.dots and curve.look:
             layers.append(_dots(data, curve.look).encode(encode_x, encode_y))
-    for value, until, text in bands:
-        ends = _data([{"x": x.low, "y": value}, {"x": until, "y": value}])
+    if level is not None:
+        ends = _data({"x": at, "y": level} for at in (x.low, x.high))
         layers.append(alt.Chart(ends).mark_line(style="baseline").encode(encode_x, encode_y))
-        layers.append(_text(text, 4, height * (1 - y.place(value)) - 8, style="aside"))
     layers += _names(curves, y, width, height)
-    for at, value, text in crossings:
+    places = [(width * x.place(at), height * (1 - y.place(value))) for at, value, _ in crossings]
+    layers += _beside(places, [text for _, _, text in crossings], width)
+    for at, value, _ in crossings:
         spot = _data([{"x": at, "y": value}])
         layers.append(
             alt.Chart(spot).mark_point(style="crossing", filled=True, size=44, opacity=1).encode(encode_x, encode_y)
         )
-        layers.append(_text(text, width * x.place(at) + 7, height * (1 - y.place(value)) + 11, style="aside"))
-    return _sized(alt.layer(*layers), width, height, title)
+    return alt.LayerChart(layer=layers, width=width, height=height)
+
+
+def _beside(places: Sequence[tuple[float, float]], texts: Sequence[str], width: float) -> list[alt.Chart]:
+    """Texts beside points, on whichever side has room; those that would lie upon others are left out."""
+    taken: list[tuple[float, float, float]] = []
+    layers = []
+    for (across, down), text in zip(places, texts, strict=True):
+        wide = _wide([text])
+        right, left = (across + 8, across + 8 + wide), (across - 8 - wide, across - 8)
+        for (begin, end), middle in ((right, down + 11), (left, down - 11), (right, down - 11), (left, down + 11)):
+            free = all(begin > after or end < before or abs(middle - at) > LINE for before, after, at in taken)
+            if free and begin >= 0 and end <= width:
+                at, align = (begin, LEFT) if begin > across else (end, RIGHT)
+                layers += [_text(text, at, middle, align=align, style=style) for style in ("halo", "name")]
+                taken.append((begin, end, middle))
+                break
+    return layers
 
 
 def _names(curves: Sequence[Curve], y: Axis, width: float, height: float) -> list[alt.Chart]:
@@ -271,7 +304,7 @@ ROW = 24
 
 
 def rows(
-    names: Sequence[str], columns: Mapping[str, Sequence[Dot]], *, title: str = "", bars: bool = False,
+    names: Sequence[str], columns: Mapping[str, Sequence[Dot]], *, room: float, title: str = "", bars: bool = False,
     ceiling: float | None = None,
 ) -> alt.HConcatChart:  # fmt: skip
     """A row for each name and a panel for each column, all with axes that begin at zero.
@@ -279,21 +312,36 @@ def rows(
     Args:
         names: of the rows.
         columns: dots, one for each row, by the title of the axis.
+        room: pixels for the names, as ``rows_room`` has it, the same in all panels beneath each other.
         title: of them all.
         bars: whether a bar reaches from zero to each value.
         ceiling: a value that each axis reaches at least, where a line is drawn.
     """
     import altair as alt
 
-    beside = _wide(names) + GAP
-    width = max((WIDTH - 24 - beside - 28 * (len(columns) - 1)) / len(columns), 120.0)
+    width = max((WIDTH - 24 - room - 28 * (len(columns) - 1)) / len(columns), 120.0)
     height = ROW * len(names)
     panels = []
     for place, (axis_title, dots) in enumerate(columns.items()):
         x = Axis(axis_title, 0.0, _enough(dots, width, ceiling))
-        panels.append(_column(names if place == 0 else (), dots, x, width, height, bars=bars, ceiling=ceiling))
+        column = _column(dots, x, width, height, bars=bars, ceiling=ceiling)
+        panels.append(column if place else _named(column, names, room))
     made = alt.hconcat(*panels, spacing=28)
-    return made.properties(title=_title(title, beside)) if title else made
+    return made.properties(title=_title(title)) if title else made
+
+
+def rows_room(names: Sequence[str]) -> float:
+    """Pixels that the names of rows take."""
+    return _wide(names) + GAP
+
+
+def _named(column: alt.LayerChart, names: Sequence[str], room: float) -> alt.LayerChart:
+    """A column with the names of its rows to the left of it, and as much room for them as in other panels."""
+    import altair as alt
+
+    layers = [_text(name, -GAP, _middle(at), align=RIGHT) for at, name in enumerate(names)]
+    spacer = alt.Chart(_data([{}])).mark_rect(x=-room, x2=0, y=0, y2=1, opacity=0)
+    return alt.LayerChart(layer=[*column.layer, spacer, *layers], width=column.width, height=column.height)
 
 
 def _enough(dots: Sequence[Dot], width: float, ceiling: float | None) -> float:
@@ -308,15 +356,12 @@ def _enough(dots: Sequence[Dot], width: float, ceiling: float | None) -> float:
 
 
 def _column(
-    names: Sequence[str], dots: Sequence[Dot], x: Axis, width: float, height: float, *, bars: bool,
-    ceiling: float | None,
-) -> alt.LayerChart:  # fmt: skip
+    dots: Sequence[Dot], x: Axis, width: float, height: float, *, bars: bool, ceiling: float | None
+) -> alt.LayerChart:
     import altair as alt
 
-    encode_x = alt.X("x:Q", scale=x.scale(), axis=x.axis(tickCount=max(2, int(width // 80))))
+    encode_x = alt.X("x:Q", scale=x.scale(), axis=x.axis(max(2, int(width // 80))))
     layers: list[alt.Chart] = []
-    for at, name in enumerate(names):
-        layers.append(_text(name, -GAP, _middle(at), align="right", style="name"))
     for at, dot in enumerate(dots):
         if dot.value is None:
             if dot.text:
@@ -334,10 +379,10 @@ def _column(
             layers.append(rule.encode(encode_x, x2="high:Q"))
         if not bars:
             layers.append(_dots(value, dot.look, y=_middle(at)).encode(encode_x))
-        layers.append(_text(dot.text, width * x.place(max(end, dot.value)) + GAP, _middle(at), style="aside"))
+        layers.append(_text(dot.text, width * x.place(max(end, dot.value)) + GAP, _middle(at)))
     zero = [0.0] if ceiling is None else [0.0, ceiling]
     edge = alt.Chart(_data({"x": at} for at in zero)).mark_rule(style="zero", y=0, y2=height)
-    return _sized(alt.layer(edge.encode(encode_x), *layers), width, height)
+    return alt.LayerChart(layer=[edge.encode(encode_x), *layers], width=width, height=height)
 
 
 def _middle(row: int) -> float:
@@ -361,36 +406,34 @@ def beside(panels: Sequence[Any], title: str = "", spacing: int = 36) -> alt.HCo
 
 def names_width(curves: Sequence[Curve]) -> float:
     """Pixels that the names at the ends of curves take."""
-    names = [curve.name for curve in curves if curve.name]
+    names = [shorten(curve.name, LONGEST_LABEL) for curve in curves if curve.name]
     return _wide(names) + GAP + 8 if names else 0.0
 
 
 def _wide(texts: Sequence[str]) -> float:
-    return max((LETTER * len(text) for text in texts), default=0.0)
+    return max((LETTER * sum(1 + (east_asian_width(letter) in "WF") for letter in text) for text in texts), default=0.0)
 
 
-def _title(text: str, left: float = 0.0) -> alt.TitleParams:
+def _title(text: str) -> alt.TitleParams:
     import altair as alt
 
     return alt.TitleParams(shorten(text, LONGEST_TITLE), fontSize=13, offset=10, anchor="start", fontWeight="bold")
 
 
-def _sized(chart: alt.LayerChart, width: float, height: float, title: str = "") -> alt.LayerChart:
-    chart = chart.properties(width=width, height=height)
-    return chart.properties(title=_title(title)) if title else chart
-
-
-def _data(records: Any) -> alt.Data:
+def _data(records: Iterable[Mapping[str, float | None]]) -> alt.InlineData:
+    """Records as one text, which Altair need not copy number by number into each chart that holds this one."""
     import altair as alt
 
-    return alt.Data(values=list(records))
+    return alt.InlineData(values=json.dumps(list(records)), format=alt.JsonDataFormat(type="json"))
 
 
-def _text(text: str, x: float, y: float, *, align: str = "left", style: str = "name") -> alt.Chart:
+def _text(text: str, x: float, y: float, *, align: Align = LEFT, style: str = "name") -> alt.Chart:
     """A text at a place in pixels. It is a constant of the mark, so that nothing in it is read as anything else."""
     import altair as alt
 
-    made: alt.Chart = alt.Chart(_data([{}])).mark_text(text=text, x=x, y=y, align=align, baseline="middle", style=style)
+    made: alt.Chart = alt.Chart(_data([{}])).mark_text(
+        text=shorten(text, LONGEST_LABEL), x=x, y=y, align=align, baseline="middle", style=style
+    )
     return made
 
 
@@ -398,7 +441,7 @@ def _mark(look: Look, x: float, y: float) -> alt.Chart:
     return _dots(_data([{}]), look, x=x, y=y)
 
 
-def _dots(data: alt.Data, look: Look, **place: float) -> alt.Chart:
+def _dots(data: alt.InlineData, look: Look, **place: Any) -> alt.Chart:
     import altair as alt
 
     made: alt.Chart = alt.Chart(data).mark_point(

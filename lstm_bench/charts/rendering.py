@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import textwrap
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from lstm_bench import store
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.theme import DARK, LIGHT, VARIABLES, Theme, config
-from lstm_bench.errors import LSTMBenchError, NotInstalled, UnknownName
+from lstm_bench.errors import NotInstalled, UnknownName
 from lstm_bench.text import brief
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 
-LETTERS = 120
+LONGEST_TITLE, LONGEST_NOTE = 100, 600
+"""Characters that are shown."""
+
+LETTERS = 145
 """Of a line beneath a title, at the width of a picture."""
 
 PIXELS = 2
@@ -43,6 +45,16 @@ def require() -> None:
         ) from error
 
 
+def title(figure: Figure) -> str:
+    """Its title, not without end."""
+    return brief(figure.title, LONGEST_TITLE)
+
+
+def notes(figure: Figure) -> list[str]:
+    """Its notes, none without end."""
+    return [brief(note, LONGEST_NOTE) for note in figure.notes]
+
+
 def specification(figure: Figure, theme: Theme = LIGHT, *, words: bool = True) -> dict[str, Any]:
     """The whole of it as Vega-Lite.
 
@@ -55,11 +67,11 @@ def specification(figure: Figure, theme: Theme = LIGHT, *, words: bool = True) -
 
     chart = figure.chart
     if words:
-        notes = [line for note in figure.notes for line in textwrap.wrap(brief(note, 600), LETTERS)]
-        title = alt.TitleParams(brief(figure.title, 200), subtitle=notes or alt.Undefined, frame="bounds")
-        chart = chart.properties(title=title)
-    spec: dict[str, Any] = chart.to_dict()
-    return {**spec, "config": config(theme)}
+        lines = textwrap.wrap(" ".join(notes(figure)), LETTERS)
+        chart = chart.properties(title=alt.TitleParams(title(figure), subtitle=lines or alt.Undefined, frame="bounds"))
+    spec: dict[str, Any] = chart.to_dict(validate=False)  # each part was validated when it was made
+    datasets = {name: json.loads(text) for name, text in spec["datasets"].items()}
+    return {**spec, "datasets": datasets, "config": config(theme)}
 
 
 def svg(figure: Figure, theme: Theme = LIGHT) -> str:
@@ -88,8 +100,8 @@ def inline(figure: Figure) -> str:
     variables = {colour: f"var({VARIABLES[name]}, {colour})" for name, colour in asdict(LIGHT).items()}
     for element in root.iter():
         for name, value in list(element.attrib.items()):
-            if name.startswith("aria-") or name == "role":  # the whole of it is one picture
-                del element.attrib[name]
+            if name.startswith("aria-") or name in ("role", "class", "pointer-events"):
+                del element.attrib[name]  # the whole of it is one picture, and no style of the page's is meant for it
             elif name == "id":
                 element.set(name, f"{mark}-{value}")
             elif name in ("fill", "stroke") and value.lower() in variables:
@@ -103,7 +115,7 @@ def inline(figure: Figure) -> str:
     root.set("style", f"max-width: {_width(root)}px; height: auto")
     root.set("role", "img")
     root.set("aria-labelledby", f"{mark}-title {mark}-desc")
-    for place, (tag, text) in enumerate((("title", brief(figure.title)), ("desc", brief(" ".join(figure.notes))))):
+    for place, (tag, text) in enumerate((("title", title(figure)), ("desc", " ".join(notes(figure))))):
         element = ElementTree.Element(f"{{{NAMESPACE}}}{tag}", {"id": f"{mark}-{tag}"})
         element.text = text
         root.insert(place, element)
@@ -150,16 +162,8 @@ def write(figure: Figure, file: Path, *, dark: bool = False) -> None:
     """Write it in the format that the file's suffix says, whole or not at all.
 
     Raises:
-        LSTMBenchError: if it cannot be written.
+        UnknownName: if its suffix says none.
+        StoreError: if it cannot be written.
     """
     require_suffix(file)
-    content = WRITERS[file.suffix.lower()](figure, DARK if dark else LIGHT)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    except OSError as error:
-        raise LSTMBenchError(f"cannot write {file}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    store.write_bytes(WRITERS[file.suffix.lower()](figure, DARK if dark else LIGHT), file)

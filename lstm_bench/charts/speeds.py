@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lstm_bench import statistics
-from lstm_bench.ceiling import achieved
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
 from lstm_bench.charts.learning import column_width, spaced
-from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, stack
+from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, rows_room, stack
 from lstm_bench.groups import Group
-from lstm_bench.reports.speed import percent, start_and_step
-from lstm_bench.reports.summary import MEANINGS, seconds, significant
+from lstm_bench.reports.numbers import digits, percent, seconds, significant, with_interval
+from lstm_bench.reports.speed import start_and_step, work
+from lstm_bench.reports.summary import MEANINGS
 from lstm_bench.result import Attempt
 from lstm_bench.spec import SCOPES, Scope
 
@@ -26,23 +26,15 @@ INTERVALS = "Lines through dots: 95% intervals over rounds."
 ONE_ROUND = "One round, so there are no intervals: it cannot tell how much processes differ."
 
 
-def throughput_of(group: Group, scope: Scope) -> tuple[float, tuple[float, float] | None] | None:
-    """Sequences per second with the interval of 95 %; ``None`` if nothing was timed."""
+def throughput_of(group: Group, scope: Scope) -> statistics.Estimate | None:
+    """Sequences per second; ``None`` if nothing was timed."""
     found = group.estimate(scope)
-    if found is None:
-        return None
-    batch = group.first.cell.recipe.train.batch_size
-    # the longest time is the lowest speed
-    interval = None if found.low is None or found.high is None else (batch / found.high, batch / found.low)
-    return batch / found.value, interval
+    return None if found is None else found.rate(group.first.cell.recipe.train.batch_size)
 
 
-def in_words(group: Group, scope: Scope) -> str:
-    """As the table has it: ``8,055 ±1.2%``."""
-    found, known = group.estimate(scope), throughput_of(group, scope)
-    if found is None or known is None:
-        return ""
-    return significant(known[0]) + ("" if found.relative is None else f" ±{percent(found.relative)}")
+def in_words(found: statistics.Estimate) -> str:
+    """As a table has it: ``8,060 ±1.2%``."""
+    return with_interval(significant(found.value, digits(found.value, found.relative)), found.relative)
 
 
 def timed(groups: Sequence[Group]) -> list[Group]:
@@ -69,9 +61,10 @@ def about_scopes(groups: Sequence[Group]) -> str:
 
 
 def _compared(groups: Sequence[Group]) -> list[Panel]:
-    """Panels of what computes the same; where nothing does, of what learns the same."""
+    """Panels of what computes the same, and of what is then left alone, of what learns the same."""
     panels = gather.by_model(groups)
-    return panels if any(len(panel.groups) > 1 for panel in panels) else gather.by_data(groups)
+    alone = [panel.groups[0] for panel in panels if len(panel.groups) == 1]
+    return [*(panel for panel in panels if len(panel.groups) > 1), *gather.by_data(alone)]
 
 
 def draw_throughput(attempts: Sequence[Attempt]) -> Figure | None:
@@ -93,33 +86,45 @@ def _in_rows(
 ) -> tuple[alt.VConcatChart, list[str]]:
     """A panel for each set that can be compared, its fastest row first."""
     panels, notes = gather.at_most(_compared(groups))
-    drawn = []
+    kept = []
     for panel in panels:
         scopes = scopes_of(panel.groups)
         by_speed = sorted(panel.groups, key=lambda group: -_most(group, scopes))
         shown, left_out = gather.cut(by_speed, panel.title)
         notes += left_out
+        kept.append((panel.title, shown, scopes))
+    room = max(rows_room(gather.names(shown)) for _, shown, _ in kept)
+    drawn = []
+    for title, shown, scopes in kept:
         drawn.append(
-            rows(gather.names(shown), columns(gathered, shown, scopes), title=panel.title, bars=bars, ceiling=ceiling)
+            rows(
+                gather.names(shown),
+                columns(gathered, shown, scopes),
+                room=room,
+                title=title,
+                bars=bars,
+                ceiling=ceiling,
+            )
         )
     return stack(drawn), notes
 
 
 def _most(group: Group, scopes: Sequence[Scope]) -> float:
     """The speed by which rows are in order: that of the first scope that was timed."""
-    return next((known[0] for scope in scopes if (known := throughput_of(group, scope)) is not None), 0.0)
+    return next((known.value for scope in scopes if (known := throughput_of(group, scope)) is not None), 0.0)
 
 
 def _speed_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence[Scope]) -> dict[str, list[Dot]]:
     columns = {}
     for scope in scopes:
         dots = []
-        for group, look in zip(groups, gather.drawn_as(gathered, groups), strict=True):
+        for group in groups:
+            look = gathered.looks[group.first.cell.backend_selector]
             known = throughput_of(group, scope)
             if known is None:
                 dots.append(Dot(look, None, text="not timed"))
             else:
-                dots.append(Dot(look, *known, text=in_words(group, scope)))
+                dots.append(Dot(look, known.value, known.interval, in_words(known)))
         columns[f"{scope}, sequences per second"] = dots
     return columns
 
@@ -142,18 +147,16 @@ def draw_ceiling(attempts: Sequence[Attempt]) -> Figure | None:
 
 def _share(group: Group, scope: Scope) -> tuple[float, float] | None:
     """Operations per second, and as a share of the ceiling; ``None`` where one of them is not known."""
-    estimate = group.estimate(scope)
-    told = next((a for a in group.trained if a.findings.batch_shape and a.findings.ceiling), None)
-    if estimate is None or told is None or (done := achieved(told, scope, estimate.value)) is None:
-        return None
-    return None if done.share is None else (done.flops_per_second, done.share)
+    done = work(group, scope)
+    return None if done is None or done.share is None else (done.flops_per_second, done.share)
 
 
 def _share_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence[Scope]) -> dict[str, list[Dot]]:
     columns = {}
     for scope in scopes:
         dots = []
-        for group, look in zip(groups, gather.drawn_as(gathered, groups), strict=True):
+        for group in groups:
+            look = gathered.looks[group.first.cell.backend_selector]
             known = _share(group, scope)
             if known is None:
                 dots.append(Dot(look, None, text="not known"))
@@ -196,9 +199,10 @@ def _scaling_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HCo
     for scope in scopes:
         curves = []
         for groups, look, name in zip(curves_of, looks, names, strict=False):
-            known = [(gather.number(group, axis), *speed) for group in groups if (speed := throughput_of(group, scope))]
-            ranges = [(at, *interval) for at, _, interval in known if interval is not None]
-            curves.append(Curve([(at, v) for at, v, _ in known], look, name=name, dots=True, intervals=ranges))
+            known = [(gather.number(group, axis), speed) for group in groups if (speed := throughput_of(group, scope))]
+            ranges = [(at, *speed.interval) for at, speed in known if speed.interval is not None]
+            points = [(at, speed.value) for at, speed in known]
+            curves.append(Curve(points, look, name=name, dots=True, intervals=ranges))
         by_scope[scope] = curves
     last = scopes[-1]
     width = column_width(len(scopes), by_scope[last])
@@ -206,7 +210,7 @@ def _scaling_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HCo
     for scope, curves in by_scope.items():
         speeds = [v for c in curves for _, v in c.points if v is not None]
         speeds += [end for c in curves for _, low, high in c.intervals for end in (low, high)]
-        y = logarithmic(speeds, f"{scope}, sequences per second")
+        y = logarithmic(speeds, f"{scope}, sequences/s")
         shown = curves if scope == last else [_unnamed(curve) for curve in curves]
         charts.append(lines(shown, x, y, width=width, height=230))
     return beside(charts, panel.title), notes
@@ -237,14 +241,19 @@ def draw_start(attempts: Sequence[Attempt]) -> Figure | None:
     words = [
         "Building the model, the first step, in which whatever compiles, compiles, and all steps after it; without the "
         "import of the framework. A circle is where a later start has been made up for, with the steps until then.",
-        *late[:MOST_TOLD],
-        *([f"... and {len(late) - MOST_TOLD} more."] if len(late) > MOST_TOLD else []),
+        *_late(late),
     ]
     return Figure(stack(drawn), "Time until a step of training", (*words, *notes, *gather.fate(gathered.groups)))
 
 
 MOST_TOLD = 4
 """Break-even points that are also told in words."""
+
+
+def _late(told: Sequence[str]) -> list[str]:
+    """The first of them as one note."""
+    more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+    return [f"In steps: {', '.join(told[:MOST_TOLD])}{more}."] if told else []
 
 
 def _start_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, list[str], list[str]]:
@@ -271,29 +280,13 @@ def _start_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, li
     y = Axis(
         span.title, span.low, span.high, log=True, labels={t: seconds(t) for t in round_numbers(span.low, span.high)}
     )
-    marked = [(n, times[ours][0] + n * times[ours][1], _steps(n)) for n, ours, _ in sorted(crossings)]
+    marked = [(n, times[ours][0] + n * times[ours][1], f"{_steps(n)} steps") for n, ours, _ in sorted(crossings)]
     width = column_width(1, curves)
-    chart = lines(curves, x, y, width=width, height=260, crossings=_legible(marked, x, y, width, 260))
+    chart = lines(curves, x, y, width=width, height=260, crossings=marked)
     told = [
-        f"{names[ours]} is ahead of {names[theirs]} after {_steps(steps)} steps."
-        for steps, ours, theirs in sorted(crossings)
+        f"{names[ours]} is ahead of {names[theirs]} after {_steps(steps)}" for steps, ours, theirs in sorted(crossings)
     ]
     return beside([chart], panel.title), notes, told
-
-
-def _legible(
-    marked: Sequence[tuple[float, float, str]], x: Axis, y: Axis, width: float, height: float
-) -> list[tuple[float, float, str]]:
-    """The points, of which those whose text would lie upon another's have none."""
-    taken: list[tuple[float, float]] = []
-    found = []
-    for n, value, text in marked:
-        place = (width * x.place(n), height * y.place(value))
-        free = all(abs(place[0] - across) > 60 or abs(place[1] - up) > 14 for across, up in taken)
-        found.append((n, value, text if free else ""))
-        if free:
-            taken.append(place)
-    return found
 
 
 def _steps(steps: float) -> str:

@@ -37,8 +37,8 @@ From the palette of M. Okabe & K. Ito (Color Universal Design, 2008), which peop
 apart. The light ones are darkened, so that each has a contrast of 3 at least with the paper of both themes.
 """
 
-FREE = ("#c17d00", "#3b8fc4", "#8a6fd1", "#7a8450", "#a8585b", "#4f8f97", "#94795d")
-"""For whatever else is drawn, the first two of the same palette."""
+FREE = ("#8a6fd1", "#c17d00", "#3b8fc4", "#7a8450", "#a8585b", "#4f8f97", "#94795d")
+"""For whatever else is drawn, the second and third of the same palette."""
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 """So that nothing is told by colour alone."""
@@ -99,18 +99,19 @@ def config(theme: Theme) -> dict[str, Any]:
         "axis": {
             "labelFont": FONT, "labelFontSize": 11, "labelColor": theme.muted, "titleFont": FONT, "titleFontSize": SIZE,
             "titleFontWeight": "normal", "titleColor": theme.ink, "titlePadding": 8, "gridColor": theme.grid,
-            "domainColor": theme.muted, "tickColor": theme.muted, "tickSize": 4, "labelPadding": 4,
+            "domainColor": theme.muted, "tickColor": theme.muted, "tickSize": 4, "labelPadding": 4, "labelFlush": False,
         },
-        "axisY": {"domain": False, "ticks": False},
+        "axisY": {"domain": False, "ticks": False, "minExtent": 36},
+        "line": {"strokeJoin": "round"},
         "text": {**text, "color": theme.ink},
         "rule": {"color": theme.muted},
         "style": {
-            "name": {**text, "fill": theme.ink},
-            "aside": {**text, "fill": theme.muted},
-            "baseline": {"stroke": theme.muted, "strokeDash": [5, 4], "strokeWidth": 1.5},
-            "observed": {"stroke": theme.ink, "strokeWidth": 1.5},
-            "zero": {"stroke": theme.muted, "strokeWidth": 1},
-            "crossing": {"fill": theme.paper, "stroke": theme.ink, "strokeWidth": 1.5},
-            "panel": {"font": FONT, "fontSize": 13, "fontWeight": "bold", "fill": theme.ink, "color": theme.ink},
+            "name": {**text, "color": theme.ink},
+            "aside": {**text, "color": theme.muted},
+            "baseline": {"color": theme.muted, "strokeDash": [5, 4], "strokeWidth": 1.5},
+            "observed": {"color": theme.ink, "strokeWidth": 1.8},
+            "zero": {"color": theme.muted, "strokeWidth": 1},
+            "halo": {**text, "color": theme.paper, "stroke": theme.paper, "strokeWidth": 4},
+            "crossing": {"color": theme.paper, "stroke": theme.ink, "strokeWidth": 1.5},
         },
     }  # fmt: skip

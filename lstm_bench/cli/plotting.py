@@ -45,5 +45,5 @@ def plot(kind: str, folder: Path, output: Path, wheres: tuple[str, ...], everyth
         named = {attempt.id for side in sides for attempt in comparison.select(shown, side)}
         shown = [attempt for attempt in shown if attempt.id in named]
     rendering.write(charts.draw(chosen, shown), output, dark=dark)
-    say(f"wrote {output}")
+    say(f"the chart is in {output}")
     return 1 if problems else 0

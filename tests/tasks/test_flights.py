@@ -277,3 +277,17 @@ def test_baselines_are_over_all_origins_each_with_its_own_past():
     assert baselines["last value"]["rmse"] == rmse(np.repeat(PASSENGERS[[119, 131]], 12))
     assert baselines["last value"]["one_step_rmse"] == rmse(PASSENGERS[119:143])
     assert baselines["mean growth over last year"]["rmse"] == rmse(last_year * np.exp(np.repeat(growth, 12)))
+
+
+@pytest.mark.parametrize(("recipe", "origins"), ALL)
+def test_what_forecasts_are_drawn_beside_is_what_they_are_judged_by(recipe, origins):
+    options = {"origins": str(origins)}
+    series, chosen = load(recipe, origins), INFO.recipe(recipe, options)
+    observed = INFO.observed(chosen, options)
+    assert observed.values == tuple(PASSENGERS)
+    truth = PASSENGERS[-series.held_out :]
+    scores = INFO.load().baselines(series)
+    assert observed.baselines.keys() == scores.keys()
+    for name, forecast in observed.baselines.items():
+        assert len(forecast) == series.held_out
+        assert np.sqrt(np.mean((forecast - truth) ** 2)) == pytest.approx(scores[name]["rmse"])
