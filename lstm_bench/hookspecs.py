@@ -17,6 +17,7 @@ from lstm_bench.task import TaskInfo
 
 hookspec = pluggy.HookspecMarker("lstm_bench")
 hookimpl = pluggy.HookimplMarker("lstm_bench")
+"""Marks a function of a plugin as one of these."""
 
 
 @hookspec

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples import python_blocks
 from lstm_bench.store import read_folder
 
-CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
+ADDING = Path(__file__).parents[1] / "docs" / "tutorial" / "examples" / "adding.py"
 COMMAND = Path(sys.executable).with_name("lstm-bench")
 
 FOUR = ["numpy", "torch", "keras", "jax"]
@@ -93,10 +92,7 @@ def test_every_variant_computes_the_same(tmp_path):
 
 
 def test_a_strangers_task_gets_its_row_on_every_backend(tmp_path):
-    plugin = tmp_path / "adding.py"
-    plugin.write_text(python_blocks(CONTRIBUTING)["lstm_bench_tasks"])
-    chosen = ("--task", "adding", "--plugin", plugin, "--epochs", "1")
-    done, found = run(tmp_path / "results", FOUR, *chosen)
+    done, found = run(tmp_path, FOUR, "--task", "adding", "--plugin", ADDING, "--epochs", "1")
     assert {name: (attempt.status, attempt.reason) for name, attempt in found.items()} == dict.fromkeys(
         FOUR, ("ok", "")
     )

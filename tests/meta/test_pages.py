@@ -1,0 +1,55 @@
+"""What any page shows to be typed can be typed, and what it links to is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from builders import a_cell, a_timing, an_attempt, some_findings
+from lstm_bench.store import write_attempt
+from pages import PAGES, ROOT, blocks, commands, name_of
+
+LINES = [(name_of(page), line) for page in PAGES for line in commands(page) if line.startswith("lstm-bench ")]
+
+
+@pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page}: {line}" for page, line in LINES])
+def test_every_command_is_one_that_the_program_takes(page, line):
+    from click import Group
+    from click.testing import CliRunner
+
+    from lstm_bench.cli import main
+
+    words = shlex.split(line, comments=True)[1:]
+    command, names = main, []
+    while isinstance(command, Group):
+        names.append(words.pop(0))
+        command = command.commands[names[-1]]
+    context = command.make_context(names[-1], words, resilient_parsing=False)
+    assert context.params is not None
+    assert CliRunner().invoke(main, [*names, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_that_a_page_links_to_is_there(page):
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_program_that_reads_results_finds_what_they_say(tmp_path, monkeypatch, capsys):
+    (program,) = [text for language, text in blocks(ROOT / "docs/reference/library.md") if language == "python"]
+    folder = tmp_path / "results" / "local"
+    folder.mkdir(parents=True)
+    # a step of 1 ms and one of 2 ms, in blocks of as long
+    steps = {"torch": a_timing(block_ns=(20_000_000,), steps_per_block=20), "numpy": a_timing(block_ns=(20_000_000,))}
+    for number, (backend, timing) in enumerate([*steps.items()] * 3):
+        findings = some_findings(timings={"train": timing})
+        cell = a_cell(backend=backend)
+        write_attempt(an_attempt(number, cell=cell, findings=findings, run="one", round=number // 2), folder)
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"\btorch\b.*\bok\b", printed)) == 3
+    assert float(re.search(r"value=([\d.]+)", printed)[1]) == pytest.approx(0.5)
+    assert printed.endswith("faster\n")
