@@ -47,16 +47,20 @@ html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
 
-IN_THE_SITE = {"../results/README.md": "results.md"}
-"""Pages that the repository has elsewhere, and that the site includes."""
+LINKS = {
+    "](../results/README.md": "](results.md",  # which the site has as a page of its own
+    "](index.html)": "](../results/index.html)",  # of results/README.md, which stands beside it
+}
+"""What links to files elsewhere in the repository are in the site."""
 
 
-def link_within_the_site(app: Sphinx, name: str, source: list[str]) -> None:
+def link_within_the_site(source: list[str]) -> None:
     """Let links that work in the repository work in the site, too."""
-    for there, here in IN_THE_SITE.items():
-        source[0] = source[0].replace(f"]({there}", f"]({here}")
+    for there, here in LINKS.items():
+        source[0] = source[0].replace(there, here)
 
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
-    app.connect("source-read", link_within_the_site)
+    app.connect("source-read", lambda app, page, source: link_within_the_site(source))
+    app.connect("include-read", lambda app, file, page, source: link_within_the_site(source))

@@ -56,7 +56,7 @@ def requests_of(page):
 
 
 def test_pages_fetch_something_and_nothing_from_elsewhere(site):
-    found = {page.name: requests_of(page) for page in site.rglob("*.html")}
+    found = {str(page.relative_to(site)): requests_of(page) for page in site.rglob("*.html")}
     assert len(found["index.html"]) > 2
     assert {name: far for name, of in found.items() if (far := [at for at in of if ELSEWHERE.match(at)])} == {}
 
