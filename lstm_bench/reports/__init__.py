@@ -39,6 +39,12 @@ def _json(attempts: Sequence[Attempt]) -> str:
     return sheet.render_json(attempts)
 
 
+def _html(attempts: Sequence[Attempt]) -> str:
+    from lstm_bench.reports import page
+
+    return page.render(attempts)
+
+
 def _attempts_csv(attempts: Sequence[Attempt]) -> str:
     from lstm_bench.reports import frame
 
@@ -57,6 +63,7 @@ def lstm_bench_reporters() -> Iterable[ReporterInfo]:
         ("table", ".txt", "for the terminal", _table),
         ("md", ".md", "Markdown", _markdown),
         ("latex", ".tex", "LaTeX, with booktabs", _latex),
+        ("html", ".html", "one page with tables, pictures and attempts, for a browser", _html),
         ("csv", ".csv", "the tables as one, for spreadsheets", _csv),
         ("json", ".json", "the tables and the notes, for programs", _json),
         ("attempts-csv", "", "every attempt with all its numbers in full, for spreadsheets", _attempts_csv),

@@ -1,0 +1,133 @@
+"use strict";
+(() => {
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const one = (selector) => document.querySelector(selector);
+
+  // Rows open.
+  const setOpen = (button, open) => {
+    button.setAttribute("aria-expanded", open);
+    document.getElementById(button.getAttribute("aria-controls")).hidden = !open;
+  };
+  for (const button of all(".opener")) {
+    setOpen(button, false);
+    button.addEventListener("click", () => setOpen(button, button.getAttribute("aria-expanded") !== "true"));
+  }
+  window.addEventListener("beforeprint", () => all(".opener").forEach((button) => setOpen(button, false)));
+
+  // Tables are sorted by what an entry stands for, and by its text where it stands for no number; baselines stay last.
+  const keyOf = (body, at) => {
+    const entry = body.rows[0].cells[at];
+    return entry.dataset.value === undefined ? entry.textContent.trim() : Number(entry.dataset.value);
+  };
+  const compare = (ours, theirs, direction) => {
+    const missing = (key) => key === "" ? 1 : 0;
+    if (missing(ours) || missing(theirs)) return missing(ours) - missing(theirs);
+    if (typeof ours === "number" && typeof theirs === "number") return direction * (ours - theirs);
+    if (typeof ours === "number") return -1;
+    if (typeof theirs === "number") return 1;
+    return direction * ours.localeCompare(theirs, undefined, { numeric: true });
+  };
+  const sort = (table, header, at) => {
+    const direction = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    all("th[aria-sort]", table).forEach((other) => other.removeAttribute("aria-sort"));
+    header.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
+    const bodies = [...table.tBodies].filter((body) => body.classList.contains("row"));
+    const last = [...table.tBodies].filter((body) => !body.classList.contains("row"));
+    bodies.sort((ours, theirs) => compare(keyOf(ours, at), keyOf(theirs, at), direction));
+    table.append(...bodies, ...last);
+  };
+  for (const table of all("section > .scroll > table")) {
+    all("thead th", table).slice(0, table.tHead.rows[0].cells.length).forEach((header, at) => {
+      if (header.closest("table") !== table) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...header.firstElementChild.childNodes);
+      header.firstElementChild.append(button);
+      button.addEventListener("click", () => sort(table, header, at));
+    });
+  }
+
+  // Rows are filtered, and what is asked for stands in the address, so that it can be passed on.
+  const form = one("#filters");
+  const fields = [...form.elements].filter((field) => field.name);
+  const words = new Map(all("tbody.row").map((body) => [body, body.rows[0].textContent.toLowerCase()]));
+  const apply = () => {
+    let shown = 0;
+    const asked = fields.map((field) => [field.name, field.value.trim()]).filter(([, value]) => value);
+    for (const [body, text] of words) {
+      const fits = ([name, value]) =>
+        name === "q" ? value.toLowerCase().split(/\s+/).every((word) => text.includes(word)) : body.dataset[name] === value;
+      body.hidden = !asked.every(fits);
+      shown += !body.hidden;
+    }
+    for (const part of all("main > section:not(#notes)")) {
+      part.hidden = asked.length > 0 && !all("tbody.row", part).some((body) => !body.hidden);
+    }
+    one("#shown").textContent = asked.length ? `${shown} of ${words.size} rows` : `${words.size} rows`;
+    return asked;
+  };
+  const remember = () => {
+    const asked = new URLSearchParams(apply()).toString();
+    try { history.replaceState(null, "", asked ? `#?${asked}` : location.pathname + location.search); } catch { /* a file */ }
+  };
+  const recall = () => {
+    if (!location.hash.startsWith("#?")) return;
+    const asked = new URLSearchParams(location.hash.slice(2));
+    for (const field of fields) field.value = asked.get(field.name) ?? "";
+  };
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", remember);
+  form.addEventListener("reset", () => setTimeout(remember));
+  window.addEventListener("hashchange", () => { recall(); apply(); });
+  form.hidden = false;
+  recall();
+  apply();
+
+  // Light and dark: what the system has, until somebody chooses.
+  const root = document.documentElement;
+  const toggle = one("#theme");
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => root.dataset.theme ? root.dataset.theme === "dark" : system.matches;
+  const label = () => { toggle.textContent = isDark() ? "Light" : "Dark"; };
+  try { root.dataset.theme = localStorage.getItem("lstm-bench-theme") ?? ""; } catch { /* not for files everywhere */ }
+  toggle.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    try { localStorage.setItem("lstm-bench-theme", root.dataset.theme); } catch { /* likewise */ }
+    label();
+  });
+  system.addEventListener("change", label);
+  toggle.hidden = false;
+  label();
+
+  // Attempts are unpacked when the first of them is asked for.
+  let unpacked;
+  const unpack = async () => {
+    const bytes = Uint8Array.from(atob(one("#packed").textContent), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Map((await new Response(stream).json()).map((attempt) => [attempt.id, attempt]));
+  };
+  const numbers = /\[\s+((?:-?[\d.eE+-]+|null)(?:,\s+(?:-?[\d.eE+-]+|null))*)\s+\]/g;
+  const written = (attempt) =>
+    JSON.stringify(attempt, null, 2).replace(numbers, (list) => list.replace(/\s+/g, " ").replace("[ ", "[").replace(" ]", "]"));
+  const dialog = one("#raw");
+  const show = async (id) => {
+    unpacked ??= unpack();
+    const attempt = (await unpacked).get(id);
+    const text = attempt ? written(attempt) : "This attempt is not in the page; it is in the folder that the page was made of.";
+    one("#raw-title").textContent = `Attempt ${id}`;
+    one("#raw-text").textContent = text;
+    const save = one("#raw-save");
+    if (save.href) URL.revokeObjectURL(save.href);
+    save.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    save.download = `${id}.json`;
+    dialog.showModal();
+  };
+  if ("DecompressionStream" in window) {
+    for (const button of all("button.raw")) {
+      button.hidden = false;
+      button.addEventListener("click", () => show(button.dataset.id));
+    }
+  }
+  one("#raw-close").addEventListener("click", () => dialog.close());
+  one("#raw-copy").addEventListener("click", () => navigator.clipboard?.writeText(one("#raw-text").textContent));
+})();

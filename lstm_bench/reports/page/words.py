@@ -1,0 +1,75 @@
+"""What a page says before its tables: what was run, whether it agrees, what failed, and what is fastest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lstm_bench.groups import Group
+from lstm_bench.reports.summary import Section, Summary
+from lstm_bench.result import Attempt
+from lstm_bench.text import LONGEST_CELL, brief
+
+
+def headline(attempts: Sequence[Attempt]) -> str:
+    """Which tasks, and where: ``flights, copy on an Intel Xeon``."""
+    tasks = list(dict.fromkeys(attempt.cell.task for attempt in attempts))
+    processors = list(dict.fromkeys(a.findings.machine.processor for a in attempts if a.findings.machine))
+    place = processors[0] if len(processors) == 1 else f"{len(processors)} kinds of processors"
+    return brief(", ".join(tasks), LONGEST_CELL) + (f" on {brief(place, LONGEST_CELL)}" if processors else "")
+
+
+def in_words(summary: Summary) -> list[str]:
+    """Sentences about all of it."""
+    groups = [row.group for section in summary.sections for row in section.rows if row.group is not None]
+    said = [_extent(groups), _machines(groups), _agreement(groups)]
+    said += [_fastest(section) for section in summary.sections]
+    return [sentence for sentence in said if sentence]
+
+
+def _extent(groups: Sequence[Group]) -> str:
+    backends = dict.fromkeys(group.first.cell.backend_selector for group in groups)
+    tasks = dict.fromkeys(group.first.cell.task_selector for group in groups)
+    attempts = sum(len(group.attempts) for group in groups)
+    statuses = Counter(status for group in groups for status in set(group.statuses))
+    ended = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
+    return (
+        f"{_count(len(backends), 'backend')} on {_count(len(tasks), 'task')}: {_count(len(groups), 'row')} of "
+        f"{_count(attempts, 'attempt')}, each in a process of its own. Rows: {ended}."
+    )
+
+
+def _machines(groups: Sequence[Group]) -> str:
+    machines = {group.first.findings.machine for group in groups} - {None}
+    if len(machines) < 2:
+        return ""
+    return f"They are of {len(machines)} machines, whose times are never compared with each other."
+
+
+def _agreement(groups: Sequence[Group]) -> str:
+    compared = [
+        found for group in groups
+        if (found := next((a.findings.agreement for a in group.attempts if a.findings.agreement), None)) is not None
+    ]  # fmt: skip
+    off = sum(bool(found.disagreements) for found in compared)
+    if not compared:
+        return "None was compared with the float64 reference."
+    if not off:
+        return f"{_count(len(compared), 'row')} compared with the float64 reference before timing, and all agree."
+    return f"{_count(len(compared), 'row')} compared with the float64 reference before timing: {off} disagree."
+
+
+def _fastest(section: Section) -> str:
+    """The marked rows of each column of times."""
+    told = []
+    for at, column in enumerate(section.columns):
+        best = [row.cells[0] for row in section.rows if row.entries[at].best]
+        if best:
+            told.append(f"{column.title} {', '.join(dict.fromkeys(best))}")
+    if told:
+        return f"{brief(section.title, LONGEST_CELL)}: shown to be best: {'; '.join(told)}."
+    return ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
