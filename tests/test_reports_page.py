@@ -76,7 +76,7 @@ def unpacked(page):
 
 def test_every_attempt_is_in_it_as_it_was_stored():
     attempts = [*some_run(*ROUNDS), a_failure(900)]
-    assert unpacked(render(attempts)) == [msgspec.to_builtins(attempt) for attempt in attempts]
+    assert unpacked(render(attempts)) == [json.loads(msgspec.json.encode(attempt)) for attempt in attempts]
 
 
 def test_the_same_attempts_give_the_same_bytes():
@@ -116,7 +116,7 @@ def test_hostile_names_stay_text(name):
     assert len(reader.all("script")) == 2
     shown = " ".join("".join(reader.texts).split())
     assert " ".join(name.split()) in shown
-    assert "49" not in shown if "7" in name else True
+    assert "{{ 7 * 7 }}" in shown or "7" not in name
 
 
 def test_a_name_of_200_kb_is_cut():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lstm_bench.cli.options import say
+from lstm_bench.cli.options import read_results
 from lstm_bench.comparison import ALTHOUGH
 from lstm_bench.errors import LSTMBenchError
 
@@ -77,19 +77,10 @@ def _failed(attempt: Attempt) -> bool:
 
 
 def _read(folder: Path) -> list[Attempt]:
-    """The attempts of the latest run of each cell.
-
-    Raises:
-        LSTMBenchError: if there are none.
-    """
+    """The attempts of the latest run of each cell."""
     from lstm_bench import store
 
-    attempts, problems = store.read_folder(folder)
-    for problem in problems:
-        say(f"warning: left out: {problem}")
-    if not attempts:
-        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
-    return store.latest(attempts)
+    return store.latest(read_results(folder)[0])
 
 
 def _side(folder: Path, where: dict[str, str]) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lstm_bench.cli.options import load, plugin_option, say
-from lstm_bench.errors import LSTMBenchError, UnknownName
+from lstm_bench.cli.options import load, plugin_option, read_results, say
+from lstm_bench.errors import UnknownName
 
 if TYPE_CHECKING:
     from lstm_bench.plugins import Plugins
@@ -40,11 +40,7 @@ def report(
         reporter = _by_suffix(plugins, output)
     else:
         reporter = plugins.reporter(format_name or "table")
-    attempts, problems = store.read_folder(folder)
-    for problem in problems:
-        say(f"warning: left out: {problem}")
-    if not attempts:
-        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
+    attempts, problems = read_results(folder)
     shown = attempts if everything else store.latest(attempts)
     if output is None:
         click.echo(reporter.render(shown), nl=False)

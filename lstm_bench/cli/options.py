@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lstm_bench.errors import LSTMBenchError
 from lstm_bench.plugins import Plugins, load_plugins
 from lstm_bench.text import one_line
 
 if TYPE_CHECKING:
+    from lstm_bench.result import Attempt
     from lstm_bench.task import TaskInfo
 
 INTERRUPTED = 130
@@ -34,6 +36,27 @@ def load(files: Sequence[Path]) -> Plugins:
     for failure in plugins.failures:
         say(f"warning: {failure}")
     return plugins
+
+
+def read_results(folder: Path) -> tuple[list[Attempt], list[str]]:
+    """Every attempt in a folder or file, oldest first, and what could not be read, of which a warning is said.
+
+    Raises:
+        LSTMBenchError: if there are none.
+    """
+    from lstm_bench import store
+
+    attempts, problems = store.read_folder(folder)
+    warn_of(problems)
+    if not attempts:
+        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
+    return attempts, problems
+
+
+def warn_of(problems: Iterable[str]) -> None:
+    """Tell of result files that could not be read."""
+    for problem in problems:
+        say(f"warning: left out: {problem}")
 
 
 def require_files(infos: Iterable[TaskInfo]) -> None:

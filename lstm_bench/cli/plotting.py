@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from lstm_bench.cli.options import say
-from lstm_bench.errors import LSTMBenchError
+from lstm_bench.cli.options import read_results, say
 
 
 @click.command()
@@ -35,11 +34,7 @@ def plot(kind: str, folder: Path, output: Path, wheres: tuple[str, ...], everyth
     rendering.require_suffix(output)
     rendering.require()
     sides = [comparison.parse_where(text) for text in wheres]
-    attempts, problems = store.read_folder(folder)
-    for problem in problems:
-        say(f"warning: left out: {problem}")
-    if not attempts:
-        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
+    attempts, problems = read_results(folder)
     shown = attempts if everything else store.latest(attempts)
     if sides:
         named = {attempt.id for side in sides for attempt in comparison.select(shown, side)}

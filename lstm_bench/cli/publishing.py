@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lstm_bench.cli.options import load, plugin_option, say
+from lstm_bench.cli.options import load, plugin_option, say, warn_of
 
 
 @click.command()
@@ -23,8 +23,7 @@ def publish(folder: Path, check: bool, plugin_files: tuple[Path, ...]) -> int:
     from lstm_bench import publishing, store
 
     files, problems = publishing.publish(folder, load(plugin_files))
-    for problem in problems:
-        say(f"warning: left out: {problem}")
+    warn_of(problems)
     changed = list(publishing.stale(files))
     for path in changed:
         if check:

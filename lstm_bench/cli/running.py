@@ -20,6 +20,7 @@ from lstm_bench.cli.options import (
     say,
     task_option,
     timeout_option,
+    warn_of,
 )
 from lstm_bench.config import read_config, written
 from lstm_bench.errors import LSTMBenchError, StoreError, UnknownName
@@ -168,8 +169,7 @@ def run(
             if info.missing():
                 say(f"{info.name} is left out, since {', '.join(info.missing())} is not installed: {info.install}")
     attempts, problems = store.read_folder(results) if resume else ([], [])
-    for problem in problems:
-        say(f"warning: left out: {problem}")
+    warn_of(problems)
     earlier = reusable(cells, attempts, describe_machine())
     rounds = f" in {request.effort.rounds} rounds" if request.effort.rounds > 1 else ""
     already = f"; {len(earlier.done)} attempts of run {earlier.run} are there already" if earlier.done else ""
@@ -182,7 +182,8 @@ def _show_plan(cells: Sequence[Cell], results: Path) -> None:
     from lstm_bench.estimate import estimate, in_words
     from lstm_bench.machine import describe_machine
 
-    attempts = store.read_folder(results)[0] if results.is_dir() else []
+    attempts, problems = store.read_folder(results) if results.is_dir() else ([], [])
+    warn_of(problems)
     expected = estimate(cells, attempts, describe_machine())
     width = max(len(cell.name) for cell in cells)
     for cell, seconds in zip(cells, expected.seconds, strict=True):

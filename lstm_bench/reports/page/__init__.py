@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,7 +19,7 @@ from lstm_bench import __version__
 from lstm_bench.errors import NotInstalled
 from lstm_bench.reports.page.panel import Panel, open_up
 from lstm_bench.reports.page.words import headline, in_words
-from lstm_bench.reports.summary import Column, Row, Section, Summary, summarise
+from lstm_bench.reports.summary import Column, Row, Section, summarise
 from lstm_bench.result import Attempt
 from lstm_bench.text import LONGEST_CELL, LONGEST_LINE, brief
 

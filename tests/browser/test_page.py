@@ -1,0 +1,305 @@
+"""The page in a real browser: Chromium without a screen, driven by Playwright."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from builders import a_cell, a_failure, a_machine, an_attempt, some_findings
+from lstm_bench.reports.page import render
+from lstm_bench.store import latest, read_folder
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+
+ROWS = "tbody.row:not([hidden])"
+
+HOSTILE = "<script>document.title = 'hacked'</script>\"'><img src=x onerror=\"document.title = 'hacked'\">"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI has to have Chromium: apt-get install chromium")
+        pytest.skip("there is no Chromium here")
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The page of everything that is published here."""
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    path.write_text(render(latest(read_folder(RESULTS)[0])))
+    return path
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """The page of attempts with names that would like to be more than names."""
+    cell = a_cell(backend=HOSTILE, task=HOSTILE, device=HOSTILE)
+    findings = some_findings(kernel_path=HOSTILE, versions={HOSTILE: HOSTILE}, machine=a_machine(processor=HOSTILE))
+    attempts = [an_attempt(cell=cell, findings=findings), a_failure(2, cell=cell, reason=HOSTILE, output_tail=HOSTILE)]
+    path = tmp_path_factory.mktemp("hostile") / "index.html"
+    path.write_text(render(attempts))
+    return path
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens a page; in the end nothing must have been logged, raised or asked for."""
+    contexts, complaints, requests = [], [], []
+
+    def go(path, address="", **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.on("request", lambda request: requests.append(request.url))
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path.as_uri() + address)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def rows(page):
+    return page.locator(ROWS).count()
+
+
+def column(page, table, title):
+    """The texts of a column of a table, baselines left out."""
+    titles = table.locator("thead th").all_inner_texts()
+    at = [text.strip() for text in titles].index(title)
+    return [row.locator("> tr").first.locator("> *").nth(at).inner_text() for row in table.locator(ROWS).all()]
+
+
+def test_filters_narrow_all_tables_at_once_and_stand_in_the_address(visit, published):
+    page = visit(published)
+    every = rows(page)
+    page.select_option("select[name=backend]", "jax")
+    fewer = rows(page)
+    assert 0 < fewer < every
+    assert {row.get_attribute("data-backend") for row in page.locator(ROWS).all()} == {"jax"}
+    assert page.locator("#shown").inner_text() == f"{fewer} of {every} rows"
+    assert "backend=jax" in page.url
+    page.fill("input[name=q]", "gru")
+    assert 0 < rows(page) < fewer
+    page.click("button[type=reset]")
+    page.wait_for_function(f"document.querySelectorAll({json.dumps(ROWS)}).length === {every}")
+    assert "#" not in page.url
+
+
+def test_an_address_that_was_passed_on_shows_the_same_rows(visit, published):
+    page = visit(published, "#?backend=torch")
+    assert {row.get_attribute("data-backend") for row in page.locator(ROWS).all()} == {"torch"}
+    assert page.locator("select[name=backend]").input_value() == "torch"
+
+
+def test_a_table_without_a_row_that_fits_is_hidden(visit, published):
+    page = visit(published)
+    page.select_option("select[name=task]", "copy:default")
+    assert page.locator("main > section:visible h2").all_inner_texts() == ["copy:default", "How to read it"]
+
+
+def test_a_column_is_sorted_by_its_numbers_and_back(visit, published):
+    page = visit(published)
+    table = page.locator("section > .scroll > table").first
+    button = table.locator("thead button", has_text="train seq/s")
+    before = len(column(page, table, "train seq/s"))
+    button.click()
+    assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
+    values = [float(text.split()[0].replace(",", "")) for text in column(page, table, "train seq/s")]
+    assert len(values) == before
+    assert values == sorted(values)
+    button.click()
+    assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
+    again = [float(text.split()[0].replace(",", "")) for text in column(page, table, "train seq/s")]
+    assert again == values[::-1]
+    assert "baseline" in table.locator("> tbody").last.get_attribute("class")
+
+
+def test_a_row_opens_with_its_numbers_and_closes(visit, published):
+    page = visit(published)
+    opener = page.locator(".opener").first
+    panel = page.locator(f"#{opener.get_attribute('aria-controls')}")
+    assert panel.is_hidden()
+    opener.click()
+    assert opener.get_attribute("aria-expanded") == "true"
+    text = panel.inner_text()
+    for words in ("95% interval", "protocol", "inference ran on", "Beside the float64 reference", "lstm-bench run -b"):
+        assert words in text
+    opener.click()
+    assert panel.is_hidden()
+
+
+def test_a_sorted_row_takes_its_panel_along(visit, published):
+    page = visit(published)
+    table = page.locator("section > .scroll > table").first
+    opener = table.locator(".opener").first
+    opener.click()
+    table.locator("thead button").last.click()
+    table.locator("thead button", has_text="params").click()
+    body = table.locator("tbody", has=page.locator("[aria-expanded=true]"))
+    assert body.count() == 1
+    assert body.locator(".panel").is_visible()
+
+
+def test_an_attempt_is_one_click_away_as_it_was_stored(visit, published):
+    page = visit(published)
+    page.locator(".opener").first.click()
+    button = page.locator(".panel:visible button.raw").first
+    button.click()
+    page.wait_for_selector("dialog[open]")
+    shown = json.loads(page.locator("#raw-text").inner_text())
+    assert shown["id"] == button.get_attribute("data-id")
+    stored = next(attempt for attempt in read_folder(RESULTS)[0] if attempt.id == shown["id"])
+    assert shown["cell"]["backend"] == stored.cell.backend
+    assert shown["findings"]["timings"]["train"]["block_ns"] == list(stored.findings.timings["train"].block_ns)
+    with page.expect_download() as download:
+        page.click("#raw-save")
+    assert json.loads(Path(download.value.path()).read_text()) == shown
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+
+
+def background(page):
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def test_dark_is_what_the_system_has_until_somebody_chooses(visit, published):
+    light, dark = background(visit(published, color_scheme="light")), background(visit(published, color_scheme="dark"))
+    assert light != dark
+    page = visit(published, color_scheme="light")
+    page.click("#theme")
+    assert background(page) == dark
+    ink = "getComputedStyle(document.querySelector('figure svg text')).fill"
+    in_dark = page.evaluate(ink)
+    page.reload()
+    assert background(page) == dark
+    page.click("#theme")
+    assert background(page) == light
+    assert page.evaluate(ink) != in_dark
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_enough_contrast(visit, published, scheme):
+    page = visit(published, color_scheme=scheme)
+    page.locator(".opener").first.click()
+    ratios = page.evaluate(
+        """() => {
+          const light = (colour) => {
+            const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+              .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const paper = (element) => {
+            const colour = getComputedStyle(element).backgroundColor;
+            return colour.endsWith(", 0)") && element.parentElement ? paper(element.parentElement) : colour;
+          };
+          return [...document.querySelectorAll("p, li, td, th, dt, dd, a, .badge, figcaption, h1, h2, label")]
+            .filter((element) => element.innerText && element.offsetParent)
+            .map((element) => {
+              const [ours, theirs] = [light(getComputedStyle(element).color), light(paper(element))];
+              return [(Math.max(ours, theirs) + 0.05) / (Math.min(ours, theirs) + 0.05), element.innerText.slice(0, 40)];
+            });
+        }"""
+    )
+    assert ratios
+    assert [found for found in ratios if found[0] < 4.5] == []  # WCAG 2.2, 1.4.3
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(visit, published):
+    page = visit(published, **PHONE)
+    page.locator(".opener").first.click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    table = page.locator("section > .scroll").first
+    assert table.evaluate("(box) => box.scrollWidth > box.clientWidth")  # which scrolls by itself
+    table.evaluate("(box) => { box.scrollLeft = 300 }")
+    left = page.locator("tbody.row > tr > th").first.bounding_box()["x"]
+    assert 0 <= left < 40  # and still says whose row it is
+
+
+def test_all_of_it_is_done_by_keyboard(visit, published):
+    page = visit(published)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.locator("thead button").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("th[aria-sort=ascending]").count() == 1
+    page.locator(".opener").first.focus()
+    page.keyboard.press("Space")
+    assert page.locator(".opener").first.get_attribute("aria-expanded") == "true"
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.className") == "raw":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.className") == "raw"  # where one was before
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none"
+
+
+def test_hostile_names_stay_text_in_a_browser(visit, hostile):
+    page = visit(hostile)
+    for opener in page.locator(".opener").all():
+        opener.click()
+    page.locator(".panel:visible button.raw").first.click()
+    page.wait_for_selector("dialog[open]")
+    assert page.evaluate("document.title").startswith("<script>")
+    assert page.locator("img").count() == 0
+    assert HOSTILE in json.loads(page.locator("#raw-text").inner_text())["cell"]["backend"]
+
+
+def test_without_javascript_all_of_it_can_be_read(visit, published):
+    page = visit(published, java_script_enabled=False)
+    assert page.locator(".panel").first.is_visible()
+    assert page.locator("#filters").is_hidden()
+
+
+def test_every_control_has_a_name_and_every_id_is_there_once(visit, published):
+    page = visit(published)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input, [role=region], [role=img], summary, a[href]")]
+          .filter((element) => !(element.textContent.trim() || element.getAttribute("aria-label")
+            || element.getAttribute("aria-labelledby") || element.closest("label")?.textContent.trim()))
+          .map((element) => element.outerHTML.slice(0, 80))"""
+    )
+    assert nameless == []
+    repeated = page.evaluate(
+        """() => {
+          const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+          return ids.filter((id, at) => ids.indexOf(id) !== at);
+        }"""
+    )
+    assert repeated == []
+    dangling = page.evaluate(
+        """() => [...document.querySelectorAll("[aria-labelledby], [aria-controls]")]
+          .flatMap((element) => (element.getAttribute("aria-labelledby") ?? element.getAttribute("aria-controls")).split(" "))
+          .filter((id) => !document.getElementById(id))"""
+    )
+    assert dangling == []
