@@ -131,6 +131,7 @@ def test_a_failure_shows_its_status_its_reason_and_what_it_had_said():
     assert "round 1: crashed: it fell over" in " ".join(reader.texts)
     assert "last words" in reader.texts
     assert re.search(r'class="badge bad">1</span> row is not ok', page)
+    assert "Not ok: torch on flights:tutorial (cpu, float32) (crashed)." in page
 
 
 def test_failures_alone_are_a_page():
@@ -150,7 +151,7 @@ def test_names_in_other_scripts_are_shown():
 def test_two_machines_are_said_and_never_compared():
     other = some_run(*times(3), backend="jax", run="b", findings={"machine": a_machine(processor="Abacus 10")})
     page = render([*some_run(*ROUNDS), *other])
-    assert "They are of 2 machines, whose times are never compared with each other." in page
+    assert "Measured on 2 machines, whose times are never compared with each other: Abacus 9 with 2 processors" in page
     assert "<strong>" not in re.sub(r"A cell is <strong>bold</strong>", "", page)
 
 
@@ -204,8 +205,31 @@ def test_the_command_has_every_option_that_was_not_the_default(changes, words):
     assert words in reproduce(a_cell(**changes))
 
 
-def test_the_command_of_several_seeds_names_the_first_and_how_many():
-    assert reproduce(a_cell(seed=3), [2, 3, 4]).endswith("--seed 2 --seeds 3")
+@pytest.mark.parametrize(
+    ("seeds", "ends"),
+    [
+        ([2, 3, 4], [" --seed 2 --seeds 3"]),
+        ([0, 1], [" --threads 2 --seeds 2"]),
+        ([4, 0, 2, 3], [" --threads 2", " --seed 2 --seeds 3"]),
+    ],
+)
+def test_the_command_of_several_seeds_has_a_line_for_each_run_of_them(seeds, ends):
+    lines = reproduce(a_cell(seed=3), seeds).splitlines()
+    assert len(lines) == len(ends)
+    assert all(line.endswith(end) for line, end in zip(lines, ends, strict=True))
+
+
+def test_what_drives_a_terminal_is_not_passed_on():
+    page = render([a_failure(1, output_tail="\x1b[31mred\x1b[0m\nnext\x0cpage", cell=a_cell(backend="a\x1b]0;b"))])
+    assert re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", page) is None
+    assert "next" in page
+
+
+def test_a_section_with_too_many_attempts_says_that_it_has_no_pictures(monkeypatch):
+    monkeypatch.setattr("lstm_bench.reports.page.MOST_DRAWN", 2)
+    page = render(some_run(*ROUNDS))
+    assert "<svg" not in page
+    assert "No pictures: there are too many attempts" in page
 
 
 @pytest.mark.parametrize("folder", ["copy", "flights-robust", "mnist-stacked"])

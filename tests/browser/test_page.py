@@ -117,6 +117,14 @@ def test_an_address_that_was_passed_on_shows_the_same_rows(visit, published):
     assert page.locator("select[name=backend]").input_value() == "torch"
 
 
+def test_a_link_within_the_page_goes_there_and_leaves_the_address(visit, published):
+    page = visit(published, "#?backend=torch")
+    page.click("nav a >> nth=-1")
+    page.wait_for_function("document.querySelector('#notes').getBoundingClientRect().top < innerHeight")
+    assert page.evaluate("document.activeElement.id") == "notes"
+    assert page.url.endswith("#?backend=torch")
+
+
 def test_a_table_without_a_row_that_fits_is_hidden(visit, published):
     page = visit(published)
     page.select_option("select[name=task]", "copy:default")

@@ -58,6 +58,7 @@ class Part:
         columns: of its table.
         lines: of it.
         pictures: of its attempts.
+        too_many: whether it has none since there are more attempts than are drawn.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Part:
     columns: Sequence[Column]
     lines: Sequence[Line]
     pictures: Sequence[Picture]
+    too_many: bool
 
 
 FILTERS = ("task", "backend", "device", "precision", "status")
@@ -101,7 +103,7 @@ def render(attempts: Sequence[Attempt]) -> str:
         style=Markup(_read("page.css")), script=Markup(script), script_hash=_hash(script), raw=raw, packed=packed,
         count=len(attempts), failures=_failures(parts), version=__version__,
     )  # fmt: skip
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
 def _part(section: Section) -> Part:
@@ -109,8 +111,9 @@ def _part(section: Section) -> Part:
 
     lines = [_line(section, row) for row in section.rows]
     attempts = [attempt for row in section.rows if row.group for attempt in row.group.attempts]
-    pictures = charts.pictures(attempts) if len(attempts) <= MOST_DRAWN else []
-    return Part(section.title, section.subtitle, section.columns, lines, pictures)
+    too_many = len(attempts) > MOST_DRAWN
+    pictures = [] if too_many else charts.pictures(attempts)
+    return Part(section.title, section.subtitle, section.columns, lines, pictures, too_many)
 
 
 def _line(section: Section, row: Row) -> Line:

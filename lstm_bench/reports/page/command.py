@@ -9,12 +9,27 @@ from lstm_bench.result import Cell
 
 
 def reproduce(cell: Cell, seeds: Sequence[int] = ()) -> str:
-    """A line for a shell, with every option that is not what ``lstm-bench run`` takes by itself.
+    """Lines for a shell, with every option that is not what ``lstm-bench run`` takes by itself.
 
     Args:
         cell: what was measured.
-        seeds: of all attempts, from the least on and one after the other; none for the cell's own alone.
+        seeds: of all attempts; none for the cell's own alone. There is a line for each run of seeds without a gap.
     """
+    runs: list[list[int]] = []
+    for seed in sorted(seeds) or [cell.seed]:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return "\n".join(shlex.join([*_words(cell), *_of_seeds(run)]) for run in runs)
+
+
+def _of_seeds(seeds: Sequence[int]) -> list[str]:
+    words = ["--seed", str(seeds[0])] if seeds[0] else []
+    return words + (["--seeds", str(len(seeds))] if len(seeds) > 1 else [])
+
+
+def _words(cell: Cell) -> list[str]:
     words = ["lstm-bench", "run", "-b", cell.backend_selector, "-t", cell.task_selector]
     if cell.device != "cpu":
         words += ["--device", cell.device]
@@ -28,12 +43,6 @@ def reproduce(cell: Cell, seeds: Sequence[int] = ()) -> str:
         words += ["--epochs", str(cell.epochs)]
     if cell.steps is not None:
         words += ["--steps", str(cell.steps)]
-    words += ["--threads", str(cell.threads)]
-    first = min(seeds, default=cell.seed)
-    if first:
-        words += ["--seed", str(first)]
-    if len(seeds) > 1:
-        words += ["--seeds", str(len(seeds))]
     if cell.require_kernel:
         words += ["--require-kernel", cell.require_kernel]
-    return shlex.join(words)
+    return [*words, "--threads", str(cell.threads)]

@@ -12,7 +12,6 @@
     setOpen(button, false);
     button.addEventListener("click", () => setOpen(button, button.getAttribute("aria-expanded") !== "true"));
   }
-  window.addEventListener("beforeprint", () => all(".opener").forEach((button) => setOpen(button, false)));
 
   // Tables are sorted by what an entry stands for, and by its text where it stands for no number; baselines stay last.
   const keyOf = (body, at) => {
@@ -71,7 +70,7 @@
     try { history.replaceState(null, "", asked ? `#?${asked}` : location.pathname + location.search); } catch { /* a file */ }
   };
   const recall = () => {
-    if (!location.hash.startsWith("#?")) return;
+    if (location.hash && !location.hash.startsWith("#?")) return;
     const asked = new URLSearchParams(location.hash.slice(2));
     for (const field of fields) field.value = asked.get(field.name) ?? "";
   };
@@ -82,6 +81,17 @@
   form.hidden = false;
   recall();
   apply();
+
+  // Links within the page go there without taking the place of what is asked for in the address.
+  for (const link of all("a[href^='#']")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const place = document.getElementById(link.hash.slice(1));
+      place.tabIndex = -1;
+      place.focus({ preventScroll: true });
+      place.scrollIntoView();
+    });
+  }
 
   // Light and dark: what the system has, until somebody chooses.
   const root = document.documentElement;
@@ -129,5 +139,15 @@
     }
   }
   one("#raw-close").addEventListener("click", () => dialog.close());
-  one("#raw-copy").addEventListener("click", () => navigator.clipboard?.writeText(one("#raw-text").textContent));
+  const copy = one("#raw-copy");
+  copy.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(one("#raw-text").textContent);
+      copy.textContent = "Copied";
+    } catch { // not allowed for files everywhere
+      getSelection().selectAllChildren(one("#raw-text"));
+      copy.textContent = "Selected";
+    }
+    setTimeout(() => { copy.textContent = "Copy"; }, 2000);
+  });
 })();

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lstm_bench import statistics
 from lstm_bench.groups import Group
+from lstm_bench.reports.frame import printable
 from lstm_bench.reports.numbers import compact, digits, mebibytes, percent, seconds
 from lstm_bench.reports.page.command import reproduce
 from lstm_bench.reports.speed import work
@@ -54,9 +55,9 @@ def open_up(group: Group) -> Panel:
     """The panel of a row."""
     seeds = sorted({attempt.cell.seed for attempt in group.attempts})
     return Panel(
-        command=reproduce(group.first.cell, seeds),
+        command=_whole(reproduce(group.first.cell, seeds)),
         problems=tuple(
-            (f"{_turn(attempt)}: {attempt.status}: {brief(attempt.reason)}", attempt.output_tail[-LONGEST_LINE:])
+            (f"{_turn(attempt)}: {attempt.status}: {brief(attempt.reason)}", printable(attempt.output_tail[-LONGEST_LINE:]))
             for attempt in group.attempts
             if attempt.status != "ok"
         ),
@@ -64,6 +65,11 @@ def open_up(group: Group) -> Panel:
         facts=tuple((name, text) for name, text in _facts(group) if text),
         attempts=tuple((attempt.id, _turn(attempt)) for attempt in group.attempts),
     )
+
+
+def _whole(command: str) -> str:
+    """The command as it is, unless a name in it has no end."""
+    return printable(command) if len(command) <= LONGEST_LINE else brief(command)
 
 
 def _turn(attempt: Attempt) -> str:

@@ -11,6 +11,10 @@ from lstm_bench.result import Attempt
 from lstm_bench.text import LONGEST_CELL, brief
 
 
+NAMED = 6
+"""Of more machines or failures, the others are counted."""
+
+
 def headline(attempts: Sequence[Attempt]) -> str:
     """Which tasks, and where: ``flights, copy on an Intel Xeon``."""
     tasks = list(dict.fromkeys(attempt.cell.task for attempt in attempts))
@@ -22,8 +26,9 @@ def headline(attempts: Sequence[Attempt]) -> str:
 def in_words(summary: Summary) -> list[str]:
     """Sentences about all of it."""
     groups = [row.group for section in summary.sections for row in section.rows if row.group is not None]
-    said = [_extent(groups), _machines(groups), _agreement(groups)]
+    said = [_extent(groups), _failures(groups), _agreement(groups)]
     said += [_fastest(section) for section in summary.sections]
+    said.append(_machines(groups))
     return [sentence for sentence in said if sentence]
 
 
@@ -40,10 +45,31 @@ def _extent(groups: Sequence[Group]) -> str:
 
 
 def _machines(groups: Sequence[Group]) -> str:
-    machines = {group.first.findings.machine for group in groups} - {None}
-    if len(machines) < 2:
+    machines = list(dict.fromkeys(m for group in groups if (m := group.first.findings.machine) is not None))
+    if not machines:
         return ""
-    return f"They are of {len(machines)} machines, whose times are never compared with each other."
+    told = [
+        f"{m.processor} with {_count(m.cores, 'processor')} and {m.memory_bytes / 2**30:.0f} GiB, {m.system}, "
+        f"Python {m.python}"
+        for m in machines[:NAMED]
+    ]
+    if len(machines) == 1:
+        return f"Measured on {told[0]}."
+    more = f"; and {len(machines) - NAMED} others" if len(machines) > NAMED else ""
+    return f"Measured on {len(machines)} machines, whose times are never compared with each other: {'; '.join(told)}{more}."
+
+
+def _failures(groups: Sequence[Group]) -> str:
+    """Which rows are not well, by name."""
+    failed = [
+        f"{group.first.cell.name} ({', '.join(dict.fromkeys(s for s in group.statuses if s != 'ok'))})"
+        for group in groups
+        if set(group.statuses) != {"ok"}
+    ]
+    if not failed:
+        return ""
+    more = f"; and {len(failed) - NAMED} others" if len(failed) > NAMED else ""
+    return f"Not ok: {'; '.join(brief(name, LONGEST_CELL) for name in failed[:NAMED])}{more}."
 
 
 def _agreement(groups: Sequence[Group]) -> str:
