@@ -249,6 +249,36 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(visit, published):
     assert 0 <= left < 40  # and still says whose row it is
 
 
+def test_on_a_phone_no_word_of_an_open_row_is_broken(visit, published):
+    page = visit(published, **PHONE)
+    page.locator(".opener").first.click()
+    lines = page.evaluate(
+        """() => [...document.querySelectorAll("table.small th")]
+          .filter((element) => element.offsetParent && !/\\s/.test(element.textContent.trim()))
+          .map((element) => {
+            const range = document.createRange();
+            range.selectNodeContents(element);
+            return [element.textContent, range.getClientRects().length];
+          })"""
+    )
+    assert ["train", 1] in lines
+    assert [found for found in lines if found[1] != 1] == []
+
+
+def test_a_dark_page_is_printed_as_a_light_one(visit, published):
+    ink = "getComputedStyle(document.body).color"
+    light = visit(published, color_scheme="light").evaluate(ink)
+    page = visit(published, color_scheme="dark")
+    assert page.evaluate(ink) != light
+    page.emulate_media(media="print")
+    assert page.evaluate(ink) == light
+    page.emulate_media(media="screen", color_scheme="light")
+    page.click("#theme")
+    assert page.evaluate(ink) != light
+    page.emulate_media(media="print")
+    assert page.evaluate(ink) == light
+
+
 def test_all_of_it_is_done_by_keyboard(visit, published):
     page = visit(published)
     page.keyboard.press("Tab")
