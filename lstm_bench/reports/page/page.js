@@ -121,9 +121,15 @@
     JSON.stringify(attempt, null, 2).replace(numbers, (list) => list.replace(/\s+/g, " ").replace("[ ", "[").replace(" ]", "]"));
   const dialog = one("#raw");
   const show = async (id) => {
-    unpacked ??= unpack();
-    const attempt = (await unpacked).get(id);
-    const text = attempt ? written(attempt) : "This attempt is not in the page; it is in the folder that the page was made of.";
+    let text;
+    try {
+      unpacked ??= unpack();
+      const attempt = (await unpacked).get(id);
+      text = attempt ? written(attempt) : "This attempt is not in the page; it is in the folder that the page was made of.";
+    } catch (error) {
+      unpacked = undefined;
+      text = `The attempts cannot be unpacked: ${error}`;
+    }
     one("#raw-title").textContent = `Attempt ${id}`;
     one("#raw-text").textContent = text;
     const save = one("#raw-save");

@@ -36,7 +36,7 @@ def _extent(groups: Sequence[Group]) -> str:
     backends = dict.fromkeys(group.first.cell.backend_selector for group in groups)
     tasks = dict.fromkeys(group.first.cell.task_selector for group in groups)
     attempts = sum(len(group.attempts) for group in groups)
-    statuses = Counter(status for group in groups for status in set(group.statuses))
+    statuses = Counter(" and ".join(sorted(set(group.statuses))) for group in groups)
     ended = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
     return (
         f"{_count(len(backends), 'backend')} on {_count(len(tasks), 'task')}: {_count(len(groups), 'row')} of "
