@@ -230,7 +230,8 @@ def test_text_has_enough_contrast(visit, published, scheme):
             .filter((element) => element.innerText && element.offsetParent)
             .map((element) => {
               const [ours, theirs] = [light(getComputedStyle(element).color), light(paper(element))];
-              return [(Math.max(ours, theirs) + 0.05) / (Math.min(ours, theirs) + 0.05), element.innerText.slice(0, 40)];
+              const ratio = (Math.max(ours, theirs) + 0.05) / (Math.min(ours, theirs) + 0.05);
+              return [ratio, element.innerText.slice(0, 40)];
             });
         }"""
     )
@@ -337,7 +338,8 @@ def test_every_control_has_a_name_and_every_id_is_there_once(visit, published):
     assert repeated == []
     dangling = page.evaluate(
         """() => [...document.querySelectorAll("[aria-labelledby], [aria-controls]")]
-          .flatMap((element) => (element.getAttribute("aria-labelledby") ?? element.getAttribute("aria-controls")).split(" "))
+          .map((element) => element.getAttribute("aria-labelledby") ?? element.getAttribute("aria-controls"))
+          .flatMap((ids) => ids.split(" "))
           .filter((id) => !document.getElementById(id))"""
     )
     assert dangling == []

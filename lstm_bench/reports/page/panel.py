@@ -57,7 +57,10 @@ def open_up(group: Group) -> Panel:
     return Panel(
         command=_whole(reproduce(group.first.cell, seeds)),
         problems=tuple(
-            (f"{_turn(attempt)}: {attempt.status}: {brief(attempt.reason)}", printable(attempt.output_tail[-LONGEST_LINE:]))
+            (
+                f"{_turn(attempt)}: {attempt.status}: {brief(attempt.reason)}",
+                printable(attempt.output_tail[-LONGEST_LINE:]),
+            )
             for attempt in group.attempts
             if attempt.status != "ok"
         ),

@@ -10,7 +10,6 @@ from lstm_bench.reports.summary import Section, Summary
 from lstm_bench.result import Attempt
 from lstm_bench.text import LONGEST_CELL, brief
 
-
 NAMED = 6
 """Of more machines or failures, the others are counted."""
 
@@ -56,7 +55,8 @@ def _machines(groups: Sequence[Group]) -> str:
     if len(machines) == 1:
         return f"Measured on {told[0]}."
     more = f"; and {len(machines) - NAMED} others" if len(machines) > NAMED else ""
-    return f"Measured on {len(machines)} machines, whose times are never compared with each other: {'; '.join(told)}{more}."
+    listed = "; ".join(told) + more
+    return f"Measured on {len(machines)} machines, whose times are never compared with each other: {listed}."
 
 
 def _failures(groups: Sequence[Group]) -> str:
