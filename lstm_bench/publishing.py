@@ -1,4 +1,4 @@
-"""A folder that is published: a README.md whose tables are those of the attempts beside it, and a page of all of them.
+"""A folder that is published: a README.md whose tables are those of the attempts beside it, and a page of the same.
 
 What people write in README.md stays. What stands between two marks is made from attempts, again each time::
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from lstm_bench import store
@@ -33,6 +32,9 @@ _MARK = re.compile(r"<!-- (report|plot|end)\b(.*?)-->\s*")
 def publish(folder: Path, plugins: Plugins) -> tuple[dict[Path, str], list[str]]:
     """What the published files of a folder have to hold. Nothing is written.
 
+    The page is of the attempts that README.md has a mark for: whatever else lies in the folder, such as trials in
+    ``local``, is not published.
+
     Args:
         folder: that has attempts, in it or below.
         plugins: with the formats.
@@ -43,16 +45,10 @@ def publish(folder: Path, plugins: Plugins) -> tuple[dict[Path, str], list[str]]
     Raises:
         LSTMBenchError: if there are no attempts, or a mark in README.md says nothing that could be made.
     """
-    attempts, problems = store.read_folder(folder)
-    if not attempts:
-        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
-    text = folder / TEXT
-    files: dict[Path, str] = {}
-    files[text] = _fill(
-        text, _read(text) if text.exists() else _beginning(folder), partial(_make, folder, plugins, files)
-    )
-    files[folder / PAGE] = plugins.reporter("html").render(store.latest(attempts))
-    return files, problems
+    text, made = folder / TEXT, _Made(folder, plugins)
+    written = _fill(text, _read(text) if text.exists() else _beginning(folder), made.make)
+    page = plugins.reporter("html").render(store.latest(made.attempts.values()))
+    return {**made.pictures, text: written, folder / PAGE: page}, sorted(made.problems)
 
 
 def stale(files: dict[Path, str]) -> Iterator[Path]:
@@ -91,37 +87,66 @@ def _fill(path: Path, written: str, make: Callable[[Sequence[str]], str]) -> str
     return "".join(lines)
 
 
-def _make(folder: Path, plugins: Plugins, files: dict[Path, str], words: Sequence[str]) -> str:
-    """What a mark asks for; a picture goes to ``files``."""
-    match words:
-        case ["report", name]:
-            return plugins.reporter("md").render(_attempts(folder, name))
-        case ["plot", kind, name]:
-            from lstm_bench import charts
-            from lstm_bench.charts import rendering
-            from lstm_bench.reports.markdown import escape
+class _Made:
+    """What marks ask for, and what is gathered on the way.
 
-            figure = charts.draw(charts.find_kind(kind), _attempts(folder, name))
-            path = folder / name / f"{kind}.svg"
-            files[path] = rendering.svg(figure)
-            return f"![{escape(figure.title)}]({path.relative_to(folder).as_posix()})\n"
-        case _:
-            raise LSTMBenchError("write <!-- report FOLDER --> or <!-- plot KIND FOLDER -->")
+    Args:
+        folder: in which marks name folders.
+        plugins: with the formats.
 
+    Attributes:
+        attempts: of all folders that were named, by id.
+        pictures: the text of each file.
+        problems: one line for each result file that could not be read.
+    """
 
-def _attempts(folder: Path, name: str) -> list[Attempt]:
-    """The latest attempts of each cell in a folder below."""
-    below = folder / name
-    if Path(name).is_absolute() or ".." in Path(name).parts or not below.is_dir():
-        raise LSTMBenchError(f"there is no folder {name!r} in {folder}")
-    attempts, _ = store.read_folder(below)
-    if not attempts:
-        raise LSTMBenchError(f"there are no results in {below}")
-    return store.latest(attempts)
+    def __init__(self, folder: Path, plugins: Plugins) -> None:
+        self._folder, self._plugins = folder, plugins
+        self.attempts: dict[str, Attempt] = {}
+        self.pictures: dict[Path, str] = {}
+        self.problems: set[str] = set()
+
+    def make(self, words: Sequence[str]) -> str:
+        """The text that stands behind a mark."""
+        match words:
+            case ["report", name]:
+                return self._plugins.reporter("md").render(self._read(name))
+            case ["plot", kind, name]:
+                return self._draw(kind, name)
+            case _:
+                raise LSTMBenchError("write <!-- report FOLDER --> or <!-- plot KIND FOLDER -->")
+
+    def _draw(self, kind: str, name: str) -> str:
+        from lstm_bench import charts
+        from lstm_bench.charts import rendering
+        from lstm_bench.reports.markdown import escape
+
+        figure = charts.draw(charts.find_kind(kind), self._read(name))
+        path = self._folder / name / f"{kind}.svg"
+        self.pictures[path] = rendering.svg(figure)
+        return f"![{escape(figure.title)}]({path.relative_to(self._folder).as_posix()})\n"
+
+    def _read(self, name: str) -> list[Attempt]:
+        """The latest attempts of each cell in a folder below."""
+        below = self._folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts or not below.is_dir():
+            raise LSTMBenchError(f"there is no folder {name!r} in {self._folder}")
+        attempts, problems = store.read_folder(below)
+        if not attempts:
+            raise LSTMBenchError(f"there are no results in {below}")
+        self.attempts |= {attempt.id: attempt for attempt in attempts}
+        self.problems |= set(problems)
+        return store.latest(attempts)
 
 
 def _beginning(folder: Path) -> str:
-    """A README.md to begin with: a place for the tables of each folder that has attempts."""
+    """A README.md to begin with: a place for the tables of each folder that has attempts.
+
+    Raises:
+        LSTMBenchError: if none has.
+    """
+    if not store.read_folder(folder)[0]:
+        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
     names = sorted({path.parent.relative_to(folder).parts[:1] for path in folder.rglob("*.json")})
     places = [f"## {name}\n\n" if name else "" for name in map("".join, names)]
     marks = [f"<!-- report {name or '.'} -->\n<!-- end -->\n" for name in map("".join, names)]

@@ -67,6 +67,14 @@ def test_the_page_holds_all_folders(folder):
     assert "jax" in page
 
 
+def test_the_page_holds_no_folder_that_the_text_does_not_name(folder):
+    (folder / "README.md").write_text("<!-- report old -->\n<!-- end -->\n")
+    publish(folder)
+    page = (folder / "index.html").read_text()
+    assert "torch" in page
+    assert "jax" not in page
+
+
 def test_a_picture_is_a_file_beside_the_attempts_that_the_text_shows(folder):
     (folder / "README.md").write_text("<!-- plot throughput old -->\n<!-- end -->\n")
     assert publish(folder)[0] == 0

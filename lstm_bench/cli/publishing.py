@@ -14,7 +14,7 @@ from lstm_bench.cli.options import load, plugin_option, say, warn_of
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file is not what it would be now.")
 @plugin_option
 def publish(folder: Path, check: bool, plugin_files: tuple[Path, ...]) -> int:
-    """Fill the tables and pictures of FOLDER/README.md, and make FOLDER/index.html of all attempts.
+    """Fill the tables and pictures of FOLDER/README.md, and make FOLDER/index.html of the same attempts.
 
     What stands in README.md between <!-- report SUBFOLDER --> and <!-- end --> becomes the tables of the attempts in
     that subfolder, and between <!-- plot KIND SUBFOLDER --> and <!-- end --> a picture of them. The rest of the text
