@@ -15,7 +15,7 @@ pytest.importorskip("altair", reason="the page has charts")
 @pytest.fixture
 def folder(tmp_path):
     """Two folders of attempts."""
-    for name, attempts in (("old", some_run(*ROUNDS)), ("new", some_run(*times(2), backend="jax", run="new"))):
+    for name, attempts in (("old", some_run(*ROUNDS)), ("new", some_run(*times(2), backend="jax", run="newer"))):
         (tmp_path / name).mkdir()
         for attempt in attempts:
             write_attempt(attempt, tmp_path / name)
