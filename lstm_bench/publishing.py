@@ -16,6 +16,7 @@ gets that picture of them, in the file ``copy/recall.svg``.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -75,8 +76,8 @@ def _fill(path: Path, written: str, make: Callable[[Sequence[str]], str]) -> str
             continue
         opened, places = number, places + 1
         try:
-            lines += [line, make([kind, *rest.split()])]
-        except LSTMBenchError as error:
+            lines += [line, make([kind, *shlex.split(rest)])]
+        except (LSTMBenchError, ValueError) as error:  # the latter of a quote that does not end
             raise LSTMBenchError(f"{path}, line {number}: {error}") from error
     if opened:
         raise LSTMBenchError(f"{path}, line {opened}: this mark has no other half")
@@ -145,12 +146,14 @@ def _beginning(folder: Path) -> str:
     Raises:
         LSTMBenchError: if none has.
     """
-    if not store.read_folder(folder)[0]:
+    count = len(store.read_folder(folder)[0])
+    if not count:
         raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
-    names = sorted({path.parent.relative_to(folder).parts[:1] for path in folder.rglob("*.json")})
-    places = [f"## {name}\n\n" if name else "" for name in map("".join, names)]
-    marks = [f"<!-- report {name or '.'} -->\n<!-- end -->\n" for name in map("".join, names)]
-    return "# Results\n\n" + "\n".join(place + mark for place, mark in zip(places, marks, strict=True))
+    below = {path.name: len(store.read_folder(path)[0]) for path in sorted(folder.iterdir()) if path.is_dir()}
+    if sum(below.values()) < count:  # some lie in the folder itself, whose tables hold those below, too
+        return "# Results\n\n<!-- report . -->\n<!-- end -->\n"
+    places = [f"## {name}\n\n<!-- report {shlex.quote(name)} -->\n<!-- end -->\n" for name, of in below.items() if of]
+    return "# Results\n\n" + "\n".join(places)
 
 
 def _read(path: Path) -> str:

@@ -60,6 +60,19 @@ def test_without_a_text_one_is_begun_with_a_place_for_each_folder(folder):
     assert text.index("## new\n\n<!-- report new -->\n### ") < text.index("## old\n\n<!-- report old -->\n### ")
 
 
+def test_a_folder_with_a_space_in_its_name_has_its_place_too(folder):
+    (folder / "old").rename(folder / "old one")
+    assert publish(folder)[0] == 0
+    assert "<!-- report 'old one' -->\n### " in (folder / "README.md").read_text()
+
+
+def test_what_lies_in_the_folder_itself_and_below_is_shown_once(folder):
+    for attempt in some_run(*ROUNDS, backend="numpy", run="itself"):
+        write_attempt(attempt, folder)
+    assert publish(folder)[0] == 0
+    assert (folder / "README.md").read_text().count("<!-- report") == 1
+
+
 def test_the_page_holds_all_folders(folder):
     publish(folder)
     page = (folder / "index.html").read_text()
@@ -120,6 +133,7 @@ def test_a_new_attempt_makes_it_stale(folder):
         ("<!-- report gone -->\n<!-- end -->\n", "line 1: there is no folder 'gone'"),
         ("<!-- report ../old -->\n<!-- end -->\n", "line 1: there is no folder '../old'"),
         ("<!-- report /tmp -->\n<!-- end -->\n", "line 1: there is no folder '/tmp'"),
+        ("<!-- report 'old -->\n<!-- end -->\n", "line 1: No closing quotation"),
         ("<!-- report empty -->\n<!-- end -->\n", "line 1: there are no results in"),
         ("<!-- report -->\n<!-- end -->\n", "line 1: write <!-- report FOLDER -->"),
         ("<!-- plot trend old -->\n<!-- end -->\n", "line 1: "),
