@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -48,3 +49,12 @@ class UnknownName(LSTMBenchError, LookupError):
         there_is = ", ".join(known) if known else "none"
         super().__init__(f"unknown {kind} {name!r}{place}.{hint} There is: {there_is}.")
         self.kind, self.name, self.known = kind, name, tuple(known)
+
+
+def print_error(error: BaseException) -> None:
+    """Print an error with its traceback on stderr, once what its frames hold is given back.
+
+    That may be all the memory there is, and telling takes some.
+    """
+    traceback.clear_frames(error.__traceback__)
+    traceback.print_exception(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from lstm_bench import agreement, ceiling, kernels, machine, precision, protocol
 from lstm_bench.backend import Unsupported, require_device
 from lstm_bench.disturbance import Watch, is_judged, verdict
-from lstm_bench.errors import LSTMBenchError
+from lstm_bench.errors import LSTMBenchError, print_error
 from lstm_bench.extent import Extent, agreement_extent
 from lstm_bench.judging import Judge
 from lstm_bench.parameters import initial_parameters
@@ -64,9 +63,7 @@ def carry_out(job: protocol.Job, session: protocol.Session) -> None:
         if isinstance(error, Diverged):
             session.found(training=error.training)
         if not isinstance(error, LSTMBenchError):
-            # What its frames hold may be all the memory there is, and telling takes some.
-            traceback.clear_frames(error.__traceback__)
-            traceback.print_exc()
+            print_error(error)
         session.ended(*outcome_of(error))
     else:
         session.ended("ok", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from lstm_bench import protocol
 from lstm_bench.agreement import InvalidOutput, expect
 from lstm_bench.backend import Unsupported, require_device
-from lstm_bench.errors import LSTMBenchError
+from lstm_bench.errors import LSTMBenchError, print_error
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.plugins import Plugins, load_plugins
 from lstm_bench.text import describe, one_line
@@ -38,7 +37,7 @@ def carry_out(job: protocol.TrajectoryJob, session: protocol.Session) -> None:
     except LSTMBenchError as error:
         session.ended("unsupported", one_line(str(error)))
     except Exception as error:
-        traceback.print_exc()
+        print_error(error)
         session.ended("crashed", describe(error))
     else:
         session.ended("ok", "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
@@ -17,7 +16,7 @@ from lstm_bench.conformance.cases import Case, Problem, draw_case, read_case
 from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.conformance.confusions import explain
 from lstm_bench.conformance.shrinking import smallest
-from lstm_bench.errors import LSTMBenchError
+from lstm_bench.errors import LSTMBenchError, print_error
 from lstm_bench.plugins import load_plugins
 from lstm_bench.result import Compared
 from lstm_bench.text import describe, one_line
@@ -39,7 +38,7 @@ def carry_out(job: protocol.CheckJob, session: protocol.Session) -> None:
     except LSTMBenchError as error:
         session.ended("unsupported", one_line(str(error)))
     except Exception as error:
-        traceback.print_exc()
+        print_error(error)
         session.ended("crashed", describe(error))
     else:
         session.ended("ok", "")
