@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lstm_bench import statistics
@@ -11,6 +12,7 @@ from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
 from lstm_bench.charts.learning import column_width, spaced
 from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, rows_room, stack
+from lstm_bench.charts.theme import Look
 from lstm_bench.groups import Group
 from lstm_bench.reports.numbers import digits, percent, seconds, significant, with_interval
 from lstm_bench.reports.speed import start_and_step, work
@@ -114,19 +116,18 @@ def _most(group: Group, scopes: Sequence[Scope]) -> float:
     return next((known.value for scope in scopes if (known := throughput_of(group, scope)) is not None), 0.0)
 
 
+def _dots(gathered: Gathered, groups: Sequence[Group], dot: Callable[[Group, Look], Dot]) -> list[Dot]:
+    return [dot(group, gathered.looks[group.first.cell.backend_selector]) for group in groups]
+
+
 def _speed_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence[Scope]) -> dict[str, list[Dot]]:
-    columns = {}
-    for scope in scopes:
-        dots = []
-        for group in groups:
-            look = gathered.looks[group.first.cell.backend_selector]
-            known = throughput_of(group, scope)
-            if known is None:
-                dots.append(Dot(look, None, text="not timed"))
-            else:
-                dots.append(Dot(look, known.value, known.interval, in_words(known)))
-        columns[f"{scope}, sequences per second"] = dots
-    return columns
+    def dot(group: Group, look: Look, scope: Scope) -> Dot:
+        known = throughput_of(group, scope)
+        if known is None:
+            return Dot(look, None, text="not timed")
+        return Dot(look, known.value, known.interval, in_words(known))
+
+    return {f"{scope}, sequences per second": _dots(gathered, groups, partial(dot, scope=scope)) for scope in scopes}
 
 
 def draw_ceiling(attempts: Sequence[Attempt]) -> Figure | None:
@@ -152,19 +153,14 @@ def _share(group: Group, scope: Scope) -> tuple[float, float] | None:
 
 
 def _share_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence[Scope]) -> dict[str, list[Dot]]:
-    columns = {}
-    for scope in scopes:
-        dots = []
-        for group in groups:
-            look = gathered.looks[group.first.cell.backend_selector]
-            known = _share(group, scope)
-            if known is None:
-                dots.append(Dot(look, None, text="not known"))
-            else:
-                flops, share = known
-                dots.append(Dot(look, 100 * share, text=f"{flops / 1e9:.3g} ({percent(share)})"))
-        columns[f"{scope}, % of the ceiling"] = dots
-    return columns
+    def dot(group: Group, look: Look, scope: Scope) -> Dot:
+        known = _share(group, scope)
+        if known is None:
+            return Dot(look, None, text="not known")
+        flops, share = known
+        return Dot(look, 100 * share, text=f"{flops / 1e9:.3g} ({percent(share)})")
+
+    return {f"{scope}, % of the ceiling": _dots(gathered, groups, partial(dot, scope=scope)) for scope in scopes}
 
 
 def draw_scaling(attempts: Sequence[Attempt]) -> Figure | None:

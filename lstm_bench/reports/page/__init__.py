@@ -30,7 +30,7 @@ MOST_RAW_BYTES = 2_000_000
 """Of packed attempts in a page; those beyond are left out, and the page says so."""
 
 MOST_DRAWN = 500
-"""Attempts of a section up to which it gets pictures: drawing many more takes minutes, and tells less."""
+"""Attempts of a section up to which it gets pictures: of a grid of 2,000, two of them take half a megabyte each."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _line(section: Section, row: Row) -> Line:
         return Line(row, {}, None)
     cell = row.group.first.cell
     keys = {
-        "task": brief(section.title, LONGEST_CELL), "backend": cell.backend_selector, "device": cell.device,
+        "task": section.title, "backend": cell.backend_selector, "device": cell.device,
         "precision": cell.precision, "status": row.cells[-1],
     }  # fmt: skip
     return Line(row, {name: brief(text, LONGEST_CELL) for name, text in keys.items()}, open_up(row.group))
