@@ -105,6 +105,7 @@ class _Bench:
     def __init__(self, job: protocol.Job, session: protocol.Session) -> None:
         self._cell, self._session = job.cell, session
         self._recipe = job.cell.recipe
+        self._bands = agreement.tolerances(job.cell.precision, job.cell.device)
         self._plugins = load_plugins(Path(file) for file in job.plugin_files)
         with session.phase("import"):
             self._backend = self._plugins.backend(self._cell.backend).load()
@@ -185,7 +186,7 @@ class _Bench:
                 native = None
             self._agreement = agreement.compare_fresh(
                 lambda: self._build(dropless), lambda: self._build_reference(spec=dropless), dropless,
-                self._cell.precision, x, y, rows, native,
+                self._bands, x, y, rows, native,
             )  # fmt: skip
             if extent != whole:
                 self._agreement = msgspec.structs.replace(self._agreement, extent=extent)
@@ -241,7 +242,7 @@ class _Bench:
             with self._peak.counted():  # what the reference takes is not the backend's
                 judgement = self._judge.judgement(model)
             found = agreement.compare_trained(
-                model, self._build_reference, self._recipe.model, cell.precision, self._x[self._epoch[0]],
+                model, self._build_reference, self._recipe.model, self._bands, self._x[self._epoch[0]],
                 self._agreement,
             )  # fmt: skip
             peak = self._peak
@@ -284,7 +285,7 @@ class _Bench:
             model = self._build(parameters=run.best)
             restored = judge.validation_loss(model)
             training = msgspec.structs.replace(training, restored_validation_loss=finite(restored))
-            seen, off = training.best_validation_loss or 0.0, agreement.TOLERANCES[self._cell.precision]["forward"]
+            seen, off = training.best_validation_loss or 0.0, self._bands["forward"]
             if not abs(restored - seen) <= off * abs(seen):
                 session.found(training=training)
                 raise Mismatch(

@@ -16,6 +16,7 @@ from lstm_bench.agreement import (
     fetched,
     logits_shape,
     relative_error,
+    tolerances,
 )
 from lstm_bench.parameters import initial_parameters
 from lstm_bench.spec import PRECISIONS
@@ -51,6 +52,13 @@ def test_there_are_tolerances_for_every_precision():
     assert set(TOLERANCES) == set(PRECISIONS)
 
 
+def test_more_is_allowed_only_where_cudnn_approximates():
+    assert {(p, d) for p in PRECISIONS for d in ("cpu", "cuda:0") if tolerances(p, d) != TOLERANCES[p]} == {
+        ("float32", "cuda:0")
+    }
+    assert tolerances("float32", "cuda:0")["forward"] < TOLERANCES["tf32"]["forward"] / 10
+
+
 @pytest.mark.parametrize(
     ("array", "says"), [(np.zeros((2, 3)), "must have shape"), (np.array([[1.0, np.inf]]), "must be finite")]
 )
@@ -75,25 +83,27 @@ def test_the_shape_of_logits_follows_the_readout():
 
 def test_a_model_agrees_with_itself_and_float32_only_within_float32s_bands():
     x, y, order = data_for(SPEC, TRAIN)
-    same = compare_fresh(build_numpy, build_numpy, SPEC, "float64", x, y, order)
+    same = compare_fresh(build_numpy, build_numpy, SPEC, TOLERANCES["float64"], x, y, order)
     assert set(same.errors.values()) == {0.0}
     assert same.disagreements == ()
-    rounded = compare_fresh(lambda: build_numpy("float32"), build_numpy, SPEC, "float32", x, y, order)
+    rounded = compare_fresh(lambda: build_numpy("float32"), build_numpy, SPEC, TOLERANCES["float32"], x, y, order)
     assert rounded.disagreements == ()
-    held_to_float64 = compare_fresh(lambda: build_numpy("float32"), build_numpy, SPEC, "float64", x, y, order)
+    held_to_float64 = compare_fresh(
+        lambda: build_numpy("float32"), build_numpy, SPEC, TOLERANCES["float64"], x, y, order
+    )
     assert set(held_to_float64.disagreements) == set(held_to_float64.tolerances)
 
 
 def test_a_trained_model_is_held_against_its_own_parameters():
     x, y, order = data_for(SPEC, TRAIN)
-    before = compare_fresh(build_numpy, build_numpy, SPEC, "float64", x, y, order)
+    before = compare_fresh(build_numpy, build_numpy, SPEC, TOLERANCES["float64"], x, y, order)
     model = build_numpy()
     model.train(x, y, order)
 
     def rebuild(parameters):
         return NumpyBackend().build(SPEC, TRAIN, parameters, precision="float64", device="cpu", seed=0, options={})
 
-    after = compare_trained(model, rebuild, SPEC, "float64", x, before)
+    after = compare_trained(model, rebuild, SPEC, TOLERANCES["float64"], x, before)
     assert after.errors == before.errors | {"logits after training": 0.0}
-    stale = compare_trained(model, lambda parameters: build_numpy(), SPEC, "float64", x, before)
+    stale = compare_trained(model, lambda parameters: build_numpy(), SPEC, TOLERANCES["float64"], x, before)
     assert stale.disagreements == ("logits after training",)

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.agreement import TOLERANCES, relative_error
+from lstm_bench.agreement import relative_error, tolerances
 from lstm_bench.backend import Backend, Unsupported
 from lstm_bench.conformance.cases import Case, Problem, problem_of
 from lstm_bench.result import Compared, Quantity
@@ -160,7 +160,12 @@ class Comparison:
     """
 
     def __init__(
-        self, case: Case, build: Callable[[Case, Problem], Model[Any]], reference: Reference, precision: Precision
+        self,
+        case: Case,
+        build: Callable[[Case, Problem], Model[Any]],
+        reference: Reference,
+        precision: Precision,
+        device: str = "cpu",
     ) -> None:
         self.case, self.reference, self._precision = case, reference, precision
         self.problem = problem_of(case)
@@ -178,7 +183,7 @@ class Comparison:
         for key in self.theirs:
             lost = ROUNDINGS * max(self._error(key, arrays[key]) for arrays in (shaken, rounded))
             sensitivity[key[0].stage] = max(sensitivity[key[0].stage], lost)
-        bands = TOLERANCES[precision]
+        bands = tolerances(precision, device)
         self._bands = {stage: max(bands[stage], min(WIDEST, sensitivity[stage])) for stage in STAGES}
         for key, expected in self.theirs.items():
             if key in self.ours.arrays:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstm_bench.agreement import REFERENCE, TOLERANCES, error_in_any_layout, fetched, relative_error
+from lstm_bench.agreement import REFERENCE, error_in_any_layout, fetched, relative_error, tolerances
 from lstm_bench.backend import Backend, Model, State, Unsupported, require_device
 from lstm_bench.conformance.cases import Case, Problem, draw_case
 from lstm_bench.conformance.comparison import Comparison, Reference
@@ -37,6 +37,7 @@ class Subject:
 
     Attributes:
         precision: what it computes in.
+        bands: by how much it may be off.
         same: tolerances within which two of its ways to the same number agree.
     """
 
@@ -44,10 +45,8 @@ class Subject:
         self.precision = precision
         self._backend = backend
         self._how: dict[str, Any] = {"precision": precision, "device": chosen.device, "options": chosen.options}
-        self.same: dict[str, Any] = {
-            "rtol": 10 * TOLERANCES[precision]["forward"],
-            "atol": TOLERANCES[precision]["forward"],
-        }
+        self.bands = tolerances(precision, chosen.device)
+        self.same: dict[str, Any] = {"rtol": 10 * self.bands["forward"], "atol": self.bands["forward"]}
 
     def refusal(self, spec: ModelSpec, train: TrainSpec) -> str | None:
         """Why it does not do this, if it does not."""
@@ -87,7 +86,7 @@ def reference(chosen: Chosen) -> Reference:
 def subject(backend: Backend, chosen: Chosen) -> Subject:
     """In the finest of the precisions asked for that the backend has."""
     found = [Subject(backend, chosen, precision) for precision in chosen.precisions]
-    found.sort(key=lambda one: TOLERANCES[one.precision]["forward"])
+    found.sort(key=lambda one: one.bands["forward"])
     for one in found:
         if one.refusal(PLAIN, ADAM) is None:
             return one
@@ -116,7 +115,7 @@ def test_it_agrees_with_the_reference(
     def build(case: Case, problem: Problem) -> Model[Any]:
         return subject.build(case.model, case.train, problem.parameters, case.seed)
 
-    comparison = Comparison(case, build, reference, precision)
+    comparison = Comparison(case, build, reference, precision, chosen.device)
     found = comparison.compared(number)
     lines = list(found.faults)
     for kind, quantity in found.quantities.items():
@@ -161,7 +160,7 @@ def test_training_in_several_blocks_is_training_in_one(subject: Subject) -> None
 
 def _loosely(subject: Subject) -> dict[str, Any]:
     """Tolerances after some training, where what was rounded otherwise has grown."""
-    return {"rtol": 10 * TOLERANCES[subject.precision]["update"], "atol": TOLERANCES[subject.precision]["update"]}
+    return {"rtol": 10 * subject.bands["update"], "atol": subject.bands["update"]}
 
 
 def test_two_models_share_nothing(subject: Subject) -> None:
@@ -238,7 +237,7 @@ def test_differentiating_gives_the_loss_and_every_gradient(subject: Subject, spe
     assert loss.shape == ()
     np.testing.assert_allclose(loss, expected_loss, **subject.same)
     error = error_in_any_layout(gradients, expected.values())
-    assert error < TOLERANCES[subject.precision]["backward"], f"gradients are off those of gradients() by {error:.1e}"
+    assert error < subject.bands["backward"], f"gradients are off those of gradients() by {error:.1e}"
 
 
 @either
@@ -304,7 +303,7 @@ def test_batches_of_any_shape_can_follow_each_other(
     case = Case(model=PLAIN, train=ADAM, time=time)
     expected = reference.build(case, model.parameters())
     error = relative_error(model.get(model.infer(model.put(x))), expected.get(expected.infer(expected.put(x))))
-    assert error < 10 * TOLERANCES[subject.precision]["forward"]
+    assert error < 10 * subject.bands["forward"]
 
 
 # --- dropout: which elements are dropped is each framework's own choice; how many, where, and how the rest grows is not
@@ -342,7 +341,7 @@ def test_elements_are_dropped_or_scaled_so_that_the_expectation_stays(
     """By 1 / (1 - p), each for itself, and others in every step."""
     masks = np.array(list(masks_of(subject, hidden_sizes)))
     dropped = abs(masks) < 1e-12
-    np.testing.assert_allclose(masks[~dropped], 1 / (1 - P), rtol=100 * TOLERANCES[subject.precision]["forward"])
+    np.testing.assert_allclose(masks[~dropped], 1 / (1 - P), rtol=100 * subject.bands["forward"])
     assert abs(dropped.mean() - P) < 5 * np.sqrt(P * (1 - P) / masks.size)
     assert len({row.tobytes() for row in dropped}) == MASKS, "every step draws its own mask"
     by_row = abs(dropped.mean(axis=1) - P)

@@ -63,7 +63,7 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
         session.say(protocol.Comparing(number))
         case = draw_case(job.seed, number) if job.case is None else read_case(job.case)
         try:
-            comparison = Comparison(case, build, reference, job.precision)
+            comparison = Comparison(case, build, reference, job.precision, job.device)
         except Unsupported as error:
             session.say(Compared(number=number, skipped=one_line(str(error))))
             continue
@@ -86,7 +86,7 @@ def _smallest(
 ) -> Case:
     def fails(case: Case) -> bool:
         try:
-            return _failure(Comparison(case, build, reference, job.precision)) == _failure(comparison)
+            return _failure(Comparison(case, build, reference, job.precision, job.device)) == _failure(comparison)
         except Unsupported:
             return False
 
