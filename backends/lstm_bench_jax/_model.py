@@ -58,8 +58,8 @@ class JaxBackend(Backend):
         if options["impl"] == "cudnn":
             if not device.startswith("cuda"):
                 return "cuDNN needs an NVIDIA GPU; impl=scan and impl=unrolled run anywhere"
-            if spec.cell != "lstm" or precision == "bfloat16":
-                return f"JAX reaches cuDNN for the LSTM in float32 and float64 only, not for {spec.cell} in {precision}"
+            if spec.cell != "lstm" or precision not in ("float32", "tf32"):
+                return f"JAX reaches cuDNN for the LSTM in float32 and tf32 only, not for {spec.cell} in {precision}"
         return None
 
     def build(

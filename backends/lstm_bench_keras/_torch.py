@@ -97,7 +97,8 @@ class TorchModel(KerasModel[Tensor]):
                 norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
                 torch._foreach_mul_(gradients, (clip / norm).clamp(max=1.0))
             for parameter, gradient in zip(self._values, gradients, strict=True):
-                parameter.grad = gradient
+                # cuDNN's gradients come transposed, and fused optimizers on CUDA want them laid out as the parameter.
+                parameter.grad = gradient.contiguous()
             self._optimizer.step()
             self._optimizer.zero_grad()  # now, so that the next step finds their memory free
             del gradients

@@ -225,7 +225,7 @@ def test_what_it_cannot_do_it_refuses_with_the_reason(backend, precision, impl, 
     assert refusal is None if not reason else reason in refusal
 
 
-@pytest.mark.parametrize(("cell", "precision"), [("gru", "float32"), ("lstm", "bfloat16")])
+@pytest.mark.parametrize(("cell", "precision"), [("gru", "float32"), ("lstm", "bfloat16"), ("lstm", "float64")])
 def test_what_jax_does_not_give_of_cudnn_is_refused(backend, cell, precision):
     spec = ModelSpec(input_size=1, hidden_sizes=(4,), output_size=1, cell=cell)
     refusal = backend.refuses(spec, ADAM, precision=precision, device="cuda:0", options={"impl": "cudnn"})
