@@ -243,6 +243,15 @@ def test_columns_are_explained_where_they_need_it():
     assert "params: " not in "\n".join(summarise([a_failure()]).notes)
 
 
+def test_memory_is_that_of_the_device_where_it_has_its_own():
+    memory = Memory(after_import=2**28, peak=2**30, device_peak=5 * 2**20)
+    on_gpu = an_attempt(cell=numpy_cell(device="cuda:0"), findings=some_findings(memory=memory))
+    summary = summarise([on_gpu])
+    assert summary.sections[0].rows[0].cells[-2] == "5\u00a0MiB"
+    assert "on a GPU, the most that its allocator held" in "\n".join(summary.notes)
+    assert "on a GPU" not in "\n".join(summarise([an_attempt()]).notes)
+
+
 def test_a_number_that_nobody_knows_is_an_empty_cell():
     unknown = some_findings(
         judgement=a_judgement(None),

@@ -348,8 +348,13 @@ class _Told:
 
 
 def _memory(attempt: Attempt) -> float | None:
+    """The device's, where it has some of its own: what the host holds of it is drivers and compilers."""
     memory = attempt.findings.memory
-    return None if memory is None or not memory.peak else memory.peak - memory.after_import
+    if memory is None:
+        return None
+    if memory.device_peak is not None:
+        return memory.device_peak
+    return memory.peak - memory.after_import if memory.peak else None
 
 
 def _setting(text: str) -> Entry:
@@ -459,6 +464,8 @@ def _meaning(attempts: Sequence[Attempt], sections: Sequence[Section]) -> list[s
     """What the columns say."""
     trained = [attempt for attempt in attempts if attempt.cell.epochs]
     memory = "memory: peak above the level after import"
+    if any(a.findings.memory is not None and a.findings.memory.device_peak is not None for a in attempts):
+        memory += "; on a GPU, the most that its allocator held"
     several = any(entry.interval for section in sections for row in section.rows for entry in row.entries)
     interval = "median over blocks of steps" + (
         ", geometric mean over rounds and seeds ± half its 95% interval" if several else ", one round"
