@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -277,3 +279,14 @@ def test_device_memory_is_read_from_the_allocator():
     TorchBackend().build(SPEC, ADAM, initial_parameters(SPEC, "uniform", 0), **build_on)
     assert (TorchBackend().peak_device_memory("cuda:0") or 0) >= 41_301 * 4
     assert TorchBackend().peak_device_memory("cpu") is None
+
+
+def test_the_benchmark_of_kernels_finds_pytorchs_own_precise():
+    script = Path(__file__).parents[2] / "benchmarks" / "kernels.py"
+    done = subprocess.run(
+        [sys.executable, script, "--device", "cpu", "--hidden", "1", "8"],
+        stdout=subprocess.PIPE, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    rows = [[part.strip() for part in line.strip("|").split("|")] for line in done.stdout.splitlines()[3:-1]]
+    assert [row[:2] for row in rows] == [[cell, size] for cell in ("lstm", "gru", "rnn") for size in ("1", "8")]
+    assert all(float(error) < 1e-6 for row in rows for error in row[2:])
