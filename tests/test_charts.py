@@ -228,7 +228,7 @@ def test_machines_of_one_processor_are_told_apart():
 
 def test_scaling_has_a_line_for_each_backend_on_logarithmic_axes():
     figure, spec = drawn("scaling", a_grid((8, 16, 64)))
-    assert figure.title == "Throughput by hidden"
+    assert figure.title == "Throughput by hidden size"
     assert {scale["type"] for axis in "xy" for scale in scales(spec, axis)} == {"log"}
     curves = [records(spec, layer) for layer in layers(spec) if layer["mark"]["type"] == "line"]
     assert [[point["x"] for point in curve] for curve in curves] == [[8, 16, 64]] * 2
@@ -253,7 +253,7 @@ def test_every_number_that_was_varied_has_a_panel_of_its_own():
         for attempt in a_grid((8, 16), backends=("torch",), train=a_training(batch_size=batch), run=f"r{batch}")
     ]
     figure, spec = drawn("scaling", attempts)
-    assert figure.title == "Throughput by hidden and by batch"
+    assert figure.title == "Throughput by hidden size and by batch size"
     assert len(spec["vconcat"]) == 2
 
 

@@ -222,6 +222,11 @@ def over(groups: Sequence[Group], axis: str) -> list[list[Group]]:
     return [sorted(curve, key=lambda group: number(group, axis)) for curve in found.values()]
 
 
+def full_name(axis: str) -> str:
+    """A setting as a title has it, where a table's column is shorter."""
+    return {"hidden": "hidden size", "batch": "batch size", "length": "sequence length"}.get(axis, axis)
+
+
 def number(group: Group, axis: str) -> float:
     """The value of a numeric setting."""
     return float(settings(group.first.cell)[axis])

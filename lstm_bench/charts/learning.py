@@ -309,13 +309,13 @@ def _metric_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HCon
     values += [end for c in curves for _, low, high in c.intervals for end in (low, high)]
     values += [value for value, _ in lowest.values()]
     y = _quality(values, f"{judgement.metric}{unit}", lower=judgement.better == "lower")
-    x = spaced(sorted({gather.number(group, axis) for group in panel.groups}), axis)
+    x = spaced(sorted({gather.number(group, axis) for group in panel.groups}), gather.full_name(axis))
     if lowest:
         points = sorted((at, value) for at, (value, _) in lowest.items())
         named = {name for _, name in lowest.values()}
         curves.append(Curve(points, name=f"baseline: {named.pop()}" if len(named) == 1 else "best baseline"))
     width = column_width(1, curves)
-    title = f"What was learnt: {judgement.metric} by {axis}"
+    title = f"What was learnt: {judgement.metric} by {gather.full_name(axis)}"
     return beside([lines(curves, x, y, width=width, height=260)], panel.title), notes, title
 
 

@@ -182,14 +182,14 @@ def draw_scaling(attempts: Sequence[Attempt]) -> Figure | None:
         notes += left_out
     axes = list(dict.fromkeys(axis for _, axis in by_axis))
     told = [*about_intervals(found), *notes, *gather.fate(gathered.groups)]
-    return Figure(stack(drawn), f"Throughput by {' and by '.join(axes[:3])}", tuple(told))
+    return Figure(stack(drawn), f"Throughput by {' and by '.join(map(gather.full_name, axes[:3]))}", tuple(told))
 
 
 def _scaling_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HConcatChart, list[str]]:
     curves_of = gather.over(panel.groups, axis)
-    firsts, notes = gather.cut([curve[0] for curve in curves_of], f"{panel.title} by {axis}")
+    firsts, notes = gather.cut([curve[0] for curve in curves_of], f"{panel.title} by {gather.full_name(axis)}")
     looks, names = gather.drawn_as(gathered, firsts, (axis,)), gather.names(firsts, (axis,))
-    x = spaced(sorted({gather.number(group, axis) for group in panel.groups}), axis)
+    x = spaced(sorted({gather.number(group, axis) for group in panel.groups}), gather.full_name(axis))
     scopes = scopes_of(panel.groups)
     by_scope: dict[Scope, list[Curve]] = {}
     for scope in scopes:
