@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from lstm_bench.backend import Backend
     from lstm_bench.result import Cell
 
-SIZES = (512, 1024, 2048, 4096, 8192)
+SIZES, ON_GPU = (512, 1024, 2048, 4096, 8192), (4096, 8192)
 """Of matrices, rows and columns. What is large enough for one core is nothing to a GPU, so each is tried until the next
-would take too long."""
+would take too long. On a GPU only the largest are: small ones do not fill it, and XLA takes seconds to find the best
+kernel of each (35 s for all five on an H200)."""
 
 SIZE_SECONDS, FEWEST_TRIES = 0.25, 3
 """How long one size is tried at most, and how often at least. Where all blocks of a scope last less than four times as
@@ -60,7 +61,7 @@ def measure(backend: Backend, cell: Cell, first_step_seconds: float) -> Ceiling:
 def _fastest_product(backend: Backend, cell: Cell, seconds: float) -> tuple[int, float | None]:
     """The size of the fastest product, and its operations per second; 0 and ``None`` if there is none."""
     found: dict[int, float] = {}
-    for size in SIZES:
+    for size in SIZES if cell.device == "cpu" else ON_GPU:
         product = backend.product(size, precision=cell.precision, device=cell.device, options=cell.backend_options)
         if product is None:
             break

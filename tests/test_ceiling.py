@@ -90,6 +90,13 @@ def test_larger_matrices_are_tried_until_they_would_take_too_long(monkeypatch, f
     assert all(calls >= 1 + ceiling.FEWEST_TRIES for calls in backend.calls.values())
 
 
+@pytest.mark.parametrize(("flops_per_second", "sizes"), [(1e11, [4096]), (1e14, [4096, 8192])])
+def test_on_a_gpu_only_what_fills_it_is_tried(monkeypatch, flops_per_second, sizes):
+    backend = Clocked(monkeypatch, dict.fromkeys(ceiling.SIZES, flops_per_second))
+    measure(backend, msgspec.structs.replace(a_numpy_cell(), device="cuda:0"), 0.1)
+    assert list(backend.calls) == sizes
+
+
 class WithoutProduct(NumpyBackend):
     def product(self, size, **how):
         return None

@@ -100,7 +100,7 @@ def test_rows_of_two_machines_say_which_is_theirs():
     (section,) = summarise([*some_run(*ROUNDS), *some_run(*ROUNDS, **away)]).sections
     at = [column.title for column in section.columns].index("machine")
     assert [row.cells[at].replace("\u00a0", " ") for row in section.rows] == [
-        "Abacus 9, 2 cores, 8 GiB", "Abacus 9, 64 cores, 8 GiB", "", "",
+        "Slide rule, Abacus 9, 2 cores, 8 GiB", "Slide rule, Abacus 9, 64 cores, 8 GiB", "", "",
     ]  # fmt: skip
     (section,) = summarise(some_run(*ROUNDS)).sections
     assert "machine" not in [column.title for column in section.columns]

@@ -155,6 +155,16 @@ def test_two_machines_are_said_and_never_compared():
     assert "<strong>" not in re.sub(r"A cell is <strong>bold</strong>", "", page)
 
 
+def test_a_gpu_is_said_beside_the_processor_of_its_machine():
+    xeon = a_machine(processor="Intel(R) Xeon(R) Processor", cores=16)
+    gpu = some_run(*times(3), backend="jax", run="b", findings={"machine": xeon, "device_name": "Hopper 5"})
+    page = render([*some_run(*ROUNDS, findings={"device_name": ""}), *gpu])
+    assert "<h1>flights on 2 kinds of processors and Hopper 5</h1>" in page
+    assert re.search(r"Intel Xeon with 16 processors and 8 GiB, [^;]*, Hopper 5\.", page)
+    assert "<td class=\"long\">Hopper 5, Intel Xeon, 16 cores, 8\u00a0GiB</td>" in page
+    assert "<h1>flights on Intel Xeon and Hopper 5</h1>" in render(gpu)
+
+
 def test_the_best_is_bold_and_its_interval_is_there():
     page = render([*some_run(*ROUNDS), *some_run(*times(3), backend="jax")])
     (best,) = re.findall(r'<td class="number" data-value="([^"]+)" title="95% interval ([^"]+)"><strong>', page)

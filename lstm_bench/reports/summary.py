@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics as stats
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
@@ -13,7 +14,7 @@ from lstm_bench.groups import Group, group_attempts, settings
 from lstm_bench.reports.best import METRIC, Best, explain_marks, find_best, metric_of
 from lstm_bench.reports.numbers import NO_BREAK, digits, mebibytes, percent, seconds, significant, with_interval
 from lstm_bench.reports.speed import bounds, compared, soundness, work
-from lstm_bench.result import SOUND, Attempt, Cell
+from lstm_bench.result import SOUND, Attempt, Cell, Machine
 from lstm_bench.spec import SCOPES, Scope
 from lstm_bench.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
 
@@ -165,7 +166,18 @@ def _hardware(group: Group) -> str:
     machine = group.first.findings.machine
     if machine is None:
         return ""
-    return f"{machine.processor}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f}{NO_BREAK}GiB"
+    size = f"{machine.cores} cores, {machine.memory_bytes / 2**30:.0f}{NO_BREAK}GiB"
+    return f"{processor_name(machine)}, {size}"
+
+
+def _machine(group: Group) -> str:
+    """What a row was measured on: the device's own name, where it has one, and the machine."""
+    return ", ".join(part for part in (group.first.findings.device_name, _hardware(group)) if part)
+
+
+def processor_name(machine: Machine) -> str:
+    """``Intel Xeon`` for ``Intel(R) Xeon(R) Processor``."""
+    return re.sub(r"\((R|TM)\)| Processor\b| CPU\b", "", machine.processor).strip() or machine.processor
 
 
 def _together(groups: Sequence[Group], alike: Callable[[Group], Hashable]) -> list[list[Group]]:
@@ -258,7 +270,7 @@ class _Told:
         set_to = settings(cell)
         entries = (
             Entry(f"{cell.backend_selector} {version}".strip()), Entry(cell.device), Entry(cell.precision),
-            *([Entry(_hardware(group))] if self._several_machines else []),
+            *([Entry(_machine(group))] if self._several_machines else []),
             *(_setting(set_to.get(name, "")) for name in self._varied),
             *([_count(len(group.trained))] if self._several_seeds else []),
             Entry(parameters, cell.parameter_count),

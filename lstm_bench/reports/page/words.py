@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lstm_bench.groups import Group
-from lstm_bench.reports.summary import Section, Summary
-from lstm_bench.result import Attempt
+from lstm_bench.reports.summary import Section, Summary, processor_name
+from lstm_bench.result import Attempt, Machine
 from lstm_bench.text import LONGEST_CELL, brief
 
 NAMED = 6
@@ -17,9 +17,13 @@ NAMED = 6
 def headline(attempts: Sequence[Attempt]) -> str:
     """Which tasks, and where: ``flights, copy on an Intel Xeon``."""
     tasks = list(dict.fromkeys(attempt.cell.task for attempt in attempts))
-    processors = list(dict.fromkeys(a.findings.machine.processor for a in attempts if a.findings.machine))
+    processors = list(dict.fromkeys(processor_name(a.findings.machine) for a in attempts if a.findings.machine))
     place = processors[0] if len(processors) == 1 else f"{len(processors)} kinds of processors"
-    return brief(", ".join(tasks), LONGEST_CELL) + (f" on {brief(place, LONGEST_CELL)}" if processors else "")
+    devices = list(dict.fromkeys(a.findings.device_name for a in attempts if a.findings.device_name))
+    places = ([place] if processors else []) + (devices if len(devices) < 2 else [f"{len(devices)} kinds of GPUs"])
+    return brief(", ".join(tasks), LONGEST_CELL) + (
+        f" on {brief(' and '.join(places), LONGEST_CELL)}" if places else ""
+    )
 
 
 def in_words(summary: Summary) -> list[str]:
@@ -44,13 +48,18 @@ def _extent(groups: Sequence[Group]) -> str:
 
 
 def _machines(groups: Sequence[Group]) -> str:
-    machines = list(dict.fromkeys(m for group in groups if (m := group.first.findings.machine) is not None))
+    machines: dict[Machine, dict[str, None]] = {}
+    for found in (group.first.findings for group in groups):
+        if found.machine is not None:
+            machines.setdefault(found.machine, {}).update(
+                dict.fromkeys([found.device_name] if found.device_name else [])
+            )
     if not machines:
         return ""
     told = [
-        f"{m.processor} with {_count(m.cores, 'processor')} and {m.memory_bytes / 2**30:.0f} GiB, {m.system}, "
-        f"Python {m.python}"
-        for m in machines[:NAMED]
+        f"{processor_name(m)} with {_count(m.cores, 'processor')} and {m.memory_bytes / 2**30:.0f} GiB, {m.system}, "
+        f"Python {m.python}" + "".join(f", {device}" for device in devices)
+        for m, devices in list(machines.items())[:NAMED]
     ]
     if len(machines) == 1:
         return f"Measured on {told[0]}."
