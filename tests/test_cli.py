@@ -448,3 +448,11 @@ def test_ctrl_c_ends_a_worker_at_work(seen):
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert all(worker.status() == psutil.STATUS_ZOMBIE for worker in alive)
     assert list(Path("here").iterdir()) == []
+
+
+def test_python_runs_it_as_a_module_under_its_own_name():
+    done = subprocess.run(
+        [sys.executable, "-m", "lstm_bench", "run", "--no-such-option"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: lstm-bench run ")

@@ -161,7 +161,7 @@ def test_a_gpu_is_said_beside_the_processor_of_its_machine():
     page = render([*some_run(*ROUNDS, findings={"device_name": ""}), *gpu])
     assert "<h1>flights on 2 kinds of processors and Hopper 5</h1>" in page
     assert re.search(r"Intel Xeon with 16 processors and 8 GiB, [^;]*, Hopper 5\.", page)
-    assert "<td class=\"long\">Hopper 5, Intel Xeon, 16 cores, 8\u00a0GiB</td>" in page
+    assert '<td class="long">Hopper 5, Intel Xeon, 16 cores, 8\u00a0GiB</td>' in page
     assert "<h1>flights on Intel Xeon and Hopper 5</h1>" in render(gpu)
 
 
