@@ -214,6 +214,14 @@ def test_machines_are_never_mixed_and_named():
     assert titles == ["flights:tutorial, Abacus 9", "flights:tutorial, Comptometer"]
 
 
+def test_a_gpu_is_named_before_its_machine():
+    gpu = {"machine": a_machine(processor="Intel(R) Xeon(R) Processor"), "device_name": "Hopper 5"}
+    attempts = [*some_run(*ROUNDS), *some_run(*ROUNDS, findings=gpu, device="cuda:0", run="new")]
+    _, spec = drawn("throughput", attempts)
+    titles = [panel["title"]["text"] for panel in spec["vconcat"]]
+    assert titles == ["flights:tutorial, Abacus 9", "flights:tutorial, Hopper 5, Intel Xeon"]
+
+
 def test_machines_of_one_processor_are_told_apart():
     attempts = [
         *some_run(*ROUNDS, findings={"machine": a_machine(cores=2)}),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lstm_bench.charts.panels import LONGEST_NAME, shorten
 from lstm_bench.charts.theme import DASHES, FREE, SHAPES, Look, looks
 from lstm_bench.groups import Group, group_attempts, settings
+from lstm_bench.reports.summary import processor_name
 from lstm_bench.result import SOUND, Attempt, Cell, Machine
 
 MOST_PANELS = 6
@@ -104,12 +105,19 @@ def _together(
 
 
 def _machines(groups: Sequence[Group]) -> dict[Machine | None, str]:
-    """A name for each machine that is not that of another."""
-    machines = dict.fromkeys(group.first.findings.machine for group in groups)
-    processors = [machine.processor if machine else "machine unknown" for machine in machines]
+    """A name for each machine that is not that of another: its GPUs that were used, and its processor."""
+    machines: dict[Machine | None, list[str]] = {}
+    for cell, found in ((group.first.cell, group.first.findings) for group in groups):
+        gpus = machines.setdefault(found.machine, [])
+        if cell.device != "cpu" and found.device_name and found.device_name not in gpus:
+            gpus.append(found.device_name)
+    names = [
+        ", ".join([*gpus, processor_name(machine) if machine else "machine unknown"])
+        for machine, gpus in machines.items()
+    ]
     return {
-        machine: processor if processors.count(processor) == 1 else f"{processor} (machine {number})"
-        for number, (machine, processor) in enumerate(zip(machines, processors, strict=True), start=1)
+        machine: name if names.count(name) == 1 else f"{name} (machine {number})"
+        for number, (machine, name) in enumerate(zip(machines, names, strict=True), start=1)
     }
 
 

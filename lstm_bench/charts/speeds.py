@@ -158,7 +158,7 @@ def _share_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence
         if known is None:
             return Dot(look, None, text="not known")
         flops, share = known
-        return Dot(look, 100 * share, text=f"{flops / 1e9:.3g} ({percent(share)})")
+        return Dot(look, 100 * share, text=f"{significant(flops / 1e9, 3)} ({percent(share)})")
 
     return {f"{scope}, % of the ceiling": _dots(gathered, groups, partial(dot, scope=scope)) for scope in scopes}
 
