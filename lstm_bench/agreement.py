@@ -52,7 +52,7 @@ BANDS = {
 
 
 def tolerances(precision: Precision, device: str) -> dict[str, float]:
-    """The largest error of ``forward``, ``backward`` and ``update`` by which a right model may be off.
+    """The relative errors of ``forward``, ``backward`` and ``update`` by which a model may be off the reference.
 
     Args:
         precision: what it computes in.
@@ -206,9 +206,10 @@ def compare_trained(
     ours = expect("logits", model.get(model.infer(model.put(x))), logits_shape(spec, x))
     theirs = reference.get(reference.infer(reference.put(x)))
     # Ten times the band of fresh weights: trained ones are larger, and logits can cancel. On flights 8e-8 was seen.
+    # Where that band is wide itself, as on a GPU, no more than for training: 1.2e-5 was seen there.
     return _agreement(
         before.errors | {"logits after training": relative_error(ours, theirs)},
-        before.tolerances | {"logits after training": 10 * bands["forward"]},
+        before.tolerances | {"logits after training": min(10 * bands["forward"], bands["update"])},
         before.worst,
     )
 

@@ -285,7 +285,7 @@ class _Bench:
             model = self._build(parameters=run.best)
             restored = judge.validation_loss(model)
             training = msgspec.structs.replace(training, restored_validation_loss=finite(restored))
-            seen, off = training.best_validation_loss or 0.0, self._bands["forward"]
+            seen, off = training.best_validation_loss or 0.0, agreement.TOLERANCES[self._cell.precision]["forward"]
             if not abs(restored - seen) <= off * abs(seen):
                 session.found(training=training)
                 raise Mismatch(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from lstm_bench import protocol
-from lstm_bench.agreement import REFERENCE, STEPS, tolerances
+from lstm_bench.agreement import REFERENCE, STEPS, TOLERANCES
 from lstm_bench.backend import resolve_options
 from lstm_bench.plan import ChosenTask
 from lstm_bench.plugins import Plugins
@@ -88,7 +88,7 @@ class Trajectory:
         known = list(takewhile(lambda loss: loss is not None, self.reference.losses[:STEPS]))
         found = []
         for curve, tolerance in (
-            (self.low, tolerances(self.low.subject.precision, self.low.subject.device)["update"]),
+            (self.low, TOLERANCES[self.low.subject.precision]["update"]),
             (self.double, FLOAT64_TOLERANCE),
         ):
             if (step := parting(curve.losses, known, tolerance)) is not None:

@@ -105,5 +105,7 @@ def test_a_trained_model_is_held_against_its_own_parameters():
 
     after = compare_trained(model, rebuild, SPEC, TOLERANCES["float64"], x, before)
     assert after.errors == before.errors | {"logits after training": 0.0}
+    coarse = compare_trained(model, rebuild, SPEC, tolerances("float32", "cuda:0"), x, before)
+    assert coarse.tolerances["logits after training"] == tolerances("float32", "cpu")["update"] == 1e-4
     stale = compare_trained(model, lambda parameters: build_numpy(), SPEC, TOLERANCES["float64"], x, before)
     assert stale.disagreements == ("logits after training",)

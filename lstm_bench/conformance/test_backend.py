@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstm_bench.agreement import REFERENCE, error_in_any_layout, fetched, relative_error, tolerances
+from lstm_bench.agreement import REFERENCE, TOLERANCES, error_in_any_layout, fetched, relative_error
 from lstm_bench.backend import Backend, Model, State, Unsupported, require_device
 from lstm_bench.conformance.cases import Case, Problem, draw_case
 from lstm_bench.conformance.comparison import Comparison, Reference
@@ -37,7 +37,7 @@ class Subject:
 
     Attributes:
         precision: what it computes in.
-        bands: by how much it may be off.
+        bands: by how much two of its numbers that should be the same may be apart, whatever the device.
         same: tolerances within which two of its ways to the same number agree.
     """
 
@@ -45,7 +45,7 @@ class Subject:
         self.precision = precision
         self._backend = backend
         self._how: dict[str, Any] = {"precision": precision, "device": chosen.device, "options": chosen.options}
-        self.bands = tolerances(precision, chosen.device)
+        self.bands = TOLERANCES[precision]
         self.same: dict[str, Any] = {"rtol": 10 * self.bands["forward"], "atol": self.bands["forward"]}
 
     def refusal(self, spec: ModelSpec, train: TrainSpec) -> str | None:
