@@ -21,8 +21,11 @@ LONG_STEP, FEWEST_STEPS = 4.0, 2
 """Seconds of a step beyond which a block has so few of them. Not one: what a call costs once, XLA's fetching of memory
 above all, was seen to be a tenth of a step of a second."""
 
-LONG_WARMUP, FEWEST_WARMUPS = 5.0, 2
-"""Seconds after which warming up may end with so few blocks."""
+VERY_LONG_STEP = 20.0
+"""Seconds of a step beyond which a block is one of them: to that, what a call costs once is nothing."""
+
+LONG_WARMUP, FEWEST_WARMUPS = 5.0, 1
+"""Seconds after which warming up may end with so few blocks; one more, in which is what compiles, came before them."""
 
 LONG_TIMING, FEWEST_BLOCKS = 60.0, 3
 """Seconds after which timing a scope ends with fewer blocks than the effort has, but with so many."""
@@ -132,9 +135,9 @@ def time_gradient(model: Model[Any], batches: list[tuple[Any, Any]], batch_size:
 
 
 def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort: Effort) -> Timing:
-    steps, block = _calibrate(prepare, effort)
+    steps, block, nanoseconds = _calibrate(prepare, effort)
     gc.collect()  # so that the garbage of earlier phases is not collected in a timed block
-    warmup: list[int] = []
+    warmup = [nanoseconds]
     while not _warm(warmup, effort):
         warmup.append(elapsed_ns(block))
     timed: list[int] = []
@@ -157,22 +160,36 @@ def _warm(blocks: list[int], effort: Effort) -> bool:
     return len(blocks) >= effort.warmup_blocks and seconds >= effort.warmup_seconds
 
 
-def _calibrate(prepare: Callable[[int], Block], effort: Effort) -> tuple[int, Block]:
-    """The number of steps that fill a block, and the block."""
+def _calibrate(prepare: Callable[[int], Block], effort: Effort) -> tuple[int, Block, int]:
+    """The number of steps that fill a block, the block, and the nanoseconds of its second run."""
     # A backend may compile anew for each number of steps, so it meets few, each once before its duration counts.
-    steps = effort.block_steps
+    steps, settled = effort.block_steps, False
     while True:
         block = prepare(steps)
-        block()
-        seconds = elapsed_ns(block) / 1e9
-        if seconds / steps > LONG_STEP and steps > FEWEST_STEPS:
-            steps = FEWEST_STEPS
+        first = elapsed_ns(block) / 1e9
+        if not settled and steps > 1 and first / steps > VERY_LONG_STEP:  # or it has compiled: one step will tell
+            steps = 1
             continue
+        nanoseconds = elapsed_ns(block)
+        seconds = nanoseconds / 1e9
+        if not settled:
+            settled = True
+            fewest = _fewest_steps(seconds / steps, effort)
+            if fewest != steps:
+                steps = fewest
+                continue
         if seconds >= effort.block_seconds:
-            return steps, block
+            return steps, block, nanoseconds
         # A tenth more than should do, so that the next try seldom falls short; at most a hundredfold, since the clock
         # of a single short step is not to be trusted.
         steps = math.ceil(steps * min(1.1 * effort.block_seconds / max(seconds, 1e-9), 100))
+
+
+def _fewest_steps(step: float, effort: Effort) -> int:
+    """How many steps a block has at least, where one takes so many seconds."""
+    if step > VERY_LONG_STEP:
+        return 1
+    return min(FEWEST_STEPS, effort.block_steps) if step > LONG_STEP else effort.block_steps
 
 
 def elapsed_ns(call: Callable[[], None]) -> int:

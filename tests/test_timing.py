@@ -63,7 +63,7 @@ def test_a_block_has_its_fewest_steps_however_long_they_are(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("step", "steps", "warmups", "blocks"), [(1.0, 4, 2, 10), (3.0, 4, 2, 6), (15.0, 2, 2, 3), (40.0, 2, 2, 3)]
+    ("step", "steps", "warmups", "blocks"), [(1.0, 4, 2, 10), (3.0, 4, 1, 6), (15.0, 2, 1, 3), (40.0, 1, 1, 3)]
 )
 def test_steps_of_seconds_are_timed_in_fewer_and_shorter_blocks(monkeypatch, step, steps, warmups, blocks):
     model = Clocked(monkeypatch, step_ns=int(step * 1e9))
@@ -71,6 +71,21 @@ def test_steps_of_seconds_are_timed_in_fewer_and_shorter_blocks(monkeypatch, ste
     found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
     assert (found.steps_per_block, len(found.warmup_ns), len(found.block_ns)) == (steps, warmups, blocks)
     assert found.seconds_per_step == pytest.approx(step)
+
+
+def test_of_very_long_steps_there_are_no_more_than_needed(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=int(100e9))
+    effort = msgspec.structs.replace(EFFORT, block_steps=2, blocks=3)
+    timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    assert [len(order) for order in model.orders] == [2, 1, 1, 1, 1, 1]
+
+
+def test_a_long_compilation_is_not_taken_for_a_long_step(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=500_000_000, first_ns=300_000_000_000)
+    effort = msgspec.structs.replace(EFFORT, block_steps=4)
+    found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    assert found.steps_per_block == 4
+    assert found.seconds_per_step == pytest.approx(0.5)
 
 
 def test_warming_up_takes_its_blocks_and_its_seconds_whichever_is_longer(monkeypatch):
@@ -109,7 +124,7 @@ def test_gradients_go_round_and_round_the_batches_and_wait_after_each_block(monk
     assert model.differentiated[-found.steps_per_block :][:4] == [("a", 1), ("b", 2), ("c", 3), ("a", 1)]
     assert found.block_ns == (found.steps_per_block * 1_000_000,) * 4
     assert found.sequences_per_second == pytest.approx(2000)
-    assert model.waits == 4 + len(found.warmup_ns) + len(found.block_ns)  # two lengths are tried, each twice
+    assert model.waits == 3 + len(found.warmup_ns) + len(found.block_ns)  # two lengths are tried, each twice
 
 
 def test_a_model_without_a_gradient_alone_says_so_and_nothing_else_is_timed_in_its_place(monkeypatch):
