@@ -57,6 +57,12 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
             "unroll": Option(
                 default="false", meaning="whether the loop over time is written out", choices=("false", "true")
             ),
+            "read": Option(
+                default="once",
+                meaning="where a training step on tensorflow reads the weights: once, or as fit does in the loop over "
+                "time, for each step of which XLA then keeps a copy",
+                choices=("once", "loop"),
+            ),
         },
         environ=_environ,
     )

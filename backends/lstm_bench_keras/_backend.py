@@ -44,6 +44,10 @@ class KerasBackend(Backend):
             return "tf32 needs an NVIDIA GPU of the Ampere generation or later"
         if precision == "float64" and self._engine_name != "tensorflow":
             return f"Keras rounds float64 to float32 between its operations on {self._engine_name}; tensorflow has it"
+        if options["read"] == "loop" and self._engine_name != "tensorflow":
+            return (
+                f"read=loop is for engine=tensorflow alone: on {self._engine_name}, Keras reads the weights its own way"
+            )
         return None
 
     def build(
@@ -67,7 +71,7 @@ class KerasBackend(Backend):
         self._engine.prepare(precision)
         # The optimizer's own numbers, such as the learning rate, follow this and not the layers' policy.
         keras.config.set_floatx("float64" if precision == "float64" else "float32")
-        kind = (spec, train, precision, options["unroll"], options["jit"])
+        kind = (spec, train, precision, options["unroll"], options["jit"], options["read"])
         program = self._take(kind) or self._program(spec, train, precision, options)
         model = program.model(parameters, seed)
         weakref.finalize(model, self._give_back, kind, program).atexit = False
@@ -78,7 +82,7 @@ class KerasBackend(Backend):
         if options["jit"] == "on" and not network.compiles:
             raise Unsupported("cuDNN's kernels do not go into an XLA program; jit=auto and jit=off use them")
         jit = (self._engine.jits and network.compiles) if options["jit"] == "auto" else options["jit"] == "on"
-        return self._engine.program(network, train, jit)
+        return self._engine.program(network, train, jit, read_once=options["read"] == "once")
 
     def _take(self, kind: Hashable) -> Program | None:
         """A program of this kind whose model is gone, if there is one: what was compiled for it is there already."""

@@ -47,7 +47,7 @@ class Jax(Engine):
         products = {"tf32": "tensorfloat32", "bfloat16": "bfloat16"}.get(precision, "highest")
         jax.config.update("jax_default_matmul_precision", products)
 
-    def program(self, network: Network, train: TrainSpec, jit: bool) -> JaxProgram:
+    def program(self, network: Network, train: TrainSpec, jit: bool, *, read_once: bool) -> JaxProgram:
         return JaxProgram(network, train, jit)
 
     def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:

@@ -40,13 +40,14 @@ class Engine(ABC):
         """Set what is global to the process: which precision matrix products have."""
 
     @abstractmethod
-    def program(self, network: Network, train: TrainSpec, jit: bool) -> Program:
+    def program(self, network: Network, train: TrainSpec, jit: bool, *, read_once: bool) -> Program:
         """What is computed.
 
         Args:
             network: the model.
             train: loss and optimizer.
             jit: whether a compiler is to take the whole step.
+            read_once: whether a training step reads the weights before the loop over time, where that is to choose.
         """
 
     @abstractmethod

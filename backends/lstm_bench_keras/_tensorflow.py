@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -35,8 +37,8 @@ class TensorFlow(Engine):
     def prepare(self, precision: Precision) -> None:
         tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
 
-    def program(self, network: Network, train: TrainSpec, jit: bool) -> TensorFlowProgram:
-        return TensorFlowProgram(network, train, jit)
+    def program(self, network: Network, train: TrainSpec, jit: bool, *, read_once: bool) -> TensorFlowProgram:
+        return TensorFlowProgram(network, train, jit, read_once=read_once)
 
     def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
         random = np.random.default_rng(0)
@@ -56,14 +58,21 @@ class TensorFlow(Engine):
 class TensorFlowProgram(Program):
     """Its functions change Keras's variables in place.
 
+    Args:
+        network: the model's layers.
+        train: loss and optimizer.
+        jit: whether XLA compiles the functions.
+        read_once: whether a training step reads the weights before the loop over time.
+
     Attributes:
         infer: logits of ``x``.
         train: steps in a row of ``order``.
         differentiate: the loss of a batch in training mode, and its gradients.
     """
 
-    def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
+    def __init__(self, network: Network, train: TrainSpec, jit: bool, *, read_once: bool) -> None:
         super().__init__(network, train)
+        self._read_once = read_once
         self._optimizer = optimizer(train, network)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
         self.infer = tf.function(lambda x: network(x, training=False), jit_compile=jit)
@@ -95,9 +104,19 @@ class TensorFlowProgram(Program):
 
     def _loss_and_gradients(self, x: Any, y: Any, *, remember: bool) -> tuple[Any, list[Any]]:
         """The loss of a batch in training mode, and its gradients by the trainable variables."""
+        weights = self.network.trainable_variables
         with tf.GradientTape() as tape:
-            value = loss(self.train_spec, self.network(x, training=True, remember=remember), y)
-        return value, self.network.restrain(tape.gradient(value, self.network.trainable_variables))
+            # What is read in the loop over time is kept for each of its steps until the gradient has used it. A graph
+            # keeps many references to one array so, an XLA program that many copies of all weights.
+            read = [tf.convert_to_tensor(weight.value) for weight in weights] if self._read_once else []
+            with keras.StatelessScope(list(zip(weights, read, strict=True))) if read else nullcontext() as scope:
+                value = loss(self.train_spec, self.network(x, training=True, remember=remember), y)
+        if scope is not None:  # in which nothing was assigned: running statistics, and seeds of dropout masks
+            for variable in self.network.non_trainable_variables:
+                changed = scope.get_current_value(variable)
+                if changed is not None:
+                    variable.assign(changed)
+        return value, self.network.restrain(tape.gradient(value, read or weights))
 
 
 class TensorFlowModel(KerasModel[Any]):

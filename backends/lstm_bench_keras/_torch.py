@@ -31,7 +31,7 @@ class Torch(Engine):
         torch.backends.cuda.matmul.fp32_precision = product
         torch.backends.cudnn.rnn.fp32_precision = product  # type: ignore[attr-defined]  # set up at run time
 
-    def program(self, network: Network, train: TrainSpec, jit: bool) -> TorchProgram:
+    def program(self, network: Network, train: TrainSpec, jit: bool, *, read_once: bool) -> TorchProgram:
         return TorchProgram(network, train, jit)
 
     def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:

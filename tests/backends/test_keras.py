@@ -28,7 +28,7 @@ from lstm_bench_keras._backend import KerasBackend  # noqa: E402
 from lstm_bench_keras._optimizers import optimizer  # noqa: E402
 
 ENGINE = keras.backend.backend()
-OPTIONS = {"engine": ENGINE, "jit": "auto", "unroll": "false"}
+OPTIONS = {"engine": ENGINE, "jit": "auto", "unroll": "false", "read": "once"}
 HAS_FLOAT64 = ENGINE == "tensorflow"
 FINEST = "float64" if HAS_FLOAT64 else "float32"
 RTOL = {"float64": 1e-9, "float32": 1e-4}[FINEST]
@@ -57,12 +57,14 @@ def test_unrolled_it_computes_the_same(backend, cell):
 
 
 # Only what differs from jit=auto. Without a compiler JAX traces every step again, and with one torch takes 20 seconds.
-@pytest.mark.parametrize("jit", ["on", "off"] if ENGINE == "tensorflow" else ["off"])
-def test_with_a_compiler_and_without_it_computes_the_same(backend, jit):
+@pytest.mark.parametrize(
+    "options", [{"jit": "on", "read": "loop"}, {"jit": "off"}] if ENGINE == "tensorflow" else [{"jit": "off"}]
+)
+def test_with_a_compiler_and_without_it_computes_the_same(backend, options):
     spec = ModelSpec(input_size=2, hidden_sizes=(3, 2), output_size=2, cell="gru", bidirectional=True)
     x, y, order = data_for(spec, ADAM)
     x, order = x[:, :3], order[:2]
-    ours = build(backend, spec, ADAM, FINEST, **OPTIONS | {"jit": jit})
+    ours = build(backend, spec, ADAM, FINEST, **OPTIONS | options)
     reference = build(NumpyBackend(), spec, ADAM, "float64")
     native = ours.put(x)
     np.testing.assert_allclose(ours.get(ours.infer(native)), reference.infer(x), rtol=RTOL)
@@ -74,6 +76,22 @@ def test_with_a_compiler_and_without_it_computes_the_same(backend, jit):
     trained = ours.parameters()
     for name, array in reference.parameters().items():
         assert relative_error(trained[name], array) < TOLERANCES[FINEST]["update"], name
+
+
+@pytest.mark.skipif(ENGINE != "tensorflow", reason="this is about TensorFlow")
+@pytest.mark.parametrize(("read", "copies"), [("once", False), ("loop", True)])
+def test_weights_that_are_read_in_the_loop_over_time_are_copied_for_each_of_its_steps(backend, read, copies):
+    spec = ModelSpec(input_size=2, hidden_sizes=(5,), output_size=1)
+    model = build(backend, spec, ADAM, "float32", **OPTIONS | {"read": read})
+    x, y = np.zeros((3, 7, 2), np.float32), np.zeros((3, 1), np.float32)
+    program = model._program.differentiate.experimental_get_compiler_ir(model.put(x), model.put(y))("optimized_hlo")
+    assert ("f32[7,5,20]" in program) == copies  # (T, H, 4H): the recurrent kernel at each step
+
+
+@pytest.mark.skipif(ENGINE == "tensorflow", reason="this is about the other engines")
+def test_the_other_engines_read_the_weights_in_one_way_only(backend):
+    refusal = backend.refuses(SMALL, ADAM, precision="float32", device="cpu", options=OPTIONS | {"read": "loop"})
+    assert "read=loop is for engine=tensorflow alone" in refusal
 
 
 def paths(model, spec=SMALL):
