@@ -35,6 +35,11 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
             "compile": Option(
                 default="false", meaning="whether torch.compile takes the forward pass", choices=("false", "true")
             ),
+            "denormals": Option(
+                default="keep",
+                meaning="whether a CPU computes with numbers below 1e-38, slowly, or takes them for 0, as XLA does",
+                choices=("keep", "flush"),
+            ),
         },
         environ=_environ,
     )

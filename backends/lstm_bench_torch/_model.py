@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import profiler
 from torch.nn import functional
 
-from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, aten
+from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, Unsupported, aten
 from lstm_bench_torch._network import Network
 from lstm_bench_torch._optimizers import optimizer_step
 
@@ -51,6 +51,8 @@ class TorchBackend(Backend):
             device.startswith("cuda") and torch.cuda.get_device_capability(device) >= (8, 0)
         ):
             return "tf32 needs an NVIDIA GPU of the Ampere generation or later"
+        if options["denormals"] == "flush" and device != "cpu":
+            return "denormals=flush is for the CPU alone; a GPU computes with them at full speed"
         return None
 
     def build(
@@ -65,6 +67,9 @@ class TorchBackend(Backend):
         options: Mapping[str, str],
     ) -> Model[Tensor]:
         _set_products(precision)
+        # Only threads that start later follow it, and torch starts them at the first product: a worker has set it then.
+        if not torch.set_flush_denormal(options["denormals"] == "flush"):
+            raise Unsupported("torch cannot set on this processor what becomes of denormals")
         torch.manual_seed(seed)
         network = Network(spec, torch.device(device), _DTYPES[precision], options["impl"])
         return TorchModel(network, train, parameters, compiled=options["compile"] == "true")

@@ -26,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from lstm_bench_torch._model import TorchBackend  # noqa: E402
 
-FUSED = {"impl": "fused", "compile": "false"}
+FUSED = {"impl": "fused", "compile": "false", "denormals": "keep"}
 SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
 ADAM = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=1)
 SLOW_PATHS = Path(__file__).parents[1] / "zoo" / "slow_paths.py"
@@ -123,7 +123,7 @@ def test_where_training_alone_leaves_the_fast_path_that_is_seen_too(monkeypatch)
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_its_loops_run_as_loops(cell, impl):
     spec = ModelSpec(input_size=1, hidden_sizes=(7,), output_size=1, cell=cell)
-    model = build(TorchBackend(), spec, ADAM, "float32", impl=impl, compile="false")
+    model = build(TorchBackend(), spec, ADAM, "float32", **FUSED | {"impl": impl})
     assert paths(model) == ("ATen loop over time", "ATen loop over time")
 
 
@@ -177,8 +177,8 @@ def test_its_product_is_in_the_precision_that_was_asked_for(precision):
 def test_compiled_it_computes_the_same():
     spec = ModelSpec(input_size=3, hidden_sizes=(4,), output_size=2, batch_norm=True)
     train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-2, batch_size=4)
-    assert disagreements(TorchBackend(), spec, train, "float64", impl="loop", compile="true") == []
-    model = build(TorchBackend(), spec, train, "float64", impl="loop", compile="true")
+    assert disagreements(TorchBackend(), spec, train, "float64", **FUSED | {"impl": "loop", "compile": "true"}) == []
+    model = build(TorchBackend(), spec, train, "float64", **FUSED | {"impl": "loop", "compile": "true"})
     assert paths(model, spec) == ("loop over time by torch.compile", "loop over time by torch.compile")
 
 
@@ -188,7 +188,7 @@ def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(cell, impl):
     spec = ModelSpec(input_size=8, hidden_sizes=(32, 16), output_size=4, cell=cell, batch_norm=True)
     train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=4)
     x, y, order = data_for(spec, train)
-    ours = build(TorchBackend(), spec, train, "bfloat16", impl=impl, compile="false")
+    ours = build(TorchBackend(), spec, train, "bfloat16", **FUSED | {"impl": impl})
     reference = build(NumpyBackend(), spec, train, "float64")
     logits = ours.get(ours.infer(ours.put(x)))
     error = relative_error(logits, reference.infer(x))
@@ -223,11 +223,29 @@ def test_its_products_are_computed_in_what_was_asked_for(precision):
         ("tf32", FUSED, "NVIDIA"),
         ("float32", {"impl": "fused", "compile": "true"}, "impl=cell or impl=loop"),
         ("bfloat16", FUSED, None),
+        ("float32", FUSED | {"denormals": "flush"}, None),
     ],
 )
 def test_what_it_cannot_do_it_refuses_with_the_reason(precision, options, reason):
     refusal = TorchBackend().refuses(SPEC, ADAM, precision=precision, device="cpu", options=options)
     assert refusal is None if reason is None else reason in refusal
+
+
+def test_denormals_are_flushed_on_the_cpu_alone():
+    refusal = TorchBackend().refuses(
+        SPEC, ADAM, precision="float32", device="cuda:0", options=FUSED | {"denormals": "flush"}
+    )
+    assert "for the CPU alone" in refusal
+
+
+@pytest.mark.parametrize(("denormals", "half"), [("keep", 5e-39), ("flush", 0.0)])
+def test_denormals_are_kept_unless_they_are_to_be_flushed(denormals, half):
+    try:
+        build(TorchBackend(), SPEC, ADAM, "float32", **FUSED | {"denormals": denormals})
+        smallest = torch.full((4,), 2e-38)
+        assert (smallest * 0.25).tolist() == pytest.approx([half] * 4, rel=1e-6, abs=0)
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_it_does_not_compile_without_a_compiler(monkeypatch):
