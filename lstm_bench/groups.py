@@ -10,7 +10,7 @@ import msgspec
 
 from lstm_bench import statistics
 from lstm_bench.grid import AXES
-from lstm_bench.result import SOUND, Attempt, Cell, Status
+from lstm_bench.result import SOUND, Attempt, Cell, Machine, Status
 from lstm_bench.spec import SCOPES, Scope
 
 Round = tuple[int, int]
@@ -127,3 +127,13 @@ def settings(cell: Cell) -> dict[str, str]:
     axes = {name.replace("-", " "): axis.read(cell.recipe) for name, axis in AXES.items()}
     # An option that is an axis, too, is empty where the recipe says what it is.
     return {**cell.task_options, **axes, "threads": str(cell.threads), "effort": cell.effort.name}
+
+
+def gpus_of_machines(groups: Sequence[Group]) -> dict[Machine | None, list[str]]:
+    """The names of the GPUs that computed, by machine, both in the order of the groups; ``None`` is an unknown one."""
+    gpus: dict[Machine | None, list[str]] = {}
+    for found in (group.first.findings for group in groups):
+        names = gpus.setdefault(found.machine, [])
+        if found.device_name and found.device_name not in names:
+            names.append(found.device_name)
+    return gpus

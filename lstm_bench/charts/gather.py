@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lstm_bench.charts.panels import LONGEST_NAME, shorten
 from lstm_bench.charts.theme import DASHES, FREE, SHAPES, Look, looks
-from lstm_bench.groups import Group, group_attempts, settings
+from lstm_bench.groups import Group, gpus_of_machines, group_attempts, settings
 from lstm_bench.reports.summary import processor_name
 from lstm_bench.result import SOUND, Attempt, Cell, Machine
 
@@ -106,11 +106,7 @@ def _together(
 
 def _machines(groups: Sequence[Group]) -> dict[Machine | None, str]:
     """A name for each machine that is not that of another: its GPUs that were used, and its processor."""
-    machines: dict[Machine | None, list[str]] = {}
-    for cell, found in ((group.first.cell, group.first.findings) for group in groups):
-        gpus = machines.setdefault(found.machine, [])
-        if cell.device != "cpu" and found.device_name and found.device_name not in gpus:
-            gpus.append(found.device_name)
+    machines = gpus_of_machines(groups)
     names = [
         ", ".join([*gpus, processor_name(machine) if machine else "machine unknown"])
         for machine, gpus in machines.items()

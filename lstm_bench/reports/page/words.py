@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lstm_bench.groups import Group
+from lstm_bench.groups import Group, gpus_of_machines
 from lstm_bench.reports.summary import Section, Summary, processor_name
-from lstm_bench.result import Attempt, Machine
+from lstm_bench.result import Attempt
 from lstm_bench.text import LONGEST_CELL, brief
 
 NAMED = 6
@@ -48,18 +48,13 @@ def _extent(groups: Sequence[Group]) -> str:
 
 
 def _machines(groups: Sequence[Group]) -> str:
-    machines: dict[Machine, dict[str, None]] = {}
-    for found in (group.first.findings for group in groups):
-        if found.machine is not None:
-            machines.setdefault(found.machine, {}).update(
-                dict.fromkeys([found.device_name] if found.device_name else [])
-            )
+    machines = [(machine, gpus) for machine, gpus in gpus_of_machines(groups).items() if machine is not None]
     if not machines:
         return ""
     told = [
         f"{processor_name(m)} with {_count(m.cores, 'processor')} and {m.memory_bytes / 2**30:.0f} GiB, {m.system}, "
-        f"Python {m.python}" + "".join(f", {device}" for device in devices)
-        for m, devices in list(machines.items())[:NAMED]
+        f"Python {m.python}" + "".join(f", {gpu}" for gpu in gpus)
+        for m, gpus in machines[:NAMED]
     ]
     if len(machines) == 1:
         return f"Measured on {told[0]}."
