@@ -59,8 +59,8 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
             ),
             "read": Option(
                 default="once",
-                meaning="where a training step on tensorflow reads the weights: once, or as fit does in the loop over "
-                "time, for each step of which XLA then keeps a copy",
+                meaning="where a training step on tensorflow reads the weights: once, or in the loop over time, for "
+                "each step of which XLA then keeps a copy",
                 choices=("once", "loop"),
             ),
         },
