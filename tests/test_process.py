@@ -208,11 +208,16 @@ def test_a_grandchild_that_has_left_the_group_and_its_parent_is_found_and_killed
 
 
 def test_only_what_has_the_mark_is_killed():
-    with subprocess.Popen([*BARE, SETUP + SLEEP], env={process.MARK: "mine, too"}) as other:
-        process.end_marked("mine")
-        assert other.poll() is None
-        process.end_marked("mine, too")
-        assert other.wait(10) == -signal.SIGKILL
+    code = "import time; print(flush=True); " + SLEEP
+    with subprocess.Popen([*BARE, code], env={process.MARK: "mine, too"}, stdout=subprocess.PIPE) as other:
+        try:
+            other.stdout.readline()  # before it runs, the system may show no environment yet
+            process.end_marked("mine")
+            assert other.poll() is None
+            process.end_marked("mine, too")
+            assert other.wait(10) == -signal.SIGKILL
+        finally:
+            other.kill()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
