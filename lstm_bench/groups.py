@@ -132,8 +132,8 @@ def settings(cell: Cell) -> dict[str, str]:
 def gpus_of_machines(groups: Sequence[Group]) -> dict[Machine | None, list[str]]:
     """The names of the GPUs that computed, by machine, both in the order of the groups; ``None`` is an unknown one."""
     gpus: dict[Machine | None, list[str]] = {}
-    for found in (group.first.findings for group in groups):
+    for cell, found in ((group.first.cell, group.first.findings) for group in groups):
         names = gpus.setdefault(found.machine, [])
-        if found.device_name and found.device_name not in names:
+        if cell.device != "cpu" and found.device_name and found.device_name not in names:
             names.append(found.device_name)
     return gpus

@@ -157,7 +157,8 @@ def test_two_machines_are_said_and_never_compared():
 
 def test_a_gpu_is_said_beside_the_processor_of_its_machine():
     xeon = a_machine(processor="Intel(R) Xeon(R) Processor", cores=16)
-    gpu = some_run(*times(3), backend="jax", run="b", findings={"machine": xeon, "device_name": "Hopper 5"})
+    there = {"machine": xeon, "device_name": "Hopper 5"}
+    gpu = some_run(*times(3), backend="jax", run="b", findings=there, device="cuda:0")
     page = render([*some_run(*ROUNDS, findings={"device_name": ""}), *gpu])
     assert "<h1>flights on 2 kinds of processors and Hopper 5</h1>" in page
     assert re.search(r"Intel Xeon with 16 processors and 8 GiB, [^;]*, Hopper 5\.", page)
