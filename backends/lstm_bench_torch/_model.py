@@ -68,8 +68,9 @@ class TorchBackend(Backend):
     ) -> Model[Tensor]:
         _set_products(precision)
         # Only threads that start later follow it, and torch starts them at the first product: a worker has set it then.
-        if not torch.set_flush_denormal(options["denormals"] == "flush"):
-            raise Unsupported("torch cannot set on this processor what becomes of denormals")
+        flush = options["denormals"] == "flush"
+        if not torch.set_flush_denormal(flush) and flush:
+            raise Unsupported("torch cannot flush denormals on this processor")
         torch.manual_seed(seed)
         network = Network(spec, torch.device(device), _DTYPES[precision], options["impl"])
         return TorchModel(network, train, parameters, compiled=options["compile"] == "true")
