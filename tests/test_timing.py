@@ -124,7 +124,9 @@ def test_gradients_go_round_and_round_the_batches_and_wait_after_each_block(monk
     assert model.differentiated[-found.steps_per_block :][:4] == [("a", 1), ("b", 2), ("c", 3), ("a", 1)]
     assert found.block_ns == (found.steps_per_block * 1_000_000,) * 4
     assert found.sequences_per_second == pytest.approx(2000)
-    assert model.waits == 3 + len(found.warmup_ns) + len(found.block_ns)  # two lengths are tried, each twice
+    assert model.waits == 3 + len(found.warmup_ns) + len(
+        found.block_ns
+    )  # two lengths are tried twice; the last try warms up
 
 
 def test_a_model_without_a_gradient_alone_says_so_and_nothing_else_is_timed_in_its_place(monkeypatch):

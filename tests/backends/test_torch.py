@@ -238,12 +238,12 @@ def test_denormals_are_flushed_on_the_cpu_alone():
     assert "for the CPU alone" in refusal
 
 
-@pytest.mark.parametrize(("denormals", "half"), [("keep", 5e-39), ("flush", 0.0)])
-def test_denormals_are_kept_unless_they_are_to_be_flushed(denormals, half):
+@pytest.mark.parametrize(("denormals", "quarter"), [("keep", 5e-39), ("flush", 0.0)])
+def test_denormals_are_kept_unless_they_are_to_be_flushed(denormals, quarter):
     try:
         build(TorchBackend(), SPEC, ADAM, "float32", **FUSED | {"denormals": denormals})
         smallest = torch.full((4,), 2e-38)
-        assert (smallest * 0.25).tolist() == pytest.approx([half] * 4, rel=1e-6, abs=0)
+        assert (smallest * 0.25).tolist() == pytest.approx([quarter] * 4, rel=1e-6, abs=0)
     finally:
         torch.set_flush_denormal(False)
 
