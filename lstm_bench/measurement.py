@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench import agreement, ceiling, kernels, machine, precision, protocol
+from lstm_bench import agreement, ceiling, denormals, kernels, machine, precision, protocol
 from lstm_bench.backend import Unsupported, require_device
 from lstm_bench.disturbance import Watch, is_judged, verdict
 from lstm_bench.errors import LSTMBenchError, print_error
@@ -172,10 +172,11 @@ class _Bench:
         x, y, epoch = self._x, self._y, self._epoch
         with session.phase("precision"):  # before the check, to which a coarser product is a large error and no more
             shape = precision.affordable(dropless, (epoch.shape[1], *x.shape[1:]))
-            products = precision.product_precisions(
-                lambda changed: self._build(dropless, changed), dropless, self._parameters, shape
-            )
+            build = partial(self._build, dropless)
+            products = precision.product_precisions(build, dropless, self._parameters, shape)
             _require_precision(self._cell.precision, products, session)
+            found = denormals.observe(build, self._parameters, shape, self._cell.precision)
+            session.found(observed_denormals=found)
 
         with session.phase("check"):
             whole, extent = _extent(spec, epoch, x)

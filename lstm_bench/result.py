@@ -36,6 +36,9 @@ Phase = Literal[
 
 Stopped = Literal["", "patience", "target"]
 
+Denormals = Literal["kept", "flushed"]
+"""``flushed`` where they are taken for zero."""
+
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -436,6 +439,8 @@ class Findings(Record, frozen=True):
         seconds: wall time of each phase by name.
         observed_precision: what the matrix products of ``infer`` were seen to be computed in, the coarsest of them;
             ``null`` if it could not be told.
+        observed_denormals: whether ``infer`` was seen to keep denormal numbers or to take them for zero (``flushed``);
+            ``null`` if it could not be told.
         published: times that others have published for what the recipe computes.
         agreement: with the reference.
         training: the recipe's training run.
@@ -457,6 +462,7 @@ class Findings(Record, frozen=True):
     native_parameter_count: int | None = None
     seconds: dict[str, float] = {}
     observed_precision: Precision | None = None
+    observed_denormals: Denormals | None = None
     published: tuple[Published, ...] = ()
     agreement: Agreement | None = None
     training: Training | None = None

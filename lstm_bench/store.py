@@ -223,6 +223,7 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "device_name": found.device_name,
         "precision": cell.precision,
         "observed_precision": found.observed_precision,
+        "observed_denormals": found.observed_denormals,
         "threads": cell.threads,
         "seed": cell.seed,
         "effort": cell.effort.name,

@@ -400,6 +400,7 @@ ROW = {
     "device_name": "Slide rule",
     "precision": "float32",
     "observed_precision": "float32",
+    "observed_denormals": "flushed",
     "threads": 2,
     "seed": 0,
     "effort": "default",

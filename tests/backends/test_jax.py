@@ -8,7 +8,7 @@ from lstm_bench import ModelSpec, TrainSpec
 from lstm_bench.agreement import TOLERANCES, relative_error
 from lstm_bench.parameters import initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
-from precisions import observe
+from precisions import observe, observe_denormals
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
 
@@ -214,6 +214,11 @@ def test_cudnn_gets_its_weights_in_the_order_that_jax_documents(monkeypatch, bia
 def test_its_products_are_computed_in_what_was_asked_for(backend, precision):
     spec = ModelSpec(input_size=1, hidden_sizes=(20,), output_size=1)
     assert set(observe(backend, spec, precision, impl="scan").values()) == {precision}
+
+
+@pytest.mark.parametrize("impl", ["scan", "unrolled"])
+def test_xla_takes_denormal_numbers_for_zero_on_a_cpu(backend, impl):
+    assert observe_denormals(backend, SPEC, impl=impl) == "flushed"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from lstm_bench.protocol import Job
 from lstm_bench.result import Effort
 from lstm_bench.runner import run_attempt
 from lstm_bench_numpy._model import NumpyBackend
-from precisions import observe
+from precisions import observe, observe_denormals
 
 keras = pytest.importorskip(
     "keras", reason="keras is not installed, or not the engine that it is to use", exc_type=ImportError
@@ -180,6 +180,10 @@ def test_its_products_are_computed_in_what_was_asked_for(backend, precision):
     if precision == "float64" and not HAS_FLOAT64:
         pytest.skip(f"Keras has no float64 on {ENGINE}")
     assert set(observe(backend, spec, precision, **OPTIONS).values()) == {precision}
+
+
+def test_denormal_numbers_are_kept_on_pytorch_and_taken_for_zero_by_the_others(backend):
+    assert observe_denormals(backend, SPEC, **OPTIONS) == ("kept" if ENGINE == "torch" else "flushed")
 
 
 def test_a_block_of_any_length_is_that_many_steps(backend, monkeypatch):

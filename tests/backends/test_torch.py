@@ -18,7 +18,7 @@ from lstm_bench.protocol import Job
 from lstm_bench.result import Effort
 from lstm_bench.runner import run_attempt
 from lstm_bench_numpy._model import NumpyBackend
-from precisions import observe
+from precisions import observe, observe_denormals
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -238,12 +238,11 @@ def test_denormals_are_flushed_on_the_cpu_alone():
     assert "for the CPU alone" in refusal
 
 
-@pytest.mark.parametrize(("denormals", "quarter"), [("keep", 5e-39), ("flush", 0.0)])
-def test_denormals_are_kept_unless_they_are_to_be_flushed(denormals, quarter):
+@pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize(("denormals", "seen"), [("keep", "kept"), ("flush", "flushed")])
+def test_denormals_are_kept_unless_they_are_to_be_flushed(denormals, seen, precision):
     try:
-        build(TorchBackend(), SPEC, ADAM, "float32", **FUSED | {"denormals": denormals})
-        smallest = torch.full((4,), 2e-38)
-        assert (smallest * 0.25).tolist() == pytest.approx([quarter] * 4, rel=1e-6, abs=0)
+        assert observe_denormals(TorchBackend(), SPEC, precision, **FUSED | {"denormals": denormals}) == seen
     finally:
         torch.set_flush_denormal(False)
 

@@ -88,6 +88,7 @@ def some_findings(**changes: Any) -> Findings:
         "native_parameter_count": 41_301,
         "seconds": {"import": 1.5, "first step": 0.25},
         "observed_precision": "float32",
+        "observed_denormals": "flushed",
         "agreement": Agreement(errors={"logits": 0.125}, tolerances={"logits": 0.5}, worst={"gradients": "head.bias"}),
         "training": Training(steps=3, seconds=2.5, first_losses=(1.0, 0.5), epoch_losses=(0.75,)),
         "judgement": a_judgement(),

@@ -1,10 +1,14 @@
-"""What a backend's products are seen to be computed in."""
+"""What a backend is seen to do with the digits of numbers, and with denormal ones."""
 
 from __future__ import annotations
 
-from lstm_bench import Backend, ModelSpec, Precision, TrainSpec
-from lstm_bench.parameters import initial_parameters
+from collections.abc import Callable
+from typing import Any
+
+from lstm_bench import Backend, Model, ModelSpec, Precision, TrainSpec, denormals
+from lstm_bench.parameters import Parameters, initial_parameters
 from lstm_bench.precision import product_precisions
+from lstm_bench.result import Denormals
 
 SGD = TrainSpec(loss="mse", optimizer="sgd", learning_rate=1e-3, batch_size=2)
 
@@ -13,8 +17,26 @@ def observe(
     backend: Backend, spec: ModelSpec, precision: Precision, *, steps: int = 12, **options: str
 ) -> dict[str, Precision]:
     """By weight matrix, in a model that is built on the CPU for two sequences."""
+    parameters = initial_parameters(spec, "uniform", 0)
+    return product_precisions(
+        _builder(backend, spec, precision, options), spec, parameters, (2, steps, spec.input_size)
+    )
 
-    def build(parameters):
+
+def observe_denormals(
+    backend: Backend, spec: ModelSpec, precision: Precision = "float32", **options: str
+) -> Denormals | None:
+    """In a model that is built on the CPU for two sequences."""
+    parameters = initial_parameters(spec, "uniform", 0)
+    return denormals.observe(
+        _builder(backend, spec, precision, options), parameters, (2, 12, spec.input_size), precision
+    )
+
+
+def _builder(
+    backend: Backend, spec: ModelSpec, precision: Precision, options: dict[str, str]
+) -> Callable[[Parameters], Model[Any]]:
+    def build(parameters: Parameters) -> Model[Any]:
         return backend.build(spec, SGD, parameters, precision=precision, device="cpu", seed=0, options=options)
 
-    return product_precisions(build, spec, initial_parameters(spec, "uniform", 0), (2, steps, spec.input_size))
+    return build

@@ -129,6 +129,7 @@ def _facts(group: Group) -> Iterator[tuple[str, str]]:
     yield "inference ran on", found.kernel_path
     yield "training ran on", found.training_kernel_path
     yield "precision seen", found.observed_precision or ""
+    yield "denormal numbers", {"kept": "kept", "flushed": "taken for 0"}.get(found.observed_denormals or "", "")
     yield (
         "protocol",
         f"effort {effort.name}: {effort.rounds} round{'s' if effort.rounds > 1 else ''}, each in a process of its own, "
