@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class LSTMBenchError(Exception):
@@ -25,6 +26,17 @@ class NotInstalled(LSTMBenchError):
 
 class StoreError(LSTMBenchError):
     """A results folder or result file that cannot be read or written."""
+
+
+class NoResults(LSTMBenchError):
+    """A folder or file without a single attempt.
+
+    Args:
+        place: of the folder or file.
+    """
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(f"there are no results in {place}: write some with lstm-bench run --results {place}")
 
 
 class DataError(LSTMBenchError):

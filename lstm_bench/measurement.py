@@ -126,7 +126,10 @@ class _Bench:
             self._parameters = initial_parameters(
                 self._recipe.model, self._recipe.initialisation, self._cell.seed, self._recipe.forget_bias
             )
-            session.found(published=tuple(info.published(self._recipe, self._cell.task_options)))
+            session.found(
+                published=tuple(info.published(self._recipe, self._cell.task_options)),
+                observed=info.observed(self._recipe, self._cell.task_options),
+            )
         self._judge = Judge(self._recipe, info.metric, task, dataset, self._feed)
 
     def _build(self, spec: ModelSpec | None = None, parameters: Parameters | None = None) -> Model[Any]:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lstm_bench import store
-from lstm_bench.errors import LSTMBenchError
+from lstm_bench.errors import LSTMBenchError, NoResults
 from lstm_bench.plugins import Plugins
 from lstm_bench.result import Attempt
 
@@ -134,7 +134,7 @@ class _Made:
             raise LSTMBenchError(f"there is no folder {name!r} in {self._folder}")
         attempts, problems = store.read_folder(below)
         if not attempts:
-            raise LSTMBenchError(f"there are no results in {below}")
+            raise NoResults(below)
         self.attempts |= {attempt.id: attempt for attempt in attempts}
         self.problems |= set(problems)
         return store.latest(attempts)
@@ -144,11 +144,11 @@ def _beginning(folder: Path) -> str:
     """A README.md to begin with: a place for the tables of each folder that has attempts.
 
     Raises:
-        LSTMBenchError: if none has.
+        NoResults: if none has.
     """
     count = len(store.read_folder(folder)[0])
     if not count:
-        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
+        raise NoResults(folder)
     below = {path.name: len(store.read_folder(path)[0]) for path in sorted(folder.iterdir()) if path.is_dir()}
     if sum(below.values()) < count:  # some lie in the folder itself, whose tables hold those below, too
         return "# Results\n\n<!-- report . -->\n<!-- end -->\n"

@@ -12,13 +12,14 @@ from lstm_bench.extent import Extent
 from lstm_bench.flops import operations
 from lstm_bench.parameters import parameter_count
 from lstm_bench.spec import Precision, Recipe, Scope
-from lstm_bench.task import Published
+from lstm_bench.task import Observed, Published
 
 SCHEMA_VERSION = 3
 # 1: first.
 # 2: learning curves, early stopping, steps and changes of a cell, the scope "gradient", published times. All of it has
 #    defaults, so that files of version 1 are read as they are.
-# 3: runs and rounds, the kernel that is required and that of training, the ceiling, disturbance, all with defaults.
+# 3: runs and rounds, the kernel that is required and that of training, the ceiling, disturbance, denormal numbers, and
+#    what forecasts are drawn beside, all with defaults.
 # So far no version needs more than that to be read. One that does is to be converted where it is read, in the store.
 # tests/fixtures/ has a file of each.
 
@@ -442,6 +443,7 @@ class Findings(Record, frozen=True):
         observed_denormals: whether ``infer`` was seen to keep denormal numbers or to take them for zero (``flushed``);
             ``null`` if it could not be told.
         published: times that others have published for what the recipe computes.
+        observed: what the task's forecasts are drawn beside; ``null`` where nothing is forecast.
         agreement: with the reference.
         training: the recipe's training run.
         judgement: the task's verdict on the trained model.
@@ -464,6 +466,7 @@ class Findings(Record, frozen=True):
     observed_precision: Precision | None = None
     observed_denormals: Denormals | None = None
     published: tuple[Published, ...] = ()
+    observed: Observed | None = None
     agreement: Agreement | None = None
     training: Training | None = None
     judgement: Judgement | None = None

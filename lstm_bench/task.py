@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -125,13 +126,26 @@ class Observed:
         begins: the first month, such as ``"1949-01"``.
         values: one for each month.
         baselines: forecasts of the same months that need no model, by the name that ``Task.baselines`` gives them.
+
+    Raises:
+        InvalidSpec: for a first month that is none, or numbers that are not finite.
     """
 
     forecast: str
     title: str
     begins: str
     values: tuple[float, ...]
-    baselines: Mapping[str, tuple[float, ...]]
+    baselines: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", self.begins):
+            raise InvalidSpec(f"Observed.begins must be a month such as '1949-01'; got {self.begins!r}")
+        for name, values in {"values": self.values, **self.baselines}.items():
+            if not all(map(math.isfinite, values)):
+                raise InvalidSpec(f"Observed: {name!r} must be finite numbers")
+        # NumPy's own numbers could not be stored.
+        object.__setattr__(self, "values", tuple(map(float, self.values)))
+        object.__setattr__(self, "baselines", {name: tuple(map(float, of)) for name, of in self.baselines.items()})
 
 
 @dataclass(frozen=True)
@@ -202,7 +216,7 @@ class TaskInfo:
         files: what has to be there before the task can load.
         published: times that others have published for a recipe with its options.
         observed: what forecasts by a recipe with its options are drawn beside; ``None`` where nothing is forecast. It
-            is called where attempts are looked at, which need not be where they were made.
+            is kept in each attempt, so that it is drawn also where the task is not installed.
 
     Raises:
         InvalidSpec: without a recipe, with two of one name, or with a name that cannot be typed after a colon.

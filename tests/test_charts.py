@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builders import ROUNDS, a_cell, a_failure, a_judgement, a_machine, a_model, a_recipe, a_training, some_run, times
-from lstm_bench import charts
+from lstm_bench import Observed, charts
 from lstm_bench.charts import KINDS, rendering
 from lstm_bench.errors import LSTMBenchError, UnknownName
 from lstm_bench.groups import group_attempts
@@ -137,6 +137,16 @@ def test_a_forecast_stands_beside_the_months_that_came(published):
     assert (lines[0][0], lines[0][-1]) == ({"x": 1949.0, "y": 112.0}, {"x": pytest.approx(1960 + 11 / 12), "y": 432.0})
     for forecast in lines[1:]:
         assert [point["x"] for point in forecast] == [point["x"] for point in lines[0][-12:]]
+
+
+def test_a_forecast_needs_nothing_but_the_attempt():
+    observed = Observed(forecast="next", title="rain", begins="2001-11", values=tuple(range(30)))
+    findings = {"observed": observed, "judgement": a_judgement(series={"next": tuple(range(100, 112))})}
+    _, spec = drawn("forecast", some_run(*ROUNDS, task="rain of a stranger", findings=findings))
+    came, forecast = [records(spec, layer) for layer in layers(spec) if layer["mark"]["type"] == "line"]
+    assert came[0] == {"x": pytest.approx(2001 + 10 / 12), "y": 0.0}
+    assert [point["x"] for point in forecast] == [point["x"] for point in came[-12:]]
+    assert [point["y"] for point in forecast] == list(range(100, 112))
 
 
 def test_recall_by_delay_has_a_curve_for_each_cell(published):

@@ -22,7 +22,7 @@ from builders import (
     some_run,
     times,
 )
-from lstm_bench import charts
+from lstm_bench import Observed, charts
 from lstm_bench.charts import KINDS, rendering, theme
 from lstm_bench.errors import LSTMBenchError, UnknownName
 
@@ -148,9 +148,13 @@ hostile = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def hostile_attempts(text):
     """Two backends on three tasks, all of whose texts are this one, and a failure."""
     judged = a_judgement(
-        unit=text, metric=text, metrics={text: 0.5}, baselines={text: {text: 2.0}}, series={text: (1.0,)}
+        unit=text, metric=text, metrics={text: 0.5}, baselines={text: {text: 2.0}}, series={text: (1.0,) * 12}
     )
-    findings = {"machine": a_machine(processor=text, system=text), "judgement": judged, "kernel_path": text}
+    observed = Observed(forecast=text, title=text, begins="1949-12", values=(2.0,) * 24, baselines={text: (3.0,) * 12})
+    findings = {
+        "machine": a_machine(processor=text, system=text), "judgement": judged, "kernel_path": text,
+        "observed": observed,
+    }  # fmt: skip
     recipe = a_recipe(text, summary=text)
     made = []
     for delay in ("1", "2"):
@@ -166,7 +170,7 @@ def hostile_attempts(text):
 @hostile
 def test_any_name_stays_text(text):
     made = charts.pictures(hostile_attempts(text))
-    assert {picture.kind for picture in made} >= {"throughput", "loss", "start"}
+    assert {picture.kind for picture in made} >= {"throughput", "loss", "start", "forecast", "close-up"}
     for picture in made:
         root = ElementTree.fromstring(picture.svg)
         assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {

@@ -52,6 +52,14 @@ def test_it_is_the_best_weights_that_are_judged(patient):
     assert judgement.metrics["error"] != pytest.approx(metrics[training.steps], rel=1e-3)
 
 
+def test_what_forecasts_are_drawn_beside_is_kept_in_the_attempt(patient):
+    info = PLUGINS.task("flights")
+    done = attempt("flights", None, epochs=1)
+    assert done.findings.observed == info.observed(info.recipe(None, {}), {})
+    assert len(done.findings.observed.values) == 144
+    assert patient[0].findings.observed is None
+
+
 def test_how_it_goes_is_told_while_it_does(patient):
     notes = [message.note for message in patient[1] if isinstance(message, Progress)]
     assert notes

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from builders import a_model, a_recipe, a_task_info
-from lstm_bench import DataFile, Dataset, Evaluation, Option, Split, Task
+from lstm_bench import DataFile, Dataset, Evaluation, Observed, Option, Split, Task
 from lstm_bench.errors import InvalidSpec, UnknownName
 from lstm_bench.task import TaskInfo
 
@@ -51,6 +51,29 @@ def test_a_task_need_have_neither_baselines_nor_test_data_nor_series():
     assert dataset.test is None
     assert task.baselines(dataset) == {}
     assert Evaluation({"rmse": 1.0}).series == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"begins": "1949"}, "a month such as '1949-01'; got '1949'"),
+        ({"begins": "1949-13"}, "a month such as '1949-01'; got '1949-13'"),
+        ({"values": (1.0, float("nan"))}, "'values' must be finite"),
+        ({"baselines": {"naive": (float("inf"),)}}, "'naive' must be finite"),
+    ],
+)
+def test_what_cannot_be_drawn_beside_forecasts_is_refused(changes, what):
+    given = {"forecast": "next", "title": "rain", "begins": "1949-01", "values": (1.0,)}
+    with pytest.raises(InvalidSpec, match=what):
+        Observed(**given | changes)
+
+
+def test_what_forecasts_are_drawn_beside_is_plain_numbers():
+    observed = Observed(
+        forecast="next", title="rain", begins="1949-01", values=np.ones(2), baselines={"naive": np.ones(1, np.float32)}
+    )
+    numbers = (*observed.values, *observed.baselines["naive"])
+    assert [(type(number), number) for number in numbers] == [(float, 1.0)] * 3
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lstm_bench.charts import gather
@@ -21,10 +21,9 @@ from lstm_bench.charts.learning import (
 from lstm_bench.charts.panels import Axis, Curve, around, beside, from_zero, lines, stack
 from lstm_bench.charts.theme import Look
 from lstm_bench.groups import Group
-from lstm_bench.plugins import load_plugins
 from lstm_bench.reports.numbers import significant
-from lstm_bench.result import Attempt, Cell, Judgement
-from lstm_bench.task import Observed, TaskInfo
+from lstm_bench.result import Attempt, Judgement
+from lstm_bench.task import Observed
 
 YEAR = 12
 
@@ -117,32 +116,18 @@ def draw_close_up(attempts: Sequence[Attempt]) -> Figure | None:
 
 def _found(gathered: Gathered) -> tuple[list[_Forecast], list[Group]]:
     """Panels of what was forecast, where it is known what came to be."""
-    infos = load_plugins().tasks
     kept: dict[str, Observed] = {}
     groups = []
     for group in gathered.groups:
-        attempt, cell = typical(group), group.first.cell
-        observed = observed_of(cell, infos) if attempt is not None else None
-        if attempt is None or observed is None:
+        attempt = typical(group)
+        if attempt is None or attempt.findings.judgement is None or (observed := attempt.findings.observed) is None:
             continue
-        forecast = attempt.findings.judgement.series.get(observed.forecast) if attempt.findings.judgement else None
-        if forecast and YEAR <= len(forecast) <= len(observed.values):
-            kept[cell.task_selector] = observed
+        forecast = attempt.findings.judgement.series.get(observed.forecast, ())
+        if YEAR <= len(forecast) <= len(observed.values):
+            kept[group.first.cell.task_selector] = observed
             groups.append(group)
     panels = gather.by_data(groups)
     return [_Forecast(panel, kept[panel.groups[0].first.cell.task_selector]) for panel in panels], groups
-
-
-def observed_of(cell: Cell, infos: Mapping[str, TaskInfo]) -> Observed | None:
-    """What the task says came to be; ``None`` if the task is not installed here, or is another one now."""
-    info = infos.get(cell.task)
-    if info is None or cell.recipe.name not in {recipe.name for recipe in info.recipes}:
-        return None
-    for name, value in cell.task_options.items():
-        option = info.options.get(name)
-        if option is None or (option.choices and value not in option.choices):
-            return None
-    return info.observed(cell.recipe, cell.task_options)
 
 
 def _judgement(group: Group) -> Judgement | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lstm_bench.errors import LSTMBenchError
+from lstm_bench.errors import NoResults
 from lstm_bench.plugins import Plugins, load_plugins
 from lstm_bench.text import one_line
 
@@ -42,14 +42,14 @@ def read_results(folder: Path) -> tuple[list[Attempt], list[str]]:
     """Every attempt in a folder or file, oldest first, and what could not be read, of which a warning is said.
 
     Raises:
-        LSTMBenchError: if there are none.
+        NoResults: if there are none.
     """
     from lstm_bench import store
 
     attempts, problems = store.read_folder(folder)
     warn_of(problems)
     if not attempts:
-        raise LSTMBenchError(f"there are no results in {folder}: write some with lstm-bench run --results {folder}")
+        raise NoResults(folder)
     return attempts, problems
 
 
