@@ -117,6 +117,32 @@ def test_an_address_that_was_passed_on_shows_the_same_rows(visit, published):
     assert page.locator("select[name=backend]").input_value() == "torch"
 
 
+def test_how_a_table_is_sorted_stands_in_the_address_and_is_undone_without_it(visit, published):
+    page = visit(published)
+    table = page.locator("main > section table").first
+    before = column(page, table, "backend")
+    speeds = column(page, table, "train seq/s")
+    header = table.locator("thead th button", has_text="train seq/s")
+    header.click()
+    assert page.url.endswith("#?sort-1=train+seq%2Fs")
+    header.click()
+    assert page.url.endswith("#?sort-1=-train+seq%2Fs")
+    page.select_option("select[name=device]", "cpu")
+    passed_on = visit(published, page.url[page.url.index("#") :])
+    same = passed_on.locator("main > section table").first
+    assert column(passed_on, same, "train seq/s") == column(page, table, "train seq/s") != speeds
+    assert passed_on.locator("th[aria-sort=descending]").count() == 1
+    passed_on.evaluate("location.hash = '#?'")
+    passed_on.wait_for_function("document.querySelectorAll('th[aria-sort]').length === 0")
+    assert column(passed_on, same, "backend") == before
+
+
+def test_an_address_that_sorts_by_a_column_that_is_not_there_changes_nothing(visit, published):
+    plain, other = visit(published), visit(published, "#?sort-1=-taste&sort-99=backend")
+    assert other.locator("th[aria-sort]").count() == 0
+    assert other.locator("main").inner_text() == plain.locator("main").inner_text()
+
+
 def test_a_link_within_the_page_goes_there_and_leaves_the_address(visit, published):
     page = visit(published, "#?backend=torch")
     page.click("nav a >> nth=-1")

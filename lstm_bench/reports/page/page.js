@@ -26,27 +26,38 @@
     if (typeof theirs === "number") return 1;
     return direction * ours.localeCompare(theirs, undefined, { numeric: true });
   };
-  const sort = (table, header, at) => {
-    const direction = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
-    all("th[aria-sort]", table).forEach((other) => other.removeAttribute("aria-sort"));
-    header.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
-    const bodies = [...table.tBodies].filter((body) => body.classList.contains("row"));
-    const last = [...table.tBodies].filter((body) => !body.classList.contains("row"));
-    bodies.sort((ours, theirs) => compare(keyOf(ours, at), keyOf(theirs, at), direction));
-    table.append(...bodies, ...last);
+  const isRow = (body) => body.classList.contains("row");
+  const tables = all("section > .scroll > table").map((table) => ({
+    table,
+    name: table.closest("section").id.replace("part", "sort"),
+    headers: [...table.tHead.rows[0].cells],
+    bodies: [...table.tBodies],
+  }));
+  const sortedBy = ({ headers }) => headers.find((header) => header.hasAttribute("aria-sort"));
+  const sort = ({ table, headers, bodies }, by, direction) => {
+    headers.forEach((header) => header.removeAttribute("aria-sort"));
+    if (!by) return table.append(...bodies);
+    by.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
+    const at = headers.indexOf(by);
+    const rows = [...table.tBodies].filter(isRow);
+    rows.sort((ours, theirs) => compare(keyOf(ours, at), keyOf(theirs, at), direction));
+    table.append(...rows, ...bodies.filter((body) => !isRow(body)));
   };
-  for (const table of all("section > .scroll > table")) {
-    all("thead th", table).slice(0, table.tHead.rows[0].cells.length).forEach((header, at) => {
-      if (header.closest("table") !== table) return;
+  for (const sortable of tables) {
+    for (const header of sortable.headers) {
       const button = document.createElement("button");
       button.type = "button";
       button.append(...header.firstElementChild.childNodes);
       header.firstElementChild.append(button);
-      button.addEventListener("click", () => sort(table, header, at));
-    });
+      button.addEventListener("click", () => {
+        sort(sortable, header, header.getAttribute("aria-sort") === "ascending" ? -1 : 1);
+        remember();
+      });
+    }
   }
 
-  // Rows are filtered, and what is asked for stands in the address, so that it can be passed on.
+  // Rows are filtered. What is asked for, and how tables are sorted, stands in the address, so that it can be passed on:
+  // the title of a column, with a minus before it where the sorting is descending.
   const form = one("#filters");
   const fields = [...form.elements].filter((field) => field.name);
   const words = new Map(all("tbody.row").map((body) => [body, body.rows[0].textContent.toLowerCase()]));
@@ -65,14 +76,24 @@
     one("#shown").textContent = asked.length ? `${shown} of ${words.size} rows` : `${words.size} rows`;
     return asked;
   };
+  const order = () => tables.flatMap((sortable) => {
+    const by = sortedBy(sortable);
+    const minus = by?.getAttribute("aria-sort") === "descending" ? "-" : "";
+    return by ? [[sortable.name, minus + by.textContent.trim()]] : [];
+  });
   const remember = () => {
-    const asked = new URLSearchParams(apply()).toString();
+    const asked = new URLSearchParams([...apply(), ...order()]).toString();
     try { history.replaceState(null, "", asked ? `#?${asked}` : location.pathname + location.search); } catch { /* a file */ }
   };
   const recall = () => {
     if (location.hash && !location.hash.startsWith("#?")) return;
     const asked = new URLSearchParams(location.hash.slice(2));
     for (const field of fields) field.value = asked.get(field.name) ?? "";
+    for (const sortable of tables) {
+      const [, minus, title] = /^(-?)(.*)$/s.exec(asked.get(sortable.name) ?? "");
+      const by = sortable.headers.find((header) => header.textContent.trim() === title);
+      if (by || sortedBy(sortable)) sort(sortable, by, minus ? -1 : 1);
+    }
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", remember);
