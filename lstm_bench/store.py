@@ -165,16 +165,22 @@ def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
 
 
 def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
-    """The attempts of the latest run of each cell and machine, by task, changes, backend, device and precision."""
+    """The attempts of the latest run of each cell and machine, by task, changes, backend, device and precision.
+
+    Seeds of one run stay together: none of them is left out while another one is the latest.
+    """
     by_cell: dict[tuple[str, Machine | None], list[Attempt]] = {}
     for attempt in sorted(attempts, key=lambda attempt: attempt.id):
         by_cell.setdefault((attempt.cell.fingerprint, attempt.findings.machine), []).append(attempt)
-    kept = [
-        attempt
-        for found in by_cell.values()
-        for attempt in found
-        if attempt is found[-1] or (attempt.run and attempt.run == found[-1].run)
-    ]
+    kept: list[Attempt] = []
+    older: list[Attempt] = []
+    for found in by_cell.values():
+        for attempt in found:
+            of_latest = attempt is found[-1] or (attempt.run and attempt.run == found[-1].run)
+            (kept if of_latest else older).append(attempt)
+    runs = {attempt.run for attempt in older} - {""}
+    rows = {_alike(attempt) for attempt in kept if attempt.run in runs}
+    kept += [attempt for attempt in older if attempt.run and _alike(attempt) in rows]
 
     def place(attempt: Attempt) -> tuple[object, ...]:
         cell = attempt.cell
@@ -184,6 +190,11 @@ def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
         )  # fmt: skip
 
     return sorted(kept, key=place)
+
+
+def _alike(attempt: Attempt) -> tuple[object, ...]:
+    """What the seeds and rounds of a row have in common."""
+    return attempt.run, attempt.findings.machine, msgspec.structs.replace(attempt.cell, seed=0).fingerprint
 
 
 def _natural(text: str) -> tuple[str | int, ...]:

@@ -321,6 +321,10 @@ def test_a_text_replaces_what_its_file_held_and_a_link_stays_one(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def id_of(attempt):
+    return attempt.id
+
+
 def test_of_each_cell_and_machine_the_latest_attempt_counts():
     here, there = some_findings(machine=a_machine()), some_findings(machine=a_machine(processor="Another"))
     numpy = a_cell(backend="numpy")
@@ -332,6 +336,18 @@ def test_of_each_cell_and_machine_the_latest_attempt_counts():
         an_attempt(5, cell=numpy),
     ]
     assert latest(attempts) == [attempts[4], attempts[1], attempts[3]]
+
+
+def test_the_seeds_of_a_run_stay_together_until_all_of_them_were_run_again():
+    def run(name, *seeds, begin):
+        return [an_attempt(begin + seed, cell=a_cell(seed=seed), run=name) for seed in seeds]
+
+    three, one_more = run("a", 0, 1, 2, begin=10), run("b", 0, begin=20)
+    assert set(map(id_of, latest([*three, *one_more]))) == set(map(id_of, [*three, *one_more]))
+    again = run("c", 0, 1, 2, begin=30)
+    assert set(map(id_of, latest([*three, *one_more, *again]))) == set(map(id_of, again))
+    other = [an_attempt(40, cell=a_cell(seed=0, backend="numpy"), run="a")]
+    assert id_of(three[0]) not in map(id_of, latest([three[0], *one_more, *other]))
 
 
 def test_the_latest_come_in_order_of_task_backend_device_and_precision():

@@ -111,6 +111,13 @@ def test_filters_narrow_all_tables_at_once_and_stand_in_the_address(visit, publi
     assert "#" not in page.url
 
 
+def test_text_is_looked_for_in_the_title_of_a_table_and_in_its_rows(visit, published):
+    page = visit(published)
+    page.fill("input[name=q]", "MNIST jax")
+    assert page.locator("main > section:visible h2").all_inner_texts()[0] == "mnist-rows:default"
+    assert {row.get_attribute("data-backend") for row in page.locator(ROWS).all()} == {"jax", "keras[engine=jax]"}
+
+
 def test_an_address_that_was_passed_on_shows_the_same_rows(visit, published):
     page = visit(published, "#?backend=torch")
     assert {row.get_attribute("data-backend") for row in page.locator(ROWS).all()} == {"torch"}

@@ -60,7 +60,8 @@
   // the title of a column, with a minus before it where the sorting is descending.
   const form = one("#filters");
   const fields = [...form.elements].filter((field) => field.name);
-  const words = new Map(all("tbody.row").map((body) => [body, body.rows[0].textContent.toLowerCase()]));
+  const words = new Map(all("tbody.row").map((body) =>
+    [body, `${body.closest("section").querySelector("h2").textContent} ${body.rows[0].textContent}`.toLowerCase()]));
   const apply = () => {
     let shown = 0;
     const asked = fields.map((field) => [field.name, field.value.trim()]).filter(([, value]) => value);
