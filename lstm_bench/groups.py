@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import msgspec
-
 from lstm_bench import statistics
 from lstm_bench.grid import AXES
 from lstm_bench.result import SOUND, Attempt, Cell, Machine, Status
@@ -80,7 +78,7 @@ def group_attempts(attempts: Sequence[Attempt]) -> list[Group]:
     groups: dict[tuple[object, ...], list[Attempt]] = {}
     for attempt in attempts:
         alike = (
-            msgspec.structs.replace(attempt.cell, seed=0).fingerprint, attempt.findings.machine, attempt.run,
+            attempt.row, attempt.run,
             next(iter(attempt.findings.versions.items()), None) if attempt.findings.versions else None,
         )  # fmt: skip
         again = 0  # before there were runs, a seed that was there already began another row

@@ -140,6 +140,11 @@ class Cell(Record, frozen=True):
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
     @property
+    def seedless(self) -> str:
+        """A fingerprint that is the same exactly for cells that differ in nothing but their seed."""
+        return msgspec.structs.replace(self, seed=0).fingerprint
+
+    @property
     def task_selector(self) -> str:
         """The task as a user would write it: ``flights:tutorial``, ``copy:default[delay=50]``."""
         return f"{self.task}:{self.recipe.name}" + write_options(self.task_options, self.task_defaults)
@@ -510,6 +515,11 @@ class Attempt(Record, frozen=True):
     run: str = ""
     round: int = 0
     times_only: bool = False
+
+    @property
+    def row(self) -> tuple[Machine | None, str]:
+        """What those attempts of one run have in common that are a row of a table: they differ in seed and round."""
+        return self.findings.machine, self.cell.seedless
 
     def operations(self, scope: Scope) -> int | None:
         """Floating point operations of one step of a scope; ``None`` where the batch's shape is not known."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from lstm_bench.parameters import named_generator
 from lstm_bench.result import Cell
 
@@ -41,7 +39,7 @@ def schedule(cells: Sequence[Cell], seed: int) -> list[Turn]:
         seed: decides the orders.
     """
     generator = named_generator(seed, "rounds")
-    unseeded = [msgspec.structs.replace(cell, seed=0).fingerprint for cell in cells]
+    unseeded = [cell.seedless for cell in cells]
     first = [unseeded.index(fingerprint) == at for at, fingerprint in enumerate(unseeded)]
     turns = []
     for number in range(max((cell.effort.rounds for cell in cells), default=0)):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lstm_bench.errors import StoreError
-from lstm_bench.result import SCHEMA_VERSION, Attempt, Machine
+from lstm_bench.result import SCHEMA_VERSION, Attempt
 from lstm_bench.spec import SCOPES, Scope
 from lstm_bench.text import brief
 
@@ -169,18 +169,12 @@ def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
 
     Seeds of one run stay together: none of them is left out while another one is the latest.
     """
-    by_cell: dict[tuple[str, Machine | None], list[Attempt]] = {}
-    for attempt in sorted(attempts, key=lambda attempt: attempt.id):
-        by_cell.setdefault((attempt.cell.fingerprint, attempt.findings.machine), []).append(attempt)
-    kept: list[Attempt] = []
-    older: list[Attempt] = []
-    for found in by_cell.values():
-        for attempt in found:
-            of_latest = attempt is found[-1] or (attempt.run and attempt.run == found[-1].run)
-            (kept if of_latest else older).append(attempt)
-    runs = {attempt.run for attempt in older} - {""}
-    rows = {_alike(attempt) for attempt in kept if attempt.run in runs}
-    kept += [attempt for attempt in older if attempt.run and _alike(attempt) in rows]
+    rows = [(attempt, attempt.row) for attempt in sorted(attempts, key=lambda attempt: attempt.id)]
+    newest = {(row, attempt.cell.seed): attempt for attempt, row in rows}
+    shown = {(attempt.run, row) for (row, _), attempt in newest.items() if attempt.run}
+    kept = [
+        attempt for attempt, row in rows if attempt is newest[row, attempt.cell.seed] or (attempt.run, row) in shown
+    ]
 
     def place(attempt: Attempt) -> tuple[object, ...]:
         cell = attempt.cell
@@ -190,11 +184,6 @@ def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
         )  # fmt: skip
 
     return sorted(kept, key=place)
-
-
-def _alike(attempt: Attempt) -> tuple[object, ...]:
-    """What the seeds and rounds of a row have in common."""
-    return attempt.run, attempt.findings.machine, msgspec.structs.replace(attempt.cell, seed=0).fingerprint
 
 
 def _natural(text: str) -> tuple[str | int, ...]:
