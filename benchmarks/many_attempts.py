@@ -4,8 +4,8 @@
     python benchmarks/many_attempts.py --attempts 100000 --format attempts-csv --keep /tmp/many
 
 The attempts are those of a grid over four backends, five hidden sizes and ten seeds in ten rounds, run again and again.
-Of each cell a report shows the latest run, and with --all every one. Each attempt is as large as a real one, with its
-200 first losses, its learning curve and ten blocks of two scopes, since it is a published one with other times.
+A report shows the latest run of each configuration, and with --all every one. Each attempt is as large as a real one,
+with its 200 first losses, its learning curve and ten blocks of two scopes: it is a published one with other times.
 ``compare`` sets one backend beside another. Beside the command, which is a new process each time, stands a plain loop
 that decodes the same files and does nothing with them. Seconds are those of the processor: for 10,000 attempts, on an
 Intel Xeon, 1.5 of the loop, 2.3 of ``report``, 2.7 with ``--all``, 1.8 of ``compare``.
@@ -28,9 +28,9 @@ from time import process_time
 
 import msgspec
 
-from lstm_bench.grid import vary
-from lstm_bench.result import Attempt, Timing
-from lstm_bench.store import read_folder, write_attempt
+from lstm_bench.model.axes import vary
+from lstm_bench.record.attempt import Attempt, Timing
+from lstm_bench.record.store import read_folder, write_attempt
 
 ROOT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("lstm-bench")
@@ -41,7 +41,7 @@ HIDDEN, SEEDS, ROUNDS, REPEATS = ("32", "64", "128", "256", "512"), 10, 10, 5
 def template() -> Attempt:
     """A published attempt of ``copy`` by NumPy."""
     attempts, _ = read_folder(ROOT / "results" / "copy")
-    return next(attempt for attempt in attempts if attempt.cell.backend == "numpy")
+    return next(attempt for attempt in attempts if attempt.configuration.backend == "numpy")
 
 
 def slightly_off(timing: Timing, draw: random.Random) -> Timing:
@@ -51,17 +51,19 @@ def slightly_off(timing: Timing, draw: random.Random) -> Timing:
 
 
 def made_up() -> Iterator[Attempt]:
-    """Attempts without end: run after run, and in each round after round of the same cells."""
+    """Attempts without end: run after run, and in each round after round of the same configurations."""
     real, draw = template(), random.Random(0)
     for number, (of_round, seed, hidden, backend) in enumerate(
         (of_round, *rest) for of_round in count() for rest in product(range(SEEDS), HIDDEN, VERSIONS)
     ):
-        recipe, changes = vary(real.cell.recipe, {"hidden": hidden}, "task 'copy'")
+        recipe, changes = vary(real.configuration.recipe, {"hidden": hidden}, "task 'copy'")
         timings = {scope: slightly_off(timing, draw) for scope, timing in real.findings.timings.items()}
         yield msgspec.structs.replace(
             real,
             id=f"20260102T030405-{number:06d}-{draw.getrandbits(32):08x}",
-            cell=msgspec.structs.replace(real.cell, backend=backend, recipe=recipe, changes=changes, seed=seed),
+            configuration=msgspec.structs.replace(
+                real.configuration, backend=backend, recipe=recipe, changes=changes, seed=seed
+            ),
             findings=msgspec.structs.replace(
                 real.findings, timings=timings, versions={backend: VERSIONS[backend], **real.findings.versions}
             ),

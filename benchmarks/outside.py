@@ -66,12 +66,12 @@ def main() -> None:
 
     import msgspec
 
-    from lstm_bench.machine import describe_machine, usable_cores
-    from lstm_bench.plan import Request, plan_cells
-    from lstm_bench.plugins import load_plugins
-    from lstm_bench.protocol import Job
-    from lstm_bench.result import EFFORTS
-    from lstm_bench.runner import run_attempt
+    from lstm_bench.catalog.loading import load_plugins
+    from lstm_bench.execute.attempt import run_attempt
+    from lstm_bench.execute.plan import Request, plan_configurations
+    from lstm_bench.host.machine import describe_machine, usable_cores
+    from lstm_bench.record.configuration import EFFORTS
+    from lstm_bench.worker.protocol import Job
 
     plugins, threads = load_plugins(), arguments.threads or usable_cores()
     print(f"{describe_machine().processor}, {threads} threads, {arguments.rounds} rounds")
@@ -79,15 +79,21 @@ def main() -> None:
     for name in arguments.backend or PLAIN:
         for task in arguments.task or ("flights", "mnist-rows"):
             request = Request(
-                backends=[name], tasks=[task], devices=["cpu"], precisions=["float32"], effort=EFFORTS["default"],
+                backends=[name],
+                tasks=[task],
+                devices=["cpu"],
+                precisions=["float32"],
+                effort=EFFORTS["default"],
                 threads=threads,
-            )  # fmt: skip
-            (cell,) = plan_cells(plugins, request)
-            cell = msgspec.structs.replace(cell, recipe=msgspec.structs.replace(cell.recipe, scopes=("train",)))
-            job = Job(cell=cell, data_dir=os.environ.get("LSTM_BENCH_DATA"), times_only=True)
+            )
+            (configuration,) = plan_configurations(plugins, request)
+            configuration = msgspec.structs.replace(
+                configuration, recipe=msgspec.structs.replace(configuration.recipe, scopes=("train",))
+            )
+            job = Job(configuration=configuration, data_dir=os.environ.get("LSTM_BENCH_DATA"), times_only=True)
             both = []
             for _ in range(arguments.rounds):
-                timing = run_attempt(job, plugins.backend(cell.backend), timeout=600).findings.timings["train"]
+                timing = run_attempt(job, plugins.backend(configuration.backend), timeout=600).findings.timings["train"]
                 inside, steps = timing.seconds_per_step, timing.steps_per_block
                 calls = max(1, round(SECONDS / inside / steps))
                 both.append((inside, from_outside(name, task, steps, calls, threads)))

@@ -24,7 +24,7 @@ from time import perf_counter
 import numpy as np
 
 from lstm_bench import BackendInfo
-from lstm_bench.result import EFFORTS
+from lstm_bench.record.configuration import EFFORTS
 from shapes import SHAPES, Scopes, Shape
 
 PLAIN = {
@@ -50,9 +50,9 @@ Steps = Callable[[int], object]
 
 def selected(selector: str) -> tuple[BackendInfo, dict[str, str]]:
     """A backend and its options, from ``keras[engine=jax]``."""
-    from lstm_bench.backend import resolve_options
-    from lstm_bench.plugins import load_plugins
-    from lstm_bench.selection import parse_selectors
+    from lstm_bench.catalog.choosing import parse_selectors
+    from lstm_bench.catalog.loading import load_plugins
+    from lstm_bench.plugin.backend import resolve_options
 
     (selection,) = parse_selectors(selector)
     info = load_plugins().backend(selection.name)
@@ -61,17 +61,22 @@ def selected(selector: str) -> tuple[BackendInfo, dict[str, str]]:
 
 def ours(selector: str, shape: Shape) -> Scopes:
     """Through the calls that the harness times."""
-    from lstm_bench.parameters import initial_parameters
-    from lstm_bench.spec import ModelSpec, TrainSpec
+    from lstm_bench.model.parameters import initial_parameters
+    from lstm_bench.model.spec import ModelSpec, TrainSpec
 
     spec = ModelSpec(input_size=shape.features, hidden_sizes=(shape.hidden,), output_size=shape.outputs)
     loss = "mse" if shape.outputs == 1 else "cross_entropy"
     train_spec = TrainSpec(loss=loss, optimizer="adam", learning_rate=1e-3, batch_size=shape.batch)
     info, options = selected(selector)
     model = info.load().build(
-        spec, train_spec, initial_parameters(spec, "uniform", 0),
-        precision="float32", device="cpu", seed=0, options=options,
-    )  # fmt: skip
+        spec,
+        train_spec,
+        initial_parameters(spec, "uniform", 0),
+        precision="float32",
+        device="cpu",
+        seed=0,
+        options=options,
+    )
     data, targets = shape.data()
     x, y = model.put(data), model.put(targets)
     epoch = np.arange(len(data)).reshape(-1, shape.batch)
@@ -136,7 +141,7 @@ def one_round(
 
 def worker_environment(selector: str, threads: int) -> dict[str, str]:
     """The variables that a worker of the harness gets."""
-    from lstm_bench.machine import THREAD_VARIABLES
+    from lstm_bench.host.machine import THREAD_VARIABLES
 
     info, options = selected(selector)
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"CUDA_VISIBLE_DEVICES": "-1"}
@@ -168,7 +173,7 @@ def main() -> None:
         print(json.dumps(one_round(backend, module, SHAPES[arguments.shape[0]], scopes, arguments.pairs)))
         return
 
-    from lstm_bench.machine import describe_machine, usable_cores
+    from lstm_bench.host.machine import describe_machine, usable_cores
 
     machine, threads = describe_machine(), usable_cores()
     print(f"{machine.processor}, {threads} threads, {arguments.rounds} rounds of {arguments.pairs} pairs")

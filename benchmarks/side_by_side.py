@@ -35,8 +35,11 @@ def start(backend: str, shape: str, threads: int) -> subprocess.Popen[str]:
     """A process that is ready to train."""
     process = subprocess.Popen(
         [sys.executable, __file__, backend, "--serve", "--shape", shape],
-        env=worker_environment(backend, threads), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=worker_environment(backend, threads),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     if process.stdout.readline().strip() != "ready":
         sys.exit(f"{backend} could not be started on {shape}")
     return process
@@ -63,7 +66,7 @@ def main() -> None:
     if len(arguments.backends) != 2:
         parser.error("give two backends")
 
-    from lstm_bench.machine import describe_machine, usable_cores
+    from lstm_bench.host.machine import describe_machine, usable_cores
 
     threads = usable_cores()
     print(f"{describe_machine().processor}, {threads} threads, {arguments.shape}, {arguments.pairs} pairs of blocks")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lstm_bench import BackendInfo, Option, hookimpl
 
 if TYPE_CHECKING:
-    from lstm_bench.backend import Backend
+    from lstm_bench.plugin.backend import Backend
 
 
 def _load() -> Backend:

@@ -5,9 +5,9 @@
     python benchmarks/verdicts.py judge default.json rigorous.json
 
 ``record`` runs real rounds as ``lstm-bench run`` does, on a machine that should be quiet for the 20 minutes or so that
-it takes: fresh worker processes in random order, one of a cell, one of the same cell again, one of it with the slowed
-backend. ``judge`` says how often they are called different: in the trials as they were run, and in thousands more that
-are drawn from the recorded rounds.
+it takes: fresh worker processes in random order, one of a configuration, one of the same again, one of it
+with the slowed backend. ``judge`` says how often they are called different: in the trials as they were run, and in
+thousands more that are drawn from the recorded rounds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from lstm_bench.statistics import CONFIDENCE, MARGIN, ratio, verdict
+from lstm_bench.analysis.statistics import CONFIDENCE, MARGIN, ratio, verdict
 
 SLOWED = Path(__file__).with_name("slowed_backend.py")
 
@@ -33,25 +33,29 @@ RESAMPLES = 1000
 
 def record(arguments: argparse.Namespace) -> None:
     """Run the rounds, and write the seconds per step of every block."""
-    from lstm_bench.machine import describe_machine, usable_cores
-    from lstm_bench.plan import Request, plan_cells
-    from lstm_bench.plugins import load_plugins
-    from lstm_bench.protocol import Job
-    from lstm_bench.result import EFFORTS
-    from lstm_bench.runner import run_attempt
+    from lstm_bench.catalog.loading import load_plugins
+    from lstm_bench.execute.attempt import run_attempt
+    from lstm_bench.execute.plan import Request, plan_configurations
+    from lstm_bench.host.machine import describe_machine, usable_cores
+    from lstm_bench.record.configuration import EFFORTS
+    from lstm_bench.worker.protocol import Job
 
     plugins, effort = load_plugins([SLOWED]), EFFORTS[arguments.effort]
-    cell, slower = (
-        msgspec.structs.replace(cell, recipe=msgspec.structs.replace(cell.recipe, scopes=("train",)))
-        for cell in plan_cells(
+    configuration, slower = (
+        msgspec.structs.replace(configuration, recipe=msgspec.structs.replace(configuration.recipe, scopes=("train",)))
+        for configuration in plan_configurations(
             plugins,
             Request(
-                backends=["slowed[by=0]", f"slowed[by={arguments.slower}]"], tasks=[arguments.task], devices=["cpu"],
-                precisions=["float32"], effort=effort, threads=arguments.threads or usable_cores(),
+                backends=["slowed[by=0]", f"slowed[by={arguments.slower}]"],
+                tasks=[arguments.task],
+                devices=["cpu"],
+                precisions=["float32"],
+                effort=effort,
+                threads=arguments.threads or usable_cores(),
             ),
         )
-    )  # fmt: skip
-    sides = {"one": cell, "same": cell, "slower": slower}
+    )
+    sides = {"one": configuration, "same": configuration, "slower": slower}
     count = arguments.rounds or arguments.trials * effort.rounds
     generator = np.random.default_rng(0)
     rounds: list[dict[str, list[float]]] = []
@@ -59,7 +63,7 @@ def record(arguments: argparse.Namespace) -> None:
     for number in range(count):
         found: dict[str, list[float]] = {}
         for name in generator.permutation(list(sides)):
-            job = Job(cell=sides[name], plugin_files=(str(SLOWED),), round=1, times_only=True)
+            job = Job(configuration=sides[name], plugin_files=(str(SLOWED),), round=1, times_only=True)
             attempt = run_attempt(job, plugins.backend("slowed"), timeout=600)
             if attempt.status not in ("ok", "disturbed"):
                 raise SystemExit(f"{name}: {attempt.status}: {attempt.reason}")
@@ -71,19 +75,26 @@ def record(arguments: argparse.Namespace) -> None:
     print(file=sys.stderr)
     machine = describe_machine()
     about = {
-        "effort": effort.name, "rounds": effort.rounds, "blocks": effort.blocks, "slower": arguments.slower,
-        "task": cell.task_selector, "threads": cell.threads, "processor": machine.processor, "system": machine.system,
+        "effort": effort.name,
+        "rounds": effort.rounds,
+        "blocks": effort.blocks,
+        "slower": arguments.slower,
+        "task": configuration.task_selector,
+        "threads": configuration.threads,
+        "processor": machine.processor,
+        "system": machine.system,
         "disturbed": disturbed,
-    }  # fmt: skip
+    }
     arguments.output.write_text(json.dumps({"about": about, "recorded": rounds}) + "\n")
 
 
 def said(rounds: Sequence[dict[str, list[float]]], ours: str, theirs: str) -> str:
     """The verdict of one trial."""
     found = ratio(
-        {at: each[ours] for at, each in enumerate(rounds)}, {at: each[theirs] for at, each in enumerate(rounds)},
+        {at: each[ours] for at, each in enumerate(rounds)},
+        {at: each[theirs] for at, each in enumerate(rounds)},
         paired=True,
-    )  # fmt: skip
+    )
     return verdict(found)
 
 

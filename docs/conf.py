@@ -14,14 +14,7 @@ version = release = lstm_bench.__version__
 html_title = f"lstm-bench {release}"
 language = "en"
 
-extensions = [
-    "myst_parser",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
-    "commands",
-    "records",
-]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "commands", "records"]
 
 # Pages are Markdown as the repository shows it, too; their headings can be linked to as there.
 myst_heading_anchors = 3

@@ -8,21 +8,21 @@ from typing import Annotated, Any
 
 import msgspec
 
-from lstm_bench.result import SCHEMA_VERSION, Attempt
+from lstm_bench.record.attempt import SCHEMA_VERSION, Attempt
 
 PAGE = Path(__file__).with_name("attempt.schema.json")
 
 
 class File(msgspec.Struct):
-    """One attempt as ``lstm-bench run`` stores it. Files of earlier schema versions are valid, too.
+    """One attempt as ``lstm-bench run`` stores it. Files of earlier schema versions are upgraded when read.
 
     Attributes:
-        schema_version: of which the file is; a newer one is not read.
-        sha256: of the attempt in UTF-8 without spaces, numbers as short as can be; before version 3 with sorted keys.
+        schema_version: of the file.
+        sha256: of the attempt in UTF-8 without spaces, numbers as short as can be.
         attempt: what was asked, and what came of it.
     """
 
-    schema_version: Annotated[int, msgspec.Meta(ge=1, le=SCHEMA_VERSION)]
+    schema_version: Annotated[int, msgspec.Meta(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)]
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     attempt: Attempt
 

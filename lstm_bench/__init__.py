@@ -3,16 +3,23 @@
 Importing this package imports no framework, no NumPy and no pandas.
 """
 
-from lstm_bench.backend import Backend, BackendInfo, Model, Option, State, Unsupported
-from lstm_bench.data import read_file
+from lstm_bench.catalog.data import read_file
 from lstm_bench.errors import DataError, InvalidSpec, LSTMBenchError
-from lstm_bench.hookspecs import hookimpl
-from lstm_bench.losses import mean_loss
-from lstm_bench.parameters import Parameters, named_generator, parameter_count, parameter_shapes, statistics_shapes
-from lstm_bench.reporter import ReporterInfo
-from lstm_bench.result import Attempt
-from lstm_bench.spec import ModelSpec, Precision, Recipe, Scope, TrainSpec
-from lstm_bench.task import DataFile, Dataset, Evaluation, Metric, Observed, Predict, Published, Split, Task, TaskInfo
+from lstm_bench.model.losses import mean_loss
+from lstm_bench.model.parameters import (
+    Parameters,
+    named_generator,
+    parameter_count,
+    parameter_shapes,
+    statistics_shapes,
+)
+from lstm_bench.model.spec import ModelSpec, Precision, Recipe, Scope, TrainSpec
+from lstm_bench.plugin.backend import Backend, BackendInfo, Model, Option, State, Unsupported
+from lstm_bench.plugin.hookspecs import hookimpl
+from lstm_bench.plugin.reporter import ReporterInfo
+from lstm_bench.plugin.task import DataFile, Dataset, Evaluation, Metric, Predict, Split, Task, TaskInfo
+from lstm_bench.record.attempt import Attempt
+from lstm_bench.record.published import Observed, Published
 
 __version__ = "0.1.0"
 

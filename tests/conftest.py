@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from lstm_bench import disturbance
+from lstm_bench.host import disturbance
 
 # A run that decides whether a change lands must not depend on luck; everybody else's may find something new.
 settings.register_profile("ci", derandomize=True, deadline=None)

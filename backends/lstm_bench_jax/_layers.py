@@ -93,9 +93,17 @@ def cudnn(weights: Weights, xs: Array, initial: Tensors, *, reverse: bool, seque
     flat = jnp.concatenate((kernel[:features].T.ravel(), kernel[features:].T.ravel(), bias, jnp.zeros_like(bias)))
     x = jnp.flip(xs, 0) if reverse else xs
     outputs, h, c = rnn.lstm(
-        x.swapaxes(0, 1), initial[0][None], initial[1][None], flat, jnp.full(batch, steps, jnp.int32),
-        features, hidden, 1, 0.0, False,
-    )  # fmt: skip
+        x.swapaxes(0, 1),
+        initial[0][None],
+        initial[1][None],
+        flat,
+        jnp.full(batch, steps, jnp.int32),
+        features,
+        hidden,
+        1,
+        0.0,
+        False,
+    )
     if not sequence:
         return None, (h[0], c[0])
     outputs = outputs.swapaxes(0, 1)

@@ -15,7 +15,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec
-from lstm_bench.xla import describe
+from lstm_bench.plugin.xla import describe
 from lstm_bench_jax import _layers
 from lstm_bench_jax._cells import Tensors
 from lstm_bench_jax._network import Network, Statistics, Trained, loss
@@ -220,11 +220,13 @@ class JaxModel(Model[Array]):
         trained = program.network.pack(canonical)
         self._state = jax.device_put(
             TrainState(
-                trained, program.network.pack_statistics(canonical), program.optimizer.init(trained),
+                trained,
+                program.network.pack_statistics(canonical),
+                program.optimizer.init(trained),
                 jax.random.key(seed % 2**32),
             ),
             device,
-        )  # fmt: skip
+        )
         self._pending: list[Array] = []
 
     def put(self, array: NDArray[Any]) -> Array:
@@ -272,7 +274,7 @@ class JaxModel(Model[Array]):
     def states(self, x: Array, initial: State | None = None) -> tuple[NDArray[Any], State]:
         begin: list[list[Tensors]] | None = None
         if initial is not None:
-            parts = [[self.put(layer) for layer in part] for part in (initial.hidden, initial.cell) if part]
+            parts = [[self.put(layer) for layer in part] for part in (initial.h, initial.c) if part]
             begin = [list(zip(*layer, strict=True)) for layer in zip(*parts, strict=True)]
         outputs, finals = self._program.states(self._state.trained, x, begin)
         stacked = [tuple(np.stack([self.get(a) for a in part]) for part in zip(*ends, strict=True)) for ends in finals]

@@ -15,7 +15,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from lstm_bench import Parameters, Precision, TrainSpec
-from lstm_bench.xla import describe
+from lstm_bench.plugin.xla import describe
 from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, Program
 from lstm_bench_keras._network import Network, loss
 from lstm_bench_keras._optimizers import optimizer

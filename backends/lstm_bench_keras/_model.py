@@ -102,7 +102,7 @@ class KerasModel(Model[Native], Generic[Native]):
     def states(self, x: Native, initial: State | None = None) -> tuple[NDArray[Any], State]:
         begin = None
         if initial is not None:  # Keras wants each direction's arrays side by side
-            kinds = [part for part in (initial.hidden, initial.cell) if part]
+            kinds = [part for part in (initial.h, initial.c) if part]
             begin = [
                 [self.put(kind[n][d]) for d in range(len(kinds[0][n])) for kind in kinds] for n in range(len(kinds[0]))
             ]

@@ -61,10 +61,15 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
     def _recurrent(self, n: int, dtype: str, unroll: bool) -> Any:
         spec = self.spec
         layer = _CELLS[spec.cell](
-            spec.hidden_sizes[n], use_bias=spec.bias, unroll=unroll, return_state=True, dtype=dtype,
+            spec.hidden_sizes[n],
+            use_bias=spec.bias,
+            unroll=unroll,
+            return_state=True,
+            dtype=dtype,
             return_sequences=n < len(spec.hidden_sizes) - 1 or spec.readout == "all",
-            kernel_initializer="zeros", recurrent_initializer="zeros",  # until the initial parameters come
-        )  # fmt: skip
+            kernel_initializer="zeros",
+            recurrent_initializer="zeros",  # until the initial parameters come
+        )
         return layers.Bidirectional(layer, dtype=dtype) if spec.bidirectional else layer
 
     def call(self, x: Any, training: bool = False, remember: bool = True) -> Any:
@@ -105,9 +110,11 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
                 yield from _cell_variables(self.spec, f"layers.{n}.{direction}", one.cell)
         if self.norm is not None:
             for name, variable in (
-                ("weight", self.norm.gamma), ("bias", self.norm.beta),
-                ("mean", self.norm.moving_mean), ("variance", self.norm.moving_variance),
-            ):  # fmt: skip
+                ("weight", self.norm.gamma),
+                ("bias", self.norm.beta),
+                ("mean", self.norm.moving_mean),
+                ("variance", self.norm.moving_variance),
+            ):
                 yield _as_it_is(variable, f"batch_norm.{name}")
         yield Held(self.head.kernel, ("head.weight",), np.transpose, lambda kernel: (kernel.T,))
         if self.spec.bias:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import profiler
 
-from lstm_bench import Parameters, Precision, TrainSpec, aten
+from lstm_bench import Parameters, Precision, TrainSpec
+from lstm_bench.plugin import aten
 from lstm_bench_keras._model import Engine, KerasModel, Program
 from lstm_bench_keras._network import Network, loss
 

@@ -23,10 +23,17 @@ class GRUBuffers(Buffers):
         H = layer.hidden_size
         self.q, self.d_recurrent = np.empty((2, steps, batch, 3 * H), self.dtype)
         self.steps: Steps = [
-            (self.z[t][:, : 2 * H], *(self.z[t][:, k * H : (k + 1) * H] for k in range(3)),
-             self.q[t], self.q[t][:, : 2 * H], self.q[t][:, 2 * H :], self.h_before[t], self.outputs[t])
+            (
+                self.z[t][:, : 2 * H],
+                *(self.z[t][:, k * H : (k + 1) * H] for k in range(3)),
+                self.q[t],
+                self.q[t][:, : 2 * H],
+                self.q[t][:, 2 * H :],
+                self.h_before[t],
+                self.outputs[t],
+            )
             for t in range(steps)
-        ]  # fmt: skip
+        ]
         self.backward_steps: Steps = [
             tuple(d[t][:, k * H : (k + 1) * H] for d in (self.d_z, self.d_recurrent) for k in range(3))
             for t in range(steps)

@@ -28,10 +28,17 @@ class LSTMBuffers(Buffers):
         self.tanh_c, self.into_c = np.empty((2, steps, batch, H), self.dtype)
         self.d_c, self.recurrent = np.empty((batch, H), self.dtype), np.empty((batch, 4 * H), self.dtype)
         self.forward_steps: Steps = [
-            (z[t], *(z[t][:, k * H : (k + 1) * H] for k in range(4)),
-             self.c_before[t], c_after[t], self.tanh_c[t], self.h_before[t], self.outputs[t])
+            (
+                z[t],
+                *(z[t][:, k * H : (k + 1) * H] for k in range(4)),
+                self.c_before[t],
+                c_after[t],
+                self.tanh_c[t],
+                self.h_before[t],
+                self.outputs[t],
+            )
             for t in self.times
-        ]  # fmt: skip
+        ]
         self.backward_steps: Steps = [
             (d_z[t].reshape(batch, 4, H)[:, :3], d_z[t][:, 3 * H :], d_z[t], z[t][:, H : 2 * H], self.into_c[t])
             for t in range(steps)

@@ -174,7 +174,7 @@ class NumpyModel(Model[NDArray[Any]]):
         for index, layer in enumerate(self._layers):
             halves = []
             for d, direction in enumerate(layer):
-                begin = None if initial is None else [part[index][d] for part in (initial.hidden, initial.cell) if part]
+                begin = None if initial is None else [part[index][d] for part in (initial.h, initial.c) if part]
                 halves.append(direction.forward(outputs, begin))
             outputs = halves[0] if len(halves) == 1 else np.concatenate(halves, axis=-1)
             if training and self._spec.dropout and index < len(self._layers) - 1:

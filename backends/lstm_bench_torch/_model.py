@@ -14,13 +14,12 @@ from torch import Tensor
 from torch.autograd import profiler
 from torch.nn import functional
 
-from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, Unsupported, aten
+from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, Unsupported
+from lstm_bench.plugin import aten
 from lstm_bench_torch._network import Network
 from lstm_bench_torch._optimizers import optimizer_step
 
-_DTYPES = {
-    "float64": torch.float64, "float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16,
-}  # fmt: skip
+_DTYPES = {"float64": torch.float64, "float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
 """What layers and head compute in."""
 
 

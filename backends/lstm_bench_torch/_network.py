@@ -42,11 +42,15 @@ class Network:
             firsts = [sum(length for _, length in runs[:n]) for n in range(len(runs))]
             self.stacks = [
                 _CELLS[spec.cell](
-                    spec.layer_input_size(first), size, length,
-                    batch_first=True, dropout=spec.dropout if length > 1 else 0.0, **common,
+                    spec.layer_input_size(first),
+                    size,
+                    length,
+                    batch_first=True,
+                    dropout=spec.dropout if length > 1 else 0.0,
+                    **common,
                 )
                 for (size, length), first in zip(runs, firsts, strict=True)
-            ]  # fmt: skip
+            ]
         else:
             firsts = list(range(len(spec.hidden_sizes)))
             self.stacks = [
@@ -137,9 +141,7 @@ class Network:
             if initial is not None:
                 layers = slice(len(hidden), len(hidden) + stack.num_layers)
                 parts = [
-                    torch.from_numpy(np.concatenate(part[layers])).to(x)
-                    for part in (initial.hidden, initial.cell)
-                    if part
+                    torch.from_numpy(np.concatenate(part[layers])).to(x) for part in (initial.h, initial.c) if part
                 ]
                 begin = tuple(parts) if self._has_c else parts[0]
             x, end = stack(x, begin)

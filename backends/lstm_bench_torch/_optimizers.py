@@ -40,9 +40,23 @@ def _adam(train: TrainSpec, parameters: list[Tensor]) -> Step:
 
     def update(gradients: list[Tensor]) -> None:
         adam(
-            parameters, gradients, m, v, [], counts, fused=True, grad_scale=None, found_inf=None, amsgrad=False,
-            beta1=0.9, beta2=0.999, lr=train.learning_rate, weight_decay=0.0, eps=1e-8, maximize=False,
-        )  # fmt: skip
+            parameters,
+            gradients,
+            m,
+            v,
+            [],
+            counts,
+            fused=True,
+            grad_scale=None,
+            found_inf=None,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=train.learning_rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
 
     return update
 
@@ -52,9 +66,17 @@ def _sgd(train: TrainSpec, parameters: list[Tensor]) -> Step:
 
     def update(gradients: list[Tensor]) -> None:
         sgd(
-            parameters, gradients, buffers, fused=True, weight_decay=0.0, momentum=train.momentum,
-            lr=train.learning_rate, dampening=0.0, nesterov=False, maximize=False,
-        )  # fmt: skip
+            parameters,
+            gradients,
+            buffers,
+            fused=True,
+            weight_decay=0.0,
+            momentum=train.momentum,
+            lr=train.learning_rate,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
 
     return update
 
@@ -65,8 +87,19 @@ def _rmsprop(train: TrainSpec, parameters: list[Tensor]) -> Step:
 
     def update(gradients: list[Tensor]) -> None:  # torch has no fused RMSprop
         rmsprop(
-            parameters, gradients, squares, [], [], counts, foreach=True, lr=train.learning_rate, alpha=0.9, eps=1e-8,
-            weight_decay=0.0, momentum=0.0, centered=False,
-        )  # fmt: skip
+            parameters,
+            gradients,
+            squares,
+            [],
+            [],
+            counts,
+            foreach=True,
+            lr=train.learning_rate,
+            alpha=0.9,
+            eps=1e-8,
+            weight_decay=0.0,
+            momentum=0.0,
+            centered=False,
+        )
 
     return update

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lstm_bench.charts.figure import Figure, Picture
 from lstm_bench.errors import LSTMBenchError, UnknownName
-from lstm_bench.result import Attempt
+from lstm_bench.record.attempt import Attempt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,41 +93,56 @@ KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(
-            name="throughput", summary="sequences per second with 95% intervals",
-            needs="one attempt whose steps were timed", draw=_throughput,
+            name="throughput",
+            summary="sequences per second with 95% intervals",
+            needs="one attempt whose steps were timed",
+            draw=_throughput,
         ),
         Kind(
-            name="scaling", summary="sequences per second by hidden size, batch or length",
-            needs="attempts that differ in a number, as those of run --hidden 64 --hidden 128", draw=_scaling,
+            name="scaling",
+            summary="sequences per second by hidden size, batch or length",
+            needs="attempts that differ in a number, as those of run --hidden 64 --hidden 128",
+            draw=_scaling,
         ),
         Kind(
-            name="start", summary="time until each step of training, and when a slow start is made up for",
-            needs="two backends that trained the same model", draw=_start,
+            name="start",
+            summary="time until each step of training, and when a slow start is made up for",
+            needs="two backends that trained the same model",
+            draw=_start,
         ),
         Kind(
-            name="ceiling", summary="share of what the process can at most compute",
-            needs="one attempt with a ceiling, which only some backends can tell", draw=_ceiling,
+            name="ceiling",
+            summary="share of what the process can at most compute",
+            needs="one attempt with a ceiling, which only some backends can tell",
+            draw=_ceiling,
         ),
         Kind(name="loss", summary="losses by step and by epoch", needs="one attempt that was trained", draw=_loss),
         Kind(
-            name="accuracy", summary="the metric by step and by second, and when a level was reached",
-            needs="one attempt whose recipe looks at the metric on the way", draw=_accuracy,
+            name="accuracy",
+            summary="the metric by step and by second, and when a level was reached",
+            needs="one attempt whose recipe looks at the metric on the way",
+            draw=_accuracy,
         ),
         Kind(
-            name="recall", summary="the metric over a number that a grid varied, such as a delay",
+            name="recall",
+            summary="the metric over a number that a grid varied, such as a delay",
             needs="attempts that were trained and differ in a number, as those of run -t copy[delay=10,20]",
             draw=_recall,
         ),
         Kind(
-            name="forecast", summary="a series and its forecasts",
-            needs="one attempt of a task that forecasts a series", draw=_forecast,
+            name="forecast",
+            summary="a series and its forecasts",
+            needs="one attempt of a task that forecasts a series",
+            draw=_forecast,
         ),
         Kind(
-            name="close-up", summary="the last twelve months, with the best baseline",
-            needs="one attempt of a task that forecasts a series", draw=_close_up,
+            name="close-up",
+            summary="the last twelve months, with the best baseline",
+            needs="one attempt of a task that forecasts a series",
+            draw=_close_up,
         ),
     )
-}  # fmt: skip
+}
 """By name, in the order in which a page shows them."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lstm_bench.analysis.groups import Group
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
@@ -20,10 +21,9 @@ from lstm_bench.charts.learning import (
 )
 from lstm_bench.charts.panels import Axis, Curve, around, beside, from_zero, lines, stack
 from lstm_bench.charts.theme import Look
-from lstm_bench.groups import Group
+from lstm_bench.record.attempt import Attempt, Judgement
+from lstm_bench.record.published import Observed
 from lstm_bench.reports.numbers import significant
-from lstm_bench.result import Attempt, Judgement
-from lstm_bench.task import Observed
 
 YEAR = 12
 
@@ -45,7 +45,7 @@ class _Forecast:
     @property
     def first(self) -> float:
         """The month of its beginning, as a year and part of a year."""
-        year, month = map(int, self.observed.begins.split("-"))
+        year, month = map(int, self.observed.times[0].split("-"))
         return year + (month - 1) / YEAR
 
     def at(self, month: int) -> float:
@@ -124,10 +124,10 @@ def _found(gathered: Gathered) -> tuple[list[_Forecast], list[Group]]:
             continue
         forecast = attempt.findings.judgement.series.get(observed.forecast, ())
         if YEAR <= len(forecast) <= len(observed.values):
-            kept[group.first.cell.task_selector] = observed
+            kept[group.first.configuration.task_selector] = observed
             groups.append(group)
     panels = gather.by_data(groups)
-    return [_Forecast(panel, kept[panel.groups[0].first.cell.task_selector]) for panel in panels], groups
+    return [_Forecast(panel, kept[panel.groups[0].first.configuration.task_selector]) for panel in panels], groups
 
 
 def _judgement(group: Group) -> Judgement | None:
@@ -196,7 +196,7 @@ def _span(one: _Forecast, begin: int) -> str:
 
 def _calendar(one: _Forecast, month: int) -> tuple[int, int]:
     """Year and month, from 0, of a month that is counted from the first."""
-    year, begin = map(int, one.observed.begins.split("-"))
+    year, begin = map(int, one.observed.times[0].split("-"))
     years, at = divmod(begin - 1 + month, YEAR)
     return year + years, at
 

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
+from lstm_bench.analysis.groups import Group, gpus_of_machines, group_attempts, settings
 from lstm_bench.charts.panels import LONGEST_NAME, shorten
 from lstm_bench.charts.theme import DASHES, FREE, SHAPES, Look, looks
-from lstm_bench.groups import Group, gpus_of_machines, group_attempts, settings
+from lstm_bench.record.attempt import SOUND, Attempt, Machine
+from lstm_bench.record.configuration import Configuration
 from lstm_bench.reports.summary import processor_name
-from lstm_bench.result import SOUND, Attempt, Cell, Machine
 
 MOST_PANELS = 6
 """Of one picture, beneath each other."""
@@ -48,15 +49,18 @@ class Gathered:
     def of(cls, attempts: Sequence[Attempt]) -> Gathered:
         """All of these."""
         groups = tuple(group_attempts(attempts))
-        return cls(groups, looks(group.first.cell.backend_selector for group in groups))
+        return cls(groups, looks(group.first.configuration.backend_selector for group in groups))
 
-    def variants(self, cell: Cell, names: Sequence[str]) -> list[tuple[str, ...]]:
-        """What these settings are in any group of a cell's recipe, the most frequent first.
+    def variants(self, configuration: Configuration, names: Sequence[str]) -> list[tuple[str, ...]]:
+        """What these settings are in any group of a configuration's recipe, the most frequent first.
 
         By their places here, variants look the same in all panels.
         """
         alike = (
-            g for g in self.groups if (g.first.cell.task, g.first.cell.recipe.name) == (cell.task, cell.recipe.name)
+            g
+            for g in self.groups
+            if (g.first.configuration.task, g.first.configuration.recipe.name)
+            == (configuration.task, configuration.recipe.name)
         )
         counted = Counter(values(group, names) for group in alike)
         return [found for found, _ in counted.most_common()]
@@ -64,40 +68,47 @@ class Gathered:
 
 def by_data(groups: Iterable[Group]) -> list[Panel]:
     """Groups that learn the same on the same machine, whatever their models."""
-    return _together(groups, lambda cell: ())
+    return _together(groups, lambda configuration: ())
 
 
 def by_model(groups: Iterable[Group]) -> list[Panel]:
     """Groups that compute the same on the same machine: what a backend can be compared on."""
-    return _together(groups, lambda cell: tuple(settings(cell).items()))
+    return _together(groups, lambda configuration: tuple(settings(configuration).items()))
 
 
 def by_task(groups: Iterable[Group]) -> list[Panel]:
     """Groups of one recipe on the same machine, whatever a grid varied."""
-    return _together(groups, lambda cell: (), selector=lambda cell: f"{cell.task}:{cell.recipe.name}")
+    return _together(
+        groups,
+        lambda configuration: (),
+        selector=lambda configuration: f"{configuration.task}:{configuration.recipe.name}",
+    )
 
 
 def _together(
-    groups: Iterable[Group], alike: Callable[[Cell], Hashable],
-    selector: Callable[[Cell], str] = lambda cell: cell.task_selector,
-) -> list[Panel]:  # fmt: skip
+    groups: Iterable[Group],
+    alike: Callable[[Configuration], Hashable],
+    selector: Callable[[Configuration], str] = lambda configuration: configuration.task_selector,
+) -> list[Panel]:
     groups = list(groups)
     found: dict[tuple[str, Hashable, Machine | None], list[Group]] = {}
     of_selector: dict[str, list[Group]] = {}
     for group in groups:
-        cell = group.first.cell
-        found.setdefault((selector(cell), alike(cell), group.first.findings.machine), []).append(group)
-        of_selector.setdefault(selector(cell), []).append(group)
+        configuration = group.first.configuration
+        found.setdefault((selector(configuration), alike(configuration), group.first.findings.machine), []).append(
+            group
+        )
+        of_selector.setdefault(selector(configuration), []).append(group)
     varying = {name: varied(peers) for name, peers in of_selector.items()}
     machines = _machines(groups)
     panels = []
     for (name, _, machine), together in found.items():
-        cell = together[0].first.cell
-        here = {*varied(together), *cell.task_options}
+        configuration = together[0].first.configuration
+        here = {*varied(together), *configuration.task_options}
         common = [setting for setting in varying[name] if setting not in here]
         words = [name, *map(_said, common, values(together[0], common))]
         if together[1:] and len({_place(group)[0] for group in together}) == 1:
-            words.append(cell.backend_selector)
+            words.append(configuration.backend_selector)
         if len(machines) > 1:
             words.append(machines[machine])
         panels.append(Panel(", ".join(filter(None, words)), tuple(together)))
@@ -119,7 +130,7 @@ def _machines(groups: Sequence[Group]) -> dict[Machine | None, str]:
 
 def varied(groups: Sequence[Group]) -> list[str]:
     """The settings that are not the same in all of them, in the order of a table's columns."""
-    every = [settings(group.first.cell) for group in groups]
+    every = [settings(group.first.configuration) for group in groups]
     names = dict.fromkeys(name for one in every for name in one)
     return [name for name in names if len({one.get(name) for one in every}) > 1]
 
@@ -147,7 +158,7 @@ def _values(groups: Sequence[Group], names: Sequence[str]) -> dict[tuple[str, ..
 
 def values(group: Group, names: Sequence[str]) -> tuple[str, ...]:
     """What these settings are."""
-    found = settings(group.first.cell)
+    found = settings(group.first.configuration)
     return tuple(found.get(name, "") for name in names)
 
 
@@ -175,8 +186,8 @@ def names(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:
 
 
 def _place(group: Group) -> tuple[str, str, str]:
-    cell = group.first.cell
-    return cell.backend_selector, cell.device, cell.precision
+    configuration = group.first.configuration
+    return configuration.backend_selector, configuration.device, configuration.precision
 
 
 def drawn_as(gathered: Gathered, groups: Sequence[Group], but: Collection[str] = ()) -> list[Look]:
@@ -185,7 +196,7 @@ def drawn_as(gathered: Gathered, groups: Sequence[Group], but: Collection[str] =
     Where there is one backend, colours tell its settings apart.
     """
     others = telling(groups, but)
-    variants = gathered.variants(groups[0].first.cell, others)
+    variants = gathered.variants(groups[0].first.configuration, others)
     places = [variants.index(values(group, others)) for group in groups]
     if others and len({_place(group) for group in groups}) == 1:
         return [
@@ -193,7 +204,7 @@ def drawn_as(gathered: Gathered, groups: Sequence[Group], but: Collection[str] =
         ]
     found = []
     for group, at in zip(groups, places, strict=True):
-        look = gathered.looks[group.first.cell.backend_selector]
+        look = gathered.looks[group.first.configuration.backend_selector]
         varies = Look(look.colour, SHAPES[at % len(SHAPES)], DASHES[at % len(DASHES)])
         found.append(varies if others else look)
     return found
@@ -204,11 +215,11 @@ def told_by_settings(gathered: Gathered, groups: Sequence[Group], but: Collectio
     others = telling(groups, but)
     if not others:
         return drawn_as(gathered, groups, but)
-    variants = gathered.variants(groups[0].first.cell, others)
+    variants = gathered.variants(groups[0].first.configuration, others)
     return [
         Look(
             FREE[at % len(FREE)],
-            gathered.looks[group.first.cell.backend_selector].shape,
+            gathered.looks[group.first.configuration.backend_selector].shape,
             DASHES[at // len(FREE) % len(DASHES)],
         )
         for group in groups
@@ -233,7 +244,7 @@ def full_name(axis: str) -> str:
 
 def number(group: Group, axis: str) -> float:
     """The value of a numeric setting."""
-    return float(settings(group.first.cell)[axis])
+    return float(settings(group.first.configuration)[axis])
 
 
 def numeric(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:
@@ -242,7 +253,7 @@ def numeric(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:
         name
         for name in varied(groups)
         if name not in but
-        and all(_above_zero(settings(group.first.cell).get(name, "")) for group in groups)
+        and all(_above_zero(settings(group.first.configuration).get(name, "")) for group in groups)
         and any(len({number(group, name) for group in curve}) > 1 for curve in over(groups, name))
     ]
 

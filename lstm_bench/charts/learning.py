@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lstm_bench.analysis.groups import Group
+from lstm_bench.analysis.statistics import spread
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
@@ -22,10 +24,8 @@ from lstm_bench.charts.panels import (
     stack,
 )
 from lstm_bench.charts.theme import WIDTH
-from lstm_bench.groups import Group
+from lstm_bench.record.attempt import SOUND, Attempt, Judgement
 from lstm_bench.reports.numbers import seconds
-from lstm_bench.result import SOUND, Attempt, Judgement
-from lstm_bench.statistics import spread
 
 if TYPE_CHECKING:
     import altair as alt
@@ -51,15 +51,15 @@ COINCIDE = "Of curves that coincide, each is drawn thinner than the one beneath 
 
 def learners(group: Group) -> list[Attempt]:
     """The attempts that were trained and went well, one for each seed."""
-    return list({a.cell.seed: a for a in group.trained if a.status in SOUND and a.findings.training}.values())
+    return list({a.configuration.seed: a for a in group.trained if a.status in SOUND and a.findings.training}.values())
 
 
 def typical(group: Group) -> Attempt | None:
     """Of several seeds the one whose metric is the median; ``None`` if none was trained."""
     found = learners(group)
-    known = sorted((value, a.cell.seed) for a in found if (value := metric_of(a)) is not None)
+    known = sorted((value, a.configuration.seed) for a in found if (value := metric_of(a)) is not None)
     seed = known[(len(known) - 1) // 2][1] if known else None
-    return next((a for a in found if a.cell.seed == seed), found[0] if found else None)
+    return next((a for a in found if a.configuration.seed == seed), found[0] if found else None)
 
 
 def metric_of(attempt: Attempt) -> float | None:
@@ -118,7 +118,7 @@ def _positive(points: Sequence[Point]) -> list[float]:
 
 def _loss_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, list[str]]:
     groups, notes = gather.cut(panel.groups, panel.title)
-    kinds = {group.first.cell.recipe.train.loss for group in groups}
+    kinds = {group.first.configuration.recipe.train.loss for group in groups}
     title = f"loss, {LOSSES[kinds.pop()]}" if len(kinds) == 1 else "loss"
     of_steps = _curves(gathered, groups, [_first_losses(a) for g in groups if (a := typical(g))])
     of_epochs = _curves(gathered, groups, [_epoch_losses(a) for g in groups if (a := typical(g))])
@@ -151,10 +151,13 @@ def _curves(gathered: Gathered, groups: Sequence[Group], points: Sequence[Sequen
     return [
         Curve(
             [(at, value if value is not None and value > 0 else None) for at, value in each],
-            look, name=name, width=width_of(place, len(groups)), dots=len(each) == 1,
+            look,
+            name=name,
+            width=width_of(place, len(groups)),
+            dots=len(each) == 1,
         )
         for place, (each, look, name) in enumerate(zip(points, looks, names, strict=True))
-    ]  # fmt: skip
+    ]
 
 
 def _unnamed(curve: Curve) -> Curve:
@@ -225,7 +228,7 @@ def _way_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, list
     judgement = shown[0].findings.judgement
     assert judgement is not None
     lower = judgement.better == "lower"
-    targets = {attempt.cell.recipe.target for attempt in shown}
+    targets = {attempt.configuration.recipe.target for attempt in shown}
     level = level_of(ways, targets.pop() if len(targets) == 1 else None, lower=lower)
     looks, names = gather.drawn_as(gathered, groups), gather.names(groups)
     reached = [
@@ -240,10 +243,12 @@ def _way_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, list
         curves = [
             Curve(
                 [(point[at], point[2]) for point in way],
-                look, name=f"{name}: {_when(when)}" if at else "", width=width_of(place, len(ways)),
+                look,
+                name=f"{name}: {_when(when)}" if at else "",
+                width=width_of(place, len(ways)),
             )
             for place, (way, look, name, when) in enumerate(zip(ways, looks, names, reached, strict=True))
-        ]  # fmt: skip
+        ]
         both.append((title, curves))
     width = column_width(2, both[-1][1])
     charts = [

@@ -198,9 +198,15 @@ def apart(wanted: Sequence[float], height: float, gap: float = LINE) -> list[flo
 
 
 def lines(
-    curves: Sequence[Curve], x: Axis, y: Axis, *, width: float, height: float,
-    crossings: Sequence[tuple[float, float, str]] = (), level: float | None = None,
-) -> alt.LayerChart:  # fmt: skip
+    curves: Sequence[Curve],
+    x: Axis,
+    y: Axis,
+    *,
+    width: float,
+    height: float,
+    crossings: Sequence[tuple[float, float, str]] = (),
+    level: float | None = None,
+) -> alt.LayerChart:
     """Curves with their names at their ends.
 
     Args:
@@ -304,9 +310,14 @@ ROW = 24
 
 
 def rows(
-    names: Sequence[str], columns: Mapping[str, Sequence[Dot]], *, room: float, title: str = "", bars: bool = False,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[Dot]],
+    *,
+    room: float,
+    title: str = "",
+    bars: bool = False,
     ceiling: float | None = None,
-) -> alt.HConcatChart:  # fmt: skip
+) -> alt.HConcatChart:
     """A row for each name and a panel for each column, all with axes that begin at zero.
 
     Args:

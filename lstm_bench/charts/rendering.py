@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from lstm_bench import store
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.theme import DARK, LIGHT, VARIABLES, Theme, config
 from lstm_bench.errors import NotInstalled, UnknownName
+from lstm_bench.record import store
 from lstm_bench.text import brief
 
 NAMESPACE = "http://www.w3.org/2000/svg"

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lstm_bench import statistics
+from lstm_bench.analysis import statistics
+from lstm_bench.analysis.groups import Group
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
 from lstm_bench.charts.learning import column_width, spaced
 from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, rows_room, stack
 from lstm_bench.charts.theme import Look
-from lstm_bench.groups import Group
+from lstm_bench.model.spec import SCOPES, Scope
+from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.numbers import digits, percent, seconds, significant, with_interval
 from lstm_bench.reports.speed import start_and_step, work
 from lstm_bench.reports.summary import MEANINGS
-from lstm_bench.result import Attempt
-from lstm_bench.spec import SCOPES, Scope
 
 if TYPE_CHECKING:
     import altair as alt
@@ -31,7 +31,7 @@ ONE_ROUND = "One round, so there are no intervals: it cannot tell how much proce
 def throughput_of(group: Group, scope: Scope) -> statistics.Estimate | None:
     """Sequences per second; ``None`` if nothing was timed."""
     found = group.estimate(scope)
-    return None if found is None else found.rate(group.first.cell.recipe.train.batch_size)
+    return None if found is None else found.rate(group.first.configuration.recipe.train.batch_size)
 
 
 def in_words(found: statistics.Estimate) -> str:
@@ -117,7 +117,7 @@ def _most(group: Group, scopes: Sequence[Scope]) -> float:
 
 
 def _dots(gathered: Gathered, groups: Sequence[Group], dot: Callable[[Group, Look], Dot]) -> list[Dot]:
-    return [dot(group, gathered.looks[group.first.cell.backend_selector]) for group in groups]
+    return [dot(group, gathered.looks[group.first.configuration.backend_selector]) for group in groups]
 
 
 def _speed_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence[Scope]) -> dict[str, list[Dot]]:

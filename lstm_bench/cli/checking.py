@@ -20,13 +20,13 @@ from lstm_bench.cli.options import (
     timeout_option,
 )
 from lstm_bench.errors import LSTMBenchError
-from lstm_bench.spec import PRECISIONS
+from lstm_bench.model.spec import PRECISIONS
 
 if TYPE_CHECKING:
-    from lstm_bench.plugins import Plugins
-    from lstm_bench.pool import Subject
+    from lstm_bench.catalog.loading import Plugins
+    from lstm_bench.execute.pool import Subject
+    from lstm_bench.model.spec import Precision
     from lstm_bench.reports.summary import Summary
-    from lstm_bench.spec import Precision
 
 
 @click.command()
@@ -56,10 +56,20 @@ if TYPE_CHECKING:
 @timeout_option(1800.0)
 @plugin_option
 def check(
-    backends: tuple[str, ...], precisions: tuple[Precision, ...], device: str, seed: int, cases: int | None,
-    rigorous: bool, case: str | None, trajectory: bool, tasks: tuple[str, ...], steps: int | None, format_name: str,
-    timeout: float, plugin_files: tuple[Path, ...],
-) -> int:  # fmt: skip
+    backends: tuple[str, ...],
+    precisions: tuple[Precision, ...],
+    device: str,
+    seed: int,
+    cases: int | None,
+    rigorous: bool,
+    case: str | None,
+    trajectory: bool,
+    tasks: tuple[str, ...],
+    steps: int | None,
+    format_name: str,
+    timeout: float,
+    plugin_files: tuple[Path, ...],
+) -> int:
     """Hold backends against the float64 reference: outputs, states, loss, every gradient, training.
 
     The cases are drawn from the seed: all cells, one to three layers, everything that a model can be. For a backend
@@ -79,24 +89,49 @@ def check(
     plugins = load(plugin_files)
     if trajectory:
         return _check_trajectories(
-            plugins, plugin_files, backends, tasks or (DEFAULT_TASK,), _low_precision(precisions), device,
-            steps=steps or 1000, seed=seed, timeout=timeout, format_name=format_name,
-        )  # fmt: skip
+            plugins,
+            plugin_files,
+            backends,
+            tasks or (DEFAULT_TASK,),
+            _low_precision(precisions),
+            device,
+            steps=steps or 1000,
+            seed=seed,
+            timeout=timeout,
+            format_name=format_name,
+        )
     return _check_cases(
-        plugins, plugin_files, backends, precisions or ("float32", "float64"), device,
-        seed=seed, count=cases or (200 if rigorous else 30), case=case, timeout=timeout, format_name=format_name,
-    )  # fmt: skip
+        plugins,
+        plugin_files,
+        backends,
+        precisions or ("float32", "float64"),
+        device,
+        seed=seed,
+        count=cases or (200 if rigorous else 30),
+        case=case,
+        timeout=timeout,
+        format_name=format_name,
+    )
 
 
 def _check_cases(
-    plugins: Plugins, plugin_files: Sequence[Path], backends: Sequence[str], precisions: Sequence[Precision],
-    device: str, *, seed: int, count: int, case: str | None, timeout: float, format_name: str,
-) -> int:  # fmt: skip
-    from lstm_bench.check import check
+    plugins: Plugins,
+    plugin_files: Sequence[Path],
+    backends: Sequence[str],
+    precisions: Sequence[Precision],
+    device: str,
+    *,
+    seed: int,
+    count: int,
+    case: str | None,
+    timeout: float,
+    format_name: str,
+) -> int:
+    from lstm_bench.cli.progress import counting
     from lstm_bench.conformance.cases import read_case
-    from lstm_bench.machine import usable_cores
-    from lstm_bench.progress import counting
-    from lstm_bench.reports import agreement
+    from lstm_bench.execute.check import check
+    from lstm_bench.host.machine import usable_cores
+    from lstm_bench.reports import check as agreement
 
     if case is not None:
         read_case(case)  # what is wrong with it is said here, once
@@ -120,14 +155,23 @@ def _check_cases(
 
 
 def _check_trajectories(
-    plugins: Plugins, plugin_files: Sequence[Path], backends: Sequence[str], tasks: Sequence[str],
-    precision: Precision, device: str, *, steps: int, seed: int, timeout: float, format_name: str,
-) -> int:  # fmt: skip
-    from lstm_bench.machine import usable_cores
-    from lstm_bench.plan import plan_tasks
-    from lstm_bench.progress import counting
+    plugins: Plugins,
+    plugin_files: Sequence[Path],
+    backends: Sequence[str],
+    tasks: Sequence[str],
+    precision: Precision,
+    device: str,
+    *,
+    steps: int,
+    seed: int,
+    timeout: float,
+    format_name: str,
+) -> int:
+    from lstm_bench.catalog.choosing import plan_tasks
+    from lstm_bench.cli.progress import counting
+    from lstm_bench.execute.trajectory import curves_of, plan_trajectories, trace
+    from lstm_bench.host.machine import usable_cores
     from lstm_bench.reports import trajectory as report
-    from lstm_bench.trajectory import curves_of, plan_trajectories, trace
 
     subjects = _subjects(plugins, plugin_files, backends, precision, device)
     chosen = plan_tasks(plugins, tasks)
@@ -137,9 +181,14 @@ def _check_trajectories(
     say(f"{len(curves)} curves of {steps} {'step' if steps == 1 else 'steps'} each")
     with counting(len(curves) * steps) as tell:
         trace(
-            curves, steps=steps, seed=seed, data_dir=os.environ.get("LSTM_BENCH_DATA") or None,
-            timeout=timeout, workers=usable_cores(), on_progress=tell,
-        )  # fmt: skip
+            curves,
+            steps=steps,
+            seed=seed,
+            data_dir=os.environ.get("LSTM_BENCH_DATA") or None,
+            timeout=timeout,
+            workers=usable_cores(),
+            on_progress=tell,
+        )
     if format_name == "json":
         click.echo(report.render_json(trajectories, seed=seed), nl=False)
     else:
@@ -158,8 +207,8 @@ def _low_precision(precisions: Sequence[Precision]) -> Precision:
 def _subjects(
     plugins: Plugins, plugin_files: Sequence[Path], backends: Sequence[str], precision: Precision, device: str
 ) -> list[Subject]:
-    from lstm_bench.plan import plan_subjects
-    from lstm_bench.pool import Subject
+    from lstm_bench.catalog.choosing import plan_subjects
+    from lstm_bench.execute.pool import Subject
 
     files = tuple(str(file.resolve()) for file in plugin_files)
     return [

@@ -7,29 +7,34 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lstm_bench.analysis.comparison import ALTHOUGH
 from lstm_bench.cli.options import read_results
-from lstm_bench.comparison import ALTHOUGH
 from lstm_bench.errors import LSTMBenchError
 
 if TYPE_CHECKING:
-    from lstm_bench.result import Attempt
+    from lstm_bench.record.attempt import Attempt
 
 
 @click.command()
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path), required=False)
 @click.option(
-    "--where", "wheres", multiple=True, metavar="KEY=VALUE[,...]",
+    "--where",
+    "wheres",
+    multiple=True,
+    metavar="KEY=VALUE[,...]",
     help="Compare only these. Given twice, the first is the old side and the second the new one.",
-)  # fmt: skip
+)
 @click.option(
-    "--although", multiple=True, type=click.Choice(ALTHOUGH),
-    help="Compare even though this differs; repeatable.",
-)  # fmt: skip
+    "--although", multiple=True, type=click.Choice(ALTHOUGH), help="Compare even though this differs; repeatable."
+)
 @click.option(
-    "--fail-if", "limits", multiple=True, metavar='"train slower than 5%"',
-    help="Exit with 1 if that is shown of any cell, or if a cell that was measured before fails now; repeatable.",
-)  # fmt: skip
+    "--fail-if",
+    "limits",
+    multiple=True,
+    metavar='"train slower than 5%"',
+    help="Exit with 1 if that is shown of any configuration, or if one that was measured before fails now; repeatable.",
+)
 @click.option("--format", "form", type=click.Choice(["table", "md"]), default="table", show_default=True)
 def compare(
     old: Path, new: Path | None, wheres: tuple[str, ...], although: tuple[str, ...], limits: tuple[str, ...], form: str
@@ -41,7 +46,7 @@ def compare(
 
     Exit code 0 if nothing that --fail-if names was found, 1 if something was, 2 if the command was wrong.
     """
-    from lstm_bench import comparison
+    from lstm_bench.analysis import comparison
     from lstm_bench.reports import comparison as shown
     from lstm_bench.reports import markdown, terminal
 
@@ -77,8 +82,8 @@ def _failed(attempt: Attempt) -> bool:
 
 
 def _read(folder: Path) -> list[Attempt]:
-    """The attempts of the latest run of each cell."""
-    from lstm_bench import store
+    """The attempts of the latest run of each configuration."""
+    from lstm_bench.record import store
 
     return store.latest(read_results(folder)[0])
 

@@ -11,7 +11,7 @@ import click
 from lstm_bench.cli.options import load, plugin_option, say
 
 if TYPE_CHECKING:
-    from lstm_bench.task import TaskInfo
+    from lstm_bench.plugin.task import TaskInfo
 
 
 @click.group()
@@ -31,8 +31,8 @@ def data_fetch(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
 
     Exit code 0 if all are there, 1 if one cannot be had, 2 if the command was wrong.
     """
-    from lstm_bench.data import Unavailable, bring, user_folder, where_to_put
-    from lstm_bench.progress import fetching
+    from lstm_bench.catalog.data import Unavailable, bring, user_folder, where_to_put
+    from lstm_bench.cli.progress import fetching
 
     unavailable = {}
     with fetching() as watcher:
@@ -56,8 +56,8 @@ def data_list(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
 
     Exit code 1 if one is damaged.
     """
-    from lstm_bench.data import look, user_folder
-    from lstm_bench.listing import data_files
+    from lstm_bench.catalog.data import look, user_folder
+    from lstm_bench.cli.listing import data_files
 
     infos = _tasks(plugin_files, tasks)
     rows = [(info, file, look(file, user_folder())) for info in infos for file in info.files]
@@ -70,7 +70,7 @@ def data_list(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
 @plugin_option
 def data_path(task: str | None, plugin_files: tuple[Path, ...]) -> None:
     """Print the folders in which files are looked for (those of TASK), in that order; the last is the cache."""
-    from lstm_bench.data import folders, user_folder
+    from lstm_bench.catalog.data import folders, user_folder
 
     places = folders(user_folder())
     if task is not None:
@@ -81,7 +81,7 @@ def data_path(task: str | None, plugin_files: tuple[Path, ...]) -> None:
 
 def _tasks(plugin_files: Sequence[Path], tasks: Sequence[str]) -> list[TaskInfo]:
     """The tasks of these selectors, each once; all for none."""
-    from lstm_bench.plan import plan_tasks
+    from lstm_bench.catalog.choosing import plan_tasks
 
     plugins = load(plugin_files)
     return list({task.info.name: task.info for task in plan_tasks(plugins, tasks or list(plugins.tasks))}.values())

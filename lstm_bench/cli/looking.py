@@ -13,27 +13,32 @@ from lstm_bench.cli.options import load, plugin_option, read_results, say
 from lstm_bench.errors import UnknownName
 
 if TYPE_CHECKING:
-    from lstm_bench.plugins import Plugins
-    from lstm_bench.reporter import ReporterInfo
+    from lstm_bench.catalog.loading import Plugins
+    from lstm_bench.plugin.reporter import ReporterInfo
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results/local"))
 @click.option(
-    "--format", "format_name", metavar="NAME",
+    "--format",
+    "format_name",
+    metavar="NAME",
     help="One of those that `lstm-bench list formats` shows.  [default: table, or by the suffix of --output]",
-)  # fmt: skip
+)
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
     help="Write the report to a file, in place of what it held: .md, .tex, .csv, .json, ...",
-)  # fmt: skip
-@click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each cell.")
+)
+@click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each configuration.")
 @plugin_option
 def report(
     folder: Path, format_name: str | None, output: Path | None, everything: bool, plugin_files: tuple[Path, ...]
 ) -> int:
     """Print the attempts in FOLDER (default: results/local), or in one file."""
-    from lstm_bench import store
+    from lstm_bench.record import store
 
     plugins = load(plugin_files)
     if format_name is None and output is not None:
@@ -50,7 +55,7 @@ def report(
         store.write_text(text, output)
         say(f"the report is in {output}")
     if len(shown) < len(attempts):
-        say(f"{len(attempts) - len(shown)} older attempts of the same cells are not shown; --all shows them")
+        say(f"{len(attempts) - len(shown)} older attempts of the same configurations are not shown; --all shows them")
     return 1 if problems else 0
 
 
@@ -72,7 +77,7 @@ def _by_suffix(plugins: Plugins, output: Path) -> ReporterInfo:
 @plugin_option
 def list_(what: str | None, plugin_files: tuple[Path, ...]) -> None:
     """List what there is: backends, tasks, recipes, formats, charts (default: all)."""
-    from lstm_bench.listing import SECTIONS
+    from lstm_bench.cli.listing import SECTIONS
 
     plugins = load(plugin_files)
     click.echo("\n".join(SECTIONS[name](plugins) for name in ([what] if what else SECTIONS)), nl=False)
@@ -82,6 +87,6 @@ def list_(what: str | None, plugin_files: tuple[Path, ...]) -> None:
 @plugin_option
 def env(plugin_files: tuple[Path, ...]) -> None:
     """Print what a bug report needs: this machine, and the versions of everything that takes part."""
-    from lstm_bench.listing import environment
+    from lstm_bench.cli.listing import environment
 
     click.echo(environment(load(plugin_files)), nl=False)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lstm_bench.catalog.loading import Plugins, load_plugins
 from lstm_bench.errors import NoResults
-from lstm_bench.plugins import Plugins, load_plugins
 from lstm_bench.text import one_line
 
 if TYPE_CHECKING:
-    from lstm_bench.result import Attempt
-    from lstm_bench.task import TaskInfo
+    from lstm_bench.plugin.task import TaskInfo
+    from lstm_bench.record.attempt import Attempt
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -44,7 +44,7 @@ def read_results(folder: Path) -> tuple[list[Attempt], list[str]]:
     Raises:
         NoResults: if there are none.
     """
-    from lstm_bench import store
+    from lstm_bench.record import store
 
     attempts, problems = store.read_folder(folder)
     warn_of(problems)
@@ -61,8 +61,8 @@ def warn_of(problems: Iterable[str]) -> None:
 
 def require_files(infos: Iterable[TaskInfo]) -> None:
     """Have every file that these tasks need, fetched if it must be, and show how far that is."""
-    from lstm_bench.data import require_files, user_folder
-    from lstm_bench.progress import fetching
+    from lstm_bench.catalog.data import require_files, user_folder
+    from lstm_bench.cli.progress import fetching
 
     with fetching() as watcher:
         require_files(infos, user_folder(), watcher)
@@ -77,30 +77,46 @@ def _not_nan(context: click.Context, parameter: click.Parameter, value: float) -
 def timeout_option(seconds: float) -> Callable[[F], F]:
     """``--timeout``, with this default."""
     return click.option(
-        "--timeout", callback=_not_nan, type=click.FloatRange(0, 10**7, min_open=True), default=seconds,
-        show_default=True, help="Seconds after which a worker is stopped.",
-    )  # fmt: skip
+        "--timeout",
+        callback=_not_nan,
+        type=click.FloatRange(0, 10**7, min_open=True),
+        default=seconds,
+        show_default=True,
+        help="Seconds after which a worker is stopped.",
+    )
 
 
 def plugin_option(command: F) -> F:
     """``--plugin``, repeatable."""
     return click.option(
-        "--plugin", "plugin_files", multiple=True, metavar="FILE.py", type=click.Path(path_type=Path),
+        "--plugin",
+        "plugin_files",
+        multiple=True,
+        metavar="FILE.py",
+        type=click.Path(path_type=Path),
         help="Use a Python file as a plugin, beside the installed ones. Repeatable.",
-    )(command)  # fmt: skip
+    )(command)
 
 
 def backend_option(purpose: str, default: str) -> Callable[[F], F]:
     """``--backend``, repeatable, for this purpose; ``default`` says in words what is meant by none."""
     return click.option(
-        "-b", "--backend", "backends", multiple=True, metavar="NAME[option=value,...]",
+        "-b",
+        "--backend",
+        "backends",
+        multiple=True,
+        metavar="NAME[option=value,...]",
         help=f"Backend to {purpose}; repeatable.  [default: {default}]",
-    )  # fmt: skip
+    )
 
 
 def task_option(purpose: str) -> Callable[[F], F]:
     """``--task``, repeatable, for this purpose."""
     return click.option(
-        "-t", "--task", "tasks", multiple=True, metavar="NAME[:RECIPE][option=value,...]",
+        "-t",
+        "--task",
+        "tasks",
+        multiple=True,
+        metavar="NAME[:RECIPE][option=value,...]",
         help=f"{purpose}; repeatable.  [default: {DEFAULT_TASK}]",
-    )  # fmt: skip
+    )

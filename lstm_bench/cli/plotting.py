@@ -13,22 +13,31 @@ from lstm_bench.cli.options import read_results, say
 @click.argument("kind")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results/local"))
 @click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path),
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
     help="Where to write it: .svg, .png or .json (Vega-Lite).",
-)  # fmt: skip
+)
 @click.option(
-    "--where", "wheres", multiple=True, metavar="KEY=VALUE[,...]",
+    "--where",
+    "wheres",
+    multiple=True,
+    metavar="KEY=VALUE[,...]",
     help="Draw only these; repeatable, and what any of them names is drawn.",
-)  # fmt: skip
-@click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each cell.")
+)
+@click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each configuration.")
 @click.option("--dark", is_flag=True, help="Light on dark.")
 def plot(kind: str, folder: Path, output: Path, wheres: tuple[str, ...], everything: bool, dark: bool) -> int:
     """Draw a chart of the attempts in FOLDER (default: results/local), or in one file.
 
     KIND is a name that lstm-bench list charts shows: throughput, scaling, loss, ...
     """
-    from lstm_bench import charts, comparison, store
+    from lstm_bench import charts
+    from lstm_bench.analysis import comparison
     from lstm_bench.charts import rendering
+    from lstm_bench.record import store
 
     chosen = charts.find_kind(kind)
     rendering.require_suffix(output)

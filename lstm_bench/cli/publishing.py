@@ -20,7 +20,8 @@ def publish(folder: Path, check: bool, plugin_files: tuple[Path, ...]) -> int:
     that subfolder, and between <!-- plot KIND SUBFOLDER --> and <!-- end --> a picture of them. The rest of the text
     is yours. Without a README.md one is begun.
     """
-    from lstm_bench import publishing, store
+    from lstm_bench.publish import folder as publishing
+    from lstm_bench.record import store
 
     files, problems = publishing.publish(folder, load(plugin_files))
     warn_of(problems)

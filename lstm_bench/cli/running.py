@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lstm_bench.cli.config import read_config, written
 from lstm_bench.cli.options import (
     DEFAULT_TASK,
     INTERRUPTED,
@@ -22,18 +23,18 @@ from lstm_bench.cli.options import (
     timeout_option,
     warn_of,
 )
-from lstm_bench.config import read_config, written
 from lstm_bench.errors import LSTMBenchError, StoreError, UnknownName
-from lstm_bench.grid import AXES
-from lstm_bench.result import EFFORTS
-from lstm_bench.spec import PRECISIONS
+from lstm_bench.model.axes import AXES
+from lstm_bench.model.spec import PRECISIONS
+from lstm_bench.record.configuration import EFFORTS
 
 if TYPE_CHECKING:
-    from lstm_bench.plugins import Plugins
-    from lstm_bench.result import Attempt, Cell
-    from lstm_bench.resume import Resumption
-    from lstm_bench.rounds import Turn
-    from lstm_bench.spec import Precision
+    from lstm_bench.catalog.loading import Plugins
+    from lstm_bench.execute.resume import Resumption
+    from lstm_bench.execute.rounds import Turn
+    from lstm_bench.model.spec import Precision
+    from lstm_bench.record.attempt import Attempt
+    from lstm_bench.record.configuration import Configuration
 
 
 def _axis_options(command: F) -> F:
@@ -41,9 +42,12 @@ def _axis_options(command: F) -> F:
     for name, axis in reversed(list(AXES.items())):
         kind = click.Choice(axis.choices) if axis.choices else None
         command = click.option(
-            f"--{name}", multiple=True, type=kind, metavar=None if kind else "VALUE",
+            f"--{name}",
+            multiple=True,
+            type=kind,
+            metavar=None if kind else "VALUE",
             help=f"{axis.meaning} Repeatable.  [default: the recipe's]",
-        )(command)  # fmt: skip
+        )(command)
     return command
 
 
@@ -106,13 +110,18 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     help="Of weights, batch order and generated data.",
 )
 @click.option(
-    "--seeds", type=click.IntRange(1, 1000), default=1, show_default=True,
+    "--seeds",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
     help="Repeat with as many seeds, from --seed on; the table shows median and range.",
-)  # fmt: skip
+)
 @click.option(
-    "--require-kernel", default="", metavar="NAME",
+    "--require-kernel",
+    default="",
+    metavar="NAME",
     help="A mismatch unless this computed inference and training: onednn, or onednn|cudnn for either.",
-)  # fmt: skip
+)
 @timeout_option(900.0)
 @click.option(
     "--results",
@@ -122,47 +131,74 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     help="Folder for the results, one file for each attempt.",
 )
 @click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE.toml", is_eager=True, callback=_read_config,
-    expose_value=False, help="Take options from a file: hidden = [64, 128]. Those given here go first.",
-)  # fmt: skip
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    is_eager=True,
+    callback=_read_config,
+    expose_value=False,
+    help="Take options from a file: hidden = [64, 128]. Those given here go first.",
+)
 @click.option(
     "--resume", is_flag=True, help="Run only what has no attempt yet that is ok and made by the same software here."
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan, and how long it will take by earlier attempts.")
 @plugin_option
 def run(
-    backends: tuple[str, ...], tasks: tuple[str, ...], devices: tuple[str, ...], precisions: tuple[Precision, ...],
-    effort: str | None, epochs: int | None, steps: int | None, lengths: tuple[str, ...], threads: int | None,
-    seed: int, seeds: int, require_kernel: str, timeout: float, results: Path, resume: bool, dry_run: bool,
-    plugin_files: tuple[Path, ...], **axes: tuple[str, ...],
-) -> int:  # fmt: skip
-    """Run tasks on backends, each cell in a process of its own, and print the table.
+    backends: tuple[str, ...],
+    tasks: tuple[str, ...],
+    devices: tuple[str, ...],
+    precisions: tuple[Precision, ...],
+    effort: str | None,
+    epochs: int | None,
+    steps: int | None,
+    lengths: tuple[str, ...],
+    threads: int | None,
+    seed: int,
+    seeds: int,
+    require_kernel: str,
+    timeout: float,
+    results: Path,
+    resume: bool,
+    dry_run: bool,
+    plugin_files: tuple[Path, ...],
+    **axes: tuple[str, ...],
+) -> int:
+    """Run tasks on backends, each configuration in a process of its own, and print the table.
 
     What can be repeated makes a grid: all combinations are run.
 
     Exit code 0 if all went well, 1 if something was measured and failed, 2 if the command was
     wrong.
     """
-    from lstm_bench import store
-    from lstm_bench.machine import describe_machine, usable_cores
-    from lstm_bench.plan import Request, plan_cells
-    from lstm_bench.resume import reusable
+    from lstm_bench.execute.plan import Request, plan_configurations
+    from lstm_bench.execute.resume import reusable
+    from lstm_bench.host.machine import describe_machine, usable_cores
+    from lstm_bench.record import store
 
     plugins = load(plugin_files)
     cores = usable_cores()
     if threads is not None and threads > cores:
         raise LSTMBenchError(f"--threads {threads} is more than the {cores} cores that this process may use")
     request = Request(
-        backends=backends, tasks=tasks or (DEFAULT_TASK,), devices=devices, precisions=precisions, lengths=lengths,
-        axes={name: axes[name.replace("-", "_")] for name in AXES}, seeds=range(seed, seed + seeds),
-        effort=EFFORTS[effort or "default"], epochs=epochs, steps=steps, threads=threads or cores,
+        backends=backends,
+        tasks=tasks or (DEFAULT_TASK,),
+        devices=devices,
+        precisions=precisions,
+        lengths=lengths,
+        axes={name: axes[name.replace("-", "_")] for name in AXES},
+        seeds=range(seed, seed + seeds),
+        effort=EFFORTS[effort or "default"],
+        epochs=epochs,
+        steps=steps,
+        threads=threads or cores,
         require_kernel=require_kernel,
-    )  # fmt: skip
-    cells = plan_cells(plugins, request)
+    )
+    configurations = plan_configurations(plugins, request)
     if dry_run:
-        _show_plan(cells, results)
+        _show_plan(configurations, results)
         return 0
-    require_files(plugins.tasks[cell.task] for cell in cells)
+    require_files(plugins.tasks[configuration.task] for configuration in configurations)
     store.prepare_folder(results)
     if not backends:
         for info in plugins.backends.values():
@@ -170,45 +206,53 @@ def run(
                 say(f"{info.name} is left out, since {', '.join(info.missing())} is not installed: {info.install}")
     attempts, problems = store.read_folder(results) if resume else ([], [])
     warn_of(problems)
-    earlier = reusable(cells, attempts, describe_machine())
+    earlier = reusable(configurations, attempts, describe_machine())
     rounds = f" in {request.effort.rounds} rounds" if request.effort.rounds > 1 else ""
     already = f"; {len(earlier.done)} attempts of run {earlier.run} are there already" if earlier.done else ""
-    say(f"{len(cells)} to run{rounds}, effort {request.effort.name}, results in {results}{already}")
-    return _run_cells(cells, seed, plugins, plugin_files, timeout, results, earlier)
+    say(f"{len(configurations)} to run{rounds}, effort {request.effort.name}, results in {results}{already}")
+    return _run_configurations(configurations, seed, plugins, plugin_files, timeout, results, earlier)
 
 
-def _show_plan(cells: Sequence[Cell], results: Path) -> None:
-    from lstm_bench import store
-    from lstm_bench.estimate import estimate, in_words
-    from lstm_bench.machine import describe_machine
+def _show_plan(configurations: Sequence[Configuration], results: Path) -> None:
+    from lstm_bench.execute.estimate import estimate, in_words
+    from lstm_bench.host.machine import describe_machine
+    from lstm_bench.record import store
 
     attempts, problems = store.read_folder(results) if results.is_dir() else ([], [])
     warn_of(problems)
-    expected = estimate(cells, attempts, describe_machine())
-    width = max(len(cell.name) for cell in cells)
-    for cell, seconds in zip(cells, expected.seconds, strict=True):
-        limits = f"{cell.epochs} epochs" + (f", at most {cell.steps} steps" if cell.steps else "")
+    expected = estimate(configurations, attempts, describe_machine())
+    width = max(len(configuration.name) for configuration in configurations)
+    for configuration, seconds in zip(configurations, expected.seconds, strict=True):
+        limits = f"{configuration.epochs} epochs" + (
+            f", at most {configuration.steps} steps" if configuration.steps else ""
+        )
         about = "unknown" if seconds is None else f"about {in_words(seconds)}"
-        click.echo(f"{cell.name:{width}}  {limits if cell.epochs else 'no training'}  {about}")
-    known = len(cells) - expected.unknown
+        click.echo(f"{configuration.name:{width}}  {limits if configuration.epochs else 'no training'}  {about}")
+    known = len(configurations) - expected.unknown
     if not known:
         click.echo(
-            f"{len(cells)} to run; how long is unknown, since {results} has no attempt like these of this machine"
+            f"{len(configurations)} to run; how long is unknown: {results} has no attempt like these of this machine"
         )
         return
     less = f" for {known} of them; of the others {results} has no attempt that is like them" if expected.unknown else ""
-    click.echo(f"{len(cells)} to run, about {in_words(expected.known)}{less}")
+    click.echo(f"{len(configurations)} to run, about {in_words(expected.known)}{less}")
 
 
-def _run_cells(
-    cells: Sequence[Cell], seed: int, plugins: Plugins, plugin_files: Sequence[Path], timeout: float, results: Path,
+def _run_configurations(
+    configurations: Sequence[Configuration],
+    seed: int,
+    plugins: Plugins,
+    plugin_files: Sequence[Path],
+    timeout: float,
+    results: Path,
     earlier: Resumption,
-) -> int:  # fmt: skip
+) -> int:
     """Run what is not done, and print the table of all."""
-    from lstm_bench import campaign, store
-    from lstm_bench.progress import display
-    from lstm_bench.protocol import Job
-    from lstm_bench.runner import new_run_id, run_attempt
+    from lstm_bench.cli.progress import display
+    from lstm_bench.execute import campaign
+    from lstm_bench.execute.attempt import new_run_id, run_attempt
+    from lstm_bench.record import store
+    from lstm_bench.worker.protocol import Job
 
     attempts: list[Attempt] = []
     unstored: list[str] = []
@@ -218,34 +262,36 @@ def _run_cells(
         def run_turn(number: int, total: int, turn: Turn, *, times_only: bool) -> Attempt:
             watching.begin(number, total, turn)
             job = Job(
-                cell=turn.cell,
+                configuration=turn.configuration,
                 plugin_files=tuple(str(file.resolve()) for file in plugin_files),
                 data_dir=os.environ.get("LSTM_BENCH_DATA") or None,
                 run=run_id,
                 round=turn.round,
                 times_only=times_only,
             )
-            attempt = run_attempt(job, plugins.backends[turn.cell.backend], timeout=timeout, on_message=watching.hear)
+            attempt = run_attempt(
+                job, plugins.backends[turn.configuration.backend], timeout=timeout, on_message=watching.hear
+            )
             watching.end(attempt)
             return attempt
 
         def keep(attempt: Attempt) -> None:
             attempts.append(attempt)
-            if earlier.done.get((attempt.cell.fingerprint, attempt.round)) is attempt:
+            if earlier.done.get((attempt.configuration.fingerprint, attempt.round)) is attempt:
                 return
             try:
                 store.write_attempt(attempt, results)
-            except StoreError as error:  # its row is still shown, and the other cells still run
+            except StoreError as error:  # its row is still shown, and the other configurations still run
                 unstored.append(str(error))
 
         try:
-            campaign.carry_out(cells, seed, run_turn, earlier.done, keep)
+            campaign.carry_out(configurations, seed, run_turn, earlier.done, keep)
         except KeyboardInterrupt:
             kept = len(attempts) - len(unstored)
             say(f"interrupted; attempts kept in {results}: {kept}; the same command with --resume goes on")
             return INTERRUPTED
-    places = {cell.fingerprint: place for place, cell in enumerate(cells)}
-    attempts.sort(key=lambda attempt: (places[attempt.cell.fingerprint], attempt.id))
+    places = {configuration.fingerprint: place for place, configuration in enumerate(configurations)}
+    attempts.sort(key=lambda attempt: (places[attempt.configuration.fingerprint], attempt.id))
     click.echo(plugins.reporter("table").render(attempts), nl=False)
     for line in unstored:
         say(f"error: {line}")

@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.backend import State
 from lstm_bench.errors import InvalidSpec
-from lstm_bench.parameters import initial_parameters, named_generator
-from lstm_bench.spec import CellKind, ModelSpec, Spec, TrainSpec, is_size
+from lstm_bench.model.parameters import initial_parameters, named_generator
+from lstm_bench.model.spec import CellKind, ModelSpec, Spec, TrainSpec, is_size
+from lstm_bench.plugin.backend import State
 
 STEPS = 20
 """Optimizer steps of a case."""
@@ -24,10 +24,19 @@ Weights = Literal["uniform", "glorot", "large"]
 Inputs = Literal["normal", "large", "sparse", "small"]
 
 KINDS: tuple[tuple[Weights, Inputs], ...] = (
-    ("uniform", "normal"), ("glorot", "normal"), ("large", "normal"), ("uniform", "large"), ("uniform", "sparse"),
-    ("glorot", "large"), ("glorot", "sparse"), ("large", "large"), ("large", "sparse"),
-    ("uniform", "small"), ("glorot", "small"), ("large", "small"),
-)  # fmt: skip
+    ("uniform", "normal"),
+    ("glorot", "normal"),
+    ("large", "normal"),
+    ("uniform", "large"),
+    ("uniform", "sparse"),
+    ("glorot", "large"),
+    ("glorot", "sparse"),
+    ("large", "large"),
+    ("large", "sparse"),
+    ("uniform", "small"),
+    ("glorot", "small"),
+    ("large", "small"),
+)
 """Every model is met with each of these. Frameworks that compile do so once for all of them."""
 
 MODELS = 18
@@ -138,11 +147,18 @@ class _Shape(NamedTuple):
         """Every two choices that meet in it."""
         model, train = self.model, self.train
         choices = {
-            "cell": model.cell, "layers": len(model.hidden_sizes), "bidirectional": model.bidirectional,
-            "bias": model.bias, "batch norm": model.batch_norm, "readout": model.readout, "loss": train.loss,
-            "optimizer": (train.optimizer, train.momentum > 0), "learning rate": train.learning_rate,
-            "clipped at": train.clip_norm, "from zeros": self.time % 2 == 0,
-        }  # fmt: skip
+            "cell": model.cell,
+            "layers": len(model.hidden_sizes),
+            "bidirectional": model.bidirectional,
+            "bias": model.bias,
+            "batch norm": model.batch_norm,
+            "readout": model.readout,
+            "loss": train.loss,
+            "optimizer": (train.optimizer, train.momentum > 0),
+            "learning rate": train.learning_rate,
+            "clipped at": train.clip_norm,
+            "from zeros": self.time % 2 == 0,
+        }
         return set(combinations(choices.items(), 2))
 
 
@@ -245,9 +261,11 @@ class Problem:
 
         return Problem(
             {name: change(array) for name, array in self.parameters.items()},
-            State(tuple(map(change, self.initial.hidden)), tuple(map(change, self.initial.cell))),
-            change(self.x), change(self.y), self.order,
-        )  # fmt: skip
+            State(tuple(map(change, self.initial.h)), tuple(map(change, self.initial.c))),
+            change(self.x),
+            change(self.y),
+            self.order,
+        )
 
 
 def problem_of(case: Case) -> Problem:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.agreement import relative_error
+from lstm_bench.conformance.agreement import relative_error
 from lstm_bench.conformance.cases import STEPS
-from lstm_bench.conformance.comparison import (
+from lstm_bench.conformance.differential import (
     AFTER_1,
     AFTER_20,
     D_X,
@@ -139,7 +139,7 @@ def _layers(
             weights = {name.removeprefix(prefix): array for name, array in p.items() if name.startswith(prefix)}
             state = tuple(np.zeros((len(x), hidden)) for _ in range(2 if spec.cell == "lstm" else 1))
             if initial is not None:
-                state = tuple(part[layer][d] for part in (initial.hidden, initial.cell) if part)
+                state = tuple(part[layer][d] for part in (initial.h, initial.c) if part)
             steps = []
             for t in range(x.shape[1])[:: 1 if d == 0 else -1]:
                 state = _step(spec.cell, formula, weights, x[:, t], state)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from lstm_bench.backend import BackendInfo
 from lstm_bench.errors import LSTMBenchError
-from lstm_bench.result import write_options
-from lstm_bench.spec import Precision
+from lstm_bench.model.spec import Precision
+from lstm_bench.plugin.backend import BackendInfo
+from lstm_bench.record.configuration import write_options
 
 if TYPE_CHECKING:
-    from lstm_bench.plugins import Plugins
+    from lstm_bench.catalog.loading import Plugins
 
 PACKAGE = "lstm_bench.conformance"
 
@@ -63,20 +63,27 @@ def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> Non
     group = parser.getgroup("lstm-bench conformance")
     group.addoption("--backend", metavar="NAME[option=value,...]", help="backend to test")
     group.addoption(
-        "--plugin", metavar="FILE.py", action="append", default=[],
+        "--plugin",
+        metavar="FILE.py",
+        action="append",
+        default=[],
         help="a Python file to use as a plugin, beside the installed ones; repeatable",
-    )  # fmt: skip
+    )
     group.addoption(
-        "--precision", action="append", choices=get_args(Precision),
+        "--precision",
+        action="append",
+        choices=get_args(Precision),
         help="what to compute in; repeatable (default: float32 and float64)",
-    )  # fmt: skip
+    )
     group.addoption("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     group.addoption("--cases", type=_from_one, default=30, help="how many models to compare (default: 30)")
     group.addoption("--seed", type=int, default=0, help="of the cases (default: 0)")
     group.addoption(
-        "--expected-failures", metavar="FILE", type=Path,
+        "--expected-failures",
+        metavar="FILE",
+        type=Path,
         help="a line for each test that is known to fail: its name (* stands for anything), and why",
-    )  # fmt: skip
+    )
 
 
 def _from_one(text: str) -> int:
@@ -90,7 +97,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Find the backend, and set the environment that it asks for before anything imports its framework."""
     if not hasattr(config.option, "expected_failures") or config.option.help:
         return
-    from lstm_bench.machine import usable_cores
+    from lstm_bench.host.machine import usable_cores
 
     try:
         chosen = _choose(config)
@@ -103,8 +110,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _choose(config: pytest.Config) -> Chosen:
-    from lstm_bench.plan import plan_subjects
-    from lstm_bench.plugins import load_plugins
+    from lstm_bench.catalog.choosing import plan_subjects
+    from lstm_bench.catalog.loading import load_plugins
 
     option = config.option
     installed = load_plugins().backends

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from lstm_bench.conformance.cases import FEWEST, NARROWEST, Case
-from lstm_bench.spec import ModelSpec, TrainSpec
+from lstm_bench.model.spec import ModelSpec, TrainSpec
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -45,9 +45,12 @@ def smallest(case: Case, fails: Callable[[Case], bool], *, seconds: float) -> Ca
         return known[candidate]
 
     quiet = settings(
-        max_examples=TRIES, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+        max_examples=TRIES,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
-    )  # fmt: skip
+    )
     try:
         return find(_below(case), still_fails, settings=quiet, random=Random(0))
     except NoSuchExample:

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lstm_bench.agreement import REFERENCE, TOLERANCES, error_in_any_layout, fetched, relative_error
-from lstm_bench.backend import Backend, Model, State, Unsupported, require_device
+from lstm_bench.conformance.agreement import REFERENCE, TOLERANCES, error_in_any_layout, fetched, relative_error
 from lstm_bench.conformance.cases import Case, Problem, draw_case
-from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.conformance.confusions import explain
+from lstm_bench.conformance.differential import Comparison, Reference
 from lstm_bench.conformance.plugin import Chosen
-from lstm_bench.parameters import initial_parameters
-from lstm_bench.spec import ModelSpec, Precision, TrainSpec
+from lstm_bench.model.parameters import initial_parameters
+from lstm_bench.model.spec import ModelSpec, Precision, TrainSpec
+from lstm_bench.plugin.backend import Backend, Model, State, Unsupported, require_device
 
 PLAIN = ModelSpec(input_size=2, hidden_sizes=(5,), output_size=1)
 STACKED = ModelSpec(input_size=2, hidden_sizes=(5, 4), output_size=1, bidirectional=True, batch_norm=True)

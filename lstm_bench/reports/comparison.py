@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lstm_bench.comparison import FIRST_STEP, Comparison, Limit, Line
+from lstm_bench.analysis.comparison import FIRST_STEP, Comparison, Limit, Line
 from lstm_bench.reports.numbers import digits, percent, seconds
 from lstm_bench.reports.summary import Column, Row, Section, Summary
 
 COLUMNS = (
-    Column("cell"), Column("measure"), Column("old", numeric=True), Column("new", numeric=True),
-    Column("new / old", numeric=True), Column("95% interval", numeric=True), Column("verdict"),
-)  # fmt: skip
+    Column("cell"),
+    Column("measure"),
+    Column("old", numeric=True),
+    Column("new", numeric=True),
+    Column("new / old", numeric=True),
+    Column("95% interval", numeric=True),
+    Column("verdict"),
+)
 
 
 def summarise(found: Comparison, title: str, limits: Sequence[Limit]) -> Summary:
@@ -25,7 +30,7 @@ def summarise(found: Comparison, title: str, limits: Sequence[Limit]) -> Summary
     rows = [_row(line, limits) for line in found.lines]
     for pair in found.failed:
         old, new = ("".join(dict.fromkeys(group.statuses)) for group in (pair.old, pair.new))
-        rows.append(Row.of(pair.new.first.cell.name, "", old, new, "", "", "not compared"))
+        rows.append(Row.of(pair.new.first.configuration.name, "", old, new, "", "", "not compared"))
     notes = [*found.unmatched, *(f"also differs: {text}" for text in found.differences)]
     notes.append("old and new: seconds of a step, geometric mean over rounds of the median over blocks")
     if any(line.measure == FIRST_STEP for line in found.lines):
@@ -40,6 +45,6 @@ def _row(line: Line, limits: Sequence[Limit]) -> Row:
     interval = "" if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
     over = [limit for limit in limits if limit.exceeded(line)]
     verdict = line.verdict + "".join(f", by more than {percent(limit.share)}" for limit in over)
-    name = line.pair.new.first.cell.name
+    name = line.pair.new.first.configuration.name
     old, new = (seconds(side.value, digits(side.value, side.relative)) for side in (line.old, line.new))
     return Row.of(name, line.measure, old, new, f"{ratio.value:.3f}", interval, verdict)

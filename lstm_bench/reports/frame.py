@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from lstm_bench.result import Attempt
-from lstm_bench.store import to_frame
+from lstm_bench.record.attempt import Attempt
+from lstm_bench.record.store import to_frame
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What could drive a terminal that shows a report."""

@@ -10,36 +10,72 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import Entry, Section, Summary, summarise
-from lstm_bench.result import Attempt
 from lstm_bench.text import LONGEST_CELL, LONGEST_LINE, brief
 
 HEAD = r"% needs \usepackage{booktabs}"
 
 COMMANDS = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "`": r"\textasciigrave{}", '"': r"\char34{}",
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': r"\char34{}",
     # After \\ or \item these would be taken for arguments.
-    "[": "{[}", "]": "{]}", "*": "{*}",
-    "\N{NO-BREAK SPACE}": "~", "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{MICRO SIGN}": r"\textmu{}",
-    "\N{GREEK SMALL LETTER MU}": r"\textmu{}", "\N{MULTIPLICATION SIGN}": r"$\times$",
-    "\N{HORIZONTAL ELLIPSIS}": r"\dots{}", "\N{RIGHTWARDS ARROW}": r"$\to$", "\N{DEGREE SIGN}": r"$^{\circ}$",
-    "\N{EN DASH}": r"\textendash{}", "\N{EM DASH}": r"\textemdash{}",
-    "\N{LEFT SINGLE QUOTATION MARK}": r"\textquoteleft{}", "\N{RIGHT SINGLE QUOTATION MARK}": r"\textquoteright{}",
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "\N{NO-BREAK SPACE}": "~",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    "\N{MICRO SIGN}": r"\textmu{}",
+    "\N{GREEK SMALL LETTER MU}": r"\textmu{}",
+    "\N{MULTIPLICATION SIGN}": r"$\times$",
+    "\N{HORIZONTAL ELLIPSIS}": r"\dots{}",
+    "\N{RIGHTWARDS ARROW}": r"$\to$",
+    "\N{DEGREE SIGN}": r"$^{\circ}$",
+    "\N{EN DASH}": r"\textendash{}",
+    "\N{EM DASH}": r"\textemdash{}",
+    "\N{LEFT SINGLE QUOTATION MARK}": r"\textquoteleft{}",
+    "\N{RIGHT SINGLE QUOTATION MARK}": r"\textquoteright{}",
     "\N{LEFT DOUBLE QUOTATION MARK}": r"\textquotedblleft{}",
     "\N{RIGHT DOUBLE QUOTATION MARK}": r"\textquotedblright{}",
-    "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}",
-    "œ": r"\oe{}", "Œ": r"\OE{}",
-}  # fmt: skip
+    "ß": r"\ss{}",
+    "æ": r"\ae{}",
+    "Æ": r"\AE{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "œ": r"\oe{}",
+    "Œ": r"\OE{}",
+}
 """What is not written as itself."""
 
 ACCENTS = {
-    "\N{COMBINING GRAVE ACCENT}": "`", "\N{COMBINING ACUTE ACCENT}": "'", "\N{COMBINING CIRCUMFLEX ACCENT}": "^",
-    "\N{COMBINING TILDE}": "~", "\N{COMBINING DIAERESIS}": '"', "\N{COMBINING MACRON}": "=",
-    "\N{COMBINING DOT ABOVE}": ".", "\N{COMBINING BREVE}": "u", "\N{COMBINING CARON}": "v",
-    "\N{COMBINING DOUBLE ACUTE ACCENT}": "H", "\N{COMBINING RING ABOVE}": "r", "\N{COMBINING CEDILLA}": "c",
-}  # fmt: skip
+    "\N{COMBINING GRAVE ACCENT}": "`",
+    "\N{COMBINING ACUTE ACCENT}": "'",
+    "\N{COMBINING CIRCUMFLEX ACCENT}": "^",
+    "\N{COMBINING TILDE}": "~",
+    "\N{COMBINING DIAERESIS}": '"',
+    "\N{COMBINING MACRON}": "=",
+    "\N{COMBINING DOT ABOVE}": ".",
+    "\N{COMBINING BREVE}": "u",
+    "\N{COMBINING CARON}": "v",
+    "\N{COMBINING DOUBLE ACUTE ACCENT}": "H",
+    "\N{COMBINING RING ABOVE}": "r",
+    "\N{COMBINING CEDILLA}": "c",
+}
 """The command of each accent that every font has."""
 
 

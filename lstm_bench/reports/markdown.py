@@ -6,8 +6,8 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import Entry, Summary, summarise
-from lstm_bench.result import Attempt
 from lstm_bench.text import LONGEST_CELL, LONGEST_LINE, brief
 
 

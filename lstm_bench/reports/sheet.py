@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.frame import escape_control, harmless, printable
 from lstm_bench.reports.numbers import NO_BREAK
 from lstm_bench.reports.summary import Row, Section, Summary, summarise
-from lstm_bench.result import Attempt
 
 
 def render_csv(attempts: Sequence[Attempt]) -> str:

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from lstm_bench import statistics
-from lstm_bench.ceiling import Achieved, achieved
-from lstm_bench.groups import Group, fastest, ratio
+from lstm_bench.analysis import statistics
+from lstm_bench.analysis.groups import Group, fastest, ratio
+from lstm_bench.analysis.speed import Achieved, achieved
+from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.reports.numbers import compact, percent
-from lstm_bench.spec import SCOPES, Scope
 
 T = TypeVar("T")
 
@@ -133,9 +133,11 @@ def _fastest_of_many(name: str, models: Sequence[Model]) -> list[str]:
 
 def label(group: Group, among: Sequence[Group]) -> str:
     """The backend, and where that is not all that differs, device and precision."""
-    cell = group.first.cell
-    places = {(other.first.cell.device, other.first.cell.precision) for other in among}
-    return cell.backend_selector + (f" ({cell.device}, {cell.precision})" if len(places) > 1 else "")
+    configuration = group.first.configuration
+    places = {(other.first.configuration.device, other.first.configuration.precision) for other in among}
+    return configuration.backend_selector + (
+        f" ({configuration.device}, {configuration.precision})" if len(places) > 1 else ""
+    )
 
 
 def work(group: Group, scope: Scope) -> Achieved | None:
@@ -282,7 +284,7 @@ def soundness(groups: Sequence[Group]) -> list[str]:
                 if (found := statistics.steadiness(blocks)) != "flat":
                     kinds[found] += 1
             if kinds:
-                text = f"{group.first.cell.name}: {scope}: of {len(rounds)} processes {_kinds(kinds)}"
+                text = f"{group.first.configuration.name}: {scope}: of {len(rounds)} processes {_kinds(kinds)}"
                 restless.append((kinds.total() / len(rounds), text, kinds))
     notes = [f"{text} while timed" for _, text, _ in restless]
     if len(restless) > NAMED:

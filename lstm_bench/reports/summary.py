@@ -9,14 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lstm_bench.agreement import REFERENCE
-from lstm_bench.groups import Group, group_attempts, settings
-from lstm_bench.reports.best import METRIC, Best, explain_marks, find_best, metric_of
+from lstm_bench.analysis.best import METRIC, Best, explain_marks, find_best, metric_of
+from lstm_bench.analysis.groups import Group, group_attempts, settings
+from lstm_bench.analysis.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
+from lstm_bench.conformance.agreement import REFERENCE
+from lstm_bench.model.spec import SCOPES, Scope
+from lstm_bench.record.attempt import SOUND, Attempt, Machine
+from lstm_bench.record.configuration import Configuration
 from lstm_bench.reports.numbers import NO_BREAK, digits, mebibytes, percent, seconds, significant, with_interval
 from lstm_bench.reports.speed import bounds, compared, soundness, work
-from lstm_bench.result import SOUND, Attempt, Cell, Machine
-from lstm_bench.spec import SCOPES, Scope
-from lstm_bench.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
         return Summary((), ("no attempts",))
     by_recipe: dict[tuple[str, str], list[Attempt]] = {}
     for attempt in attempts:
-        by_recipe.setdefault((attempt.cell.task, attempt.cell.recipe.name), []).append(attempt)
+        by_recipe.setdefault((attempt.configuration.task, attempt.configuration.recipe.name), []).append(attempt)
     sections, notes = [], []
     marked: dict[str, Collection[Group]] = {}
     for of_recipe in by_recipe.values():
@@ -117,13 +118,13 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
         sections.append(_section(groups, best))
         notes += [note for on_data in _by_data(groups) for note in _verdict(on_data)]
         notes += [note for name, of_model in models for note in _seeds_explain(name, of_model)]
-        recipe = _recipe(groups[0].first.cell)
+        recipe = _recipe(groups[0].first.configuration)
         notes += compared(recipe, models)
         notes += bounds(recipe, models)
         notes += soundness(groups)
     notes += dict.fromkeys(f"{_told_apart(a)}: {a.status}: {a.reason}" for a in attempts if a.status != "ok")
-    notes += sorted({_own_length(a.cell) for a in attempts if a.cell.own_length})
-    counts = [(a.findings.native_parameter_count, a.cell.parameter_count) for a in attempts]
+    notes += sorted({_own_length(a.configuration) for a in attempts if a.configuration.own_length})
+    counts = [(a.findings.native_parameter_count, a.configuration.parameter_count) for a in attempts]
     if any(native not in (None, canonical) for native, canonical in counts):
         notes.append("params: trained numbers of the canonical model (as the framework counts them)")
     notes += explain_marks(marked)
@@ -133,26 +134,34 @@ def summarise(attempts: Sequence[Attempt]) -> Summary:
 
 
 def _told_apart(attempt: Attempt) -> str:
-    """The cell's name, and in which round it was."""
-    rounds = attempt.cell.effort.rounds
-    return attempt.cell.name + (f" round {attempt.round + 1} of {rounds}" if rounds > 1 and attempt.run else "")
+    """The configuration's name, and in which round it was."""
+    rounds = attempt.configuration.effort.rounds
+    return attempt.configuration.name + (
+        f" round {attempt.round + 1} of {rounds}" if rounds > 1 and attempt.run else ""
+    )
 
 
 def _by_data(groups: Sequence[Group]) -> list[list[Group]]:
     """Groups that learn the same, whatever their models: what the same baselines stand beside."""
-    return _together(groups, lambda group: group.first.cell.task_selector)
+    return _together(groups, lambda group: group.first.configuration.task_selector)
 
 
 def _by_model(groups: Sequence[Group]) -> list[tuple[str, list[Group]]]:
     """Groups with the same model as well, trained equally long on one machine, with the name of what they compute."""
 
     def alike(group: Group) -> Hashable:
-        cell = group.first.cell
-        return (cell.task_selector, *settings(cell).items(), cell.epochs, cell.steps, _hardware(group))
+        configuration = group.first.configuration
+        return (
+            configuration.task_selector,
+            *settings(configuration).items(),
+            configuration.epochs,
+            configuration.steps,
+            _hardware(group),
+        )
 
     apart = _several_machines(groups)
     return [
-        (_named(found[0].first.cell) + (f" on {_hardware(found[0])}" if apart else ""), found)
+        (_named(found[0].first.configuration) + (f" on {_hardware(found[0])}" if apart else ""), found)
         for found in _together(groups, alike)
     ]
 
@@ -187,16 +196,18 @@ def _together(groups: Sequence[Group], alike: Callable[[Group], Hashable]) -> li
     return list(found.values())
 
 
-def _recipe(cell: Cell) -> str:
-    return f"{cell.task}:{cell.recipe.name}"
+def _recipe(configuration: Configuration) -> str:
+    return f"{configuration.task}:{configuration.recipe.name}"
 
 
 def _section(groups: Sequence[Group], best: Best) -> Section:
-    cells = [group.first.cell for group in groups]
+    configurations = [group.first.configuration for group in groups]
     judgement = next((a.findings.judgement for g in groups for a in g.attempts if a.findings.judgement), None)
     varied = _varied(groups)
-    scopes = [scope for scope in SCOPES if any(scope in cell.recipe.scopes for cell in cells)]
-    judged = any(cell.epochs for cell in cells)
+    scopes = [
+        scope for scope in SCOPES if any(scope in configuration.recipe.scopes for configuration in configurations)
+    ]
+    judged = any(configuration.epochs for configuration in configurations)
     told = _Told(groups, varied, scopes, best, judged=judged)
     columns = told.columns(judgement.metric if judgement else "metric")
     rows = [told.row(group) for group in groups]
@@ -207,16 +218,18 @@ def _section(groups: Sequence[Group], best: Best) -> Section:
     if judgement is not None:
         unit = f" in {judgement.unit}" if judgement.unit else ""
         metric = f"{judgement.metric}{unit}, {judgement.better} is better"
-    selectors = {cell.task_selector for cell in cells}
-    title = selectors.pop() if len(selectors) == 1 else _recipe(cells[0])
-    constant = {name: value for name, value in cells[0].changes.items() if name.replace("-", " ") not in varied}
+    selectors = {configuration.task_selector for configuration in configurations}
+    title = selectors.pop() if len(selectors) == 1 else _recipe(configurations[0])
+    constant = {
+        name: value for name, value in configurations[0].changes.items() if name.replace("-", " ") not in varied
+    }
     changed = ", ".join(f"{name} {value}" for name, value in constant.items())
     return Section(title, "; ".join(filter(None, (changed, metric))), columns, tuple(rows))
 
 
 def _varied(groups: Sequence[Group]) -> list[str]:
     """The settings that are not the same in all rows."""
-    every = [settings(group.first.cell) for group in groups]
+    every = [settings(group.first.configuration) for group in groups]
     return [name for name in every[0] if len({one.get(name) for one in every}) > 1]
 
 
@@ -235,7 +248,7 @@ class _Told:
         self, groups: Sequence[Group], varied: Sequence[str], scopes: Sequence[Scope], best: Best, *, judged: bool
     ) -> None:
         self._groups, self._varied, self._scopes, self._best, self._judged = groups, varied, scopes, best, judged
-        recipes = [group.first.cell.recipe for group in groups]
+        recipes = [group.first.configuration.recipe for group in groups]
         self._several_machines = _several_machines(groups)
         self._several_seeds = any(len(group.trained) > 1 for group in groups)
         self._ends_early = judged and any(r.target is not None or r.patience is not None for r in recipes)
@@ -247,7 +260,9 @@ class _Told:
         ends = (f"steps to {self._target:g}" if self._target is not None else "steps", "training")
         per = " seq/s" if self._judged else ""
         return (
-            Column("backend"), Column("device"), Column("precision"),
+            Column("backend"),
+            Column("device"),
+            Column("precision"),
             *([Column("machine")] if self._several_machines else []),
             *(Column(name, numeric=True) for name in self._varied),
             *([Column("seeds", numeric=True)] if self._several_seeds else []),
@@ -256,24 +271,28 @@ class _Told:
             *(Column(title, numeric=True) for title in ends if self._ends_early),
             *(Column(f"{scope}{per}", numeric=True) for scope in self._scopes),
             *([Column(f"{self._scopes[0]} GFLOP/s", numeric=True)] if self._counted else []),
-            Column("first step", numeric=True), Column("memory", numeric=True), Column("status"),
-        )  # fmt: skip
+            Column("first step", numeric=True),
+            Column("memory", numeric=True),
+            Column("status"),
+        )
 
     def row(self, group: Group) -> Row:
         first = group.first
-        cell, found = first.cell, first.findings
+        configuration, found = first.configuration, first.findings
         version = next(iter(found.versions.values()), "")
         native = next(iter(group.numbers(lambda a: a.findings.native_parameter_count)), None)
-        parameters = f"{cell.parameter_count:,}"
-        if native not in (None, cell.parameter_count):
+        parameters = f"{configuration.parameter_count:,}"
+        if native not in (None, configuration.parameter_count):
             parameters += f" ({native:,.0f})"
-        set_to = settings(cell)
+        set_to = settings(configuration)
         entries = (
-            Entry(f"{cell.backend_selector} {version}".strip()), Entry(cell.device), Entry(cell.precision),
+            Entry(f"{configuration.backend_selector} {version}".strip()),
+            Entry(configuration.device),
+            Entry(configuration.precision),
             *([Entry(_machine(group))] if self._several_machines else []),
             *(_setting(set_to.get(name, "")) for name in self._varied),
             *([_count(len(group.trained))] if self._several_seeds else []),
-            Entry(parameters, cell.parameter_count),
+            Entry(parameters, configuration.parameter_count),
             *([self._value(group)] if self._judged else []),
             *(self._end(group) if self._ends_early else ()),
             *(self._speed(group, scope) for scope in self._scopes),
@@ -281,12 +300,12 @@ class _Told:
             _median(group.numbers(lambda a: a.findings.seconds.get("first step")), seconds),
             _median(group.numbers(_memory), mebibytes),
             Entry(_status(group)),
-        )  # fmt: skip
+        )
         return Row(entries, group=group)
 
     def _value(self, group: Group) -> Entry:
         entry = _spread(group.numbers(metric_of))
-        shortened = "*" if entry.text and group.first.cell.own_length else ""
+        shortened = "*" if entry.text and group.first.configuration.own_length else ""
         return replace(entry, text=entry.text + shortened, best=group in self._best.get(METRIC, ()))
 
     def _end(self, group: Group) -> tuple[Entry, Entry]:
@@ -309,7 +328,7 @@ class _Told:
         if found is None:
             return Entry("")
         if self._judged:
-            found = found.rate(group.first.cell.recipe.train.batch_size)
+            found = found.rate(group.first.configuration.recipe.train.batch_size)
             text = significant(found.value, digits(found.value, found.relative))
         else:
             text = seconds(found.value, digits(found.value, found.relative))
@@ -334,7 +353,7 @@ class _Told:
         """What needs no model, once for all rows whose data are alike."""
         values: dict[tuple[str, tuple[tuple[str, str], ...]], list[float]] = {}
         for group in self._groups:
-            options = group.first.cell.task_options
+            options = group.first.configuration.task_options
             of_data = tuple((name, options[name]) for name in self._varied if name in options)
             for attempt in group.attempts:
                 baselines = attempt.findings.judgement.baselines if attempt.findings.judgement else {}
@@ -408,9 +427,10 @@ def _status(group: Group) -> str:
 def _verdict(groups: Sequence[Group]) -> list[str]:
     """Whether the models are any good: how many of them beat the best baseline, each in its median over seeds."""
     judged = [
-        Group(ok) for group in groups
+        Group(ok)
+        for group in groups
         if (ok := tuple(a for a in group.attempts if a.status in SOUND and a.findings.judgement))
-    ]  # fmt: skip
+    ]
     judgement = judged[0].first.findings.judgement if judged else None
     if judgement is None:
         return []
@@ -424,15 +444,15 @@ def _verdict(groups: Sequence[Group]) -> list[str]:
     beating = sum(v is not None and (v < baselines[best] if lower else v > baselines[best]) for v in values)
     says = "no model beats" if beating == 0 else f"{beating} of {len(values)} models beat"
     return [
-        f"{judged[0].first.cell.task_selector}: {says} the best baseline, {best} "
+        f"{judged[0].first.configuration.task_selector}: {says} the best baseline, {best} "
         f"({metric} {significant(baselines[best])}{unit})"
     ]
 
 
-def _named(cell: Cell) -> str:
+def _named(configuration: Configuration) -> str:
     """The task as it was run: ``copy:default[delay=50] (cell gru)``."""
-    changes = ", ".join(f"{name} {value}" for name, value in cell.changes.items())
-    return cell.task_selector + (f" ({changes})" if changes else "")
+    changes = ", ".join(f"{name} {value}" for name, value in configuration.changes.items())
+    return configuration.task_selector + (f" ({changes})" if changes else "")
 
 
 def _seeds_explain(name: str, groups: Sequence[Group]) -> list[str]:
@@ -443,7 +463,8 @@ def _seeds_explain(name: str, groups: Sequence[Group]) -> list[str]:
         groups: the same model on the same data.
     """
     reference = next(
-        (g for g in groups if g.first.cell.backend == REFERENCE and len(g.numbers(metric_of)) >= FEWEST_SEEDS), None
+        (g for g in groups if g.first.configuration.backend == REFERENCE and len(g.numbers(metric_of)) >= FEWEST_SEEDS),
+        None,
     )
     if reference is None or reference.first.findings.judgement is None:
         return []
@@ -454,7 +475,8 @@ def _seeds_explain(name: str, groups: Sequence[Group]) -> list[str]:
         return []
     metric = reference.first.findings.judgement.metric
     notes = [
-        f"{name}: {metric} of {group.first.cell.backend_selector} is off {REFERENCE}'s by more than seeds explain "
+        f"{name}: {metric} of {group.first.configuration.backend_selector} is off {REFERENCE}'s by more than seeds "
+        "explain "
         f"(p = {chance:.2g}, rank-sum test, {len(group.trained)} seeds)"
         for group, chance, differs in zip(others, chances, surprising(chances), strict=True)
         if differs
@@ -465,16 +487,20 @@ def _seeds_explain(name: str, groups: Sequence[Group]) -> list[str]:
     ]
 
 
-def _own_length(cell: Cell) -> str:
-    """What ``*`` means for this cell."""
-    limits = [f"{cell.epochs} of the recipe's {cell.recipe.epochs} epochs"] if cell.epochs != cell.recipe.epochs else []
-    limits += [f"at most {cell.steps:,} steps"] if cell.steps is not None else []
+def _own_length(configuration: Configuration) -> str:
+    """What ``*`` means for this configuration."""
+    limits = (
+        [f"{configuration.epochs} of the recipe's {configuration.recipe.epochs} epochs"]
+        if configuration.epochs != configuration.recipe.epochs
+        else []
+    )
+    limits += [f"at most {configuration.steps:,} steps"] if configuration.steps is not None else []
     return f"* trained for {' and '.join(limits)}"
 
 
 def _meaning(attempts: Sequence[Attempt], sections: Sequence[Section]) -> list[str]:
     """What the columns say."""
-    trained = [attempt for attempt in attempts if attempt.cell.epochs]
+    trained = [attempt for attempt in attempts if attempt.configuration.epochs]
     memory = "memory: peak above the level after import"
     if any(a.findings.memory is not None and a.findings.memory.device_peak is not None for a in attempts):
         memory += "; on a GPU, the most that its allocator held"
@@ -487,14 +513,14 @@ def _meaning(attempts: Sequence[Attempt], sections: Sequence[Section]) -> list[s
         notes.append(f"seq/s: sequences per second; {interval}; {memory}")
     if len(trained) < len(attempts):
         notes.append(f"times: for one batch; {interval}; {memory}")
-    if any(len(t.block_ns) < a.cell.effort.blocks for a in attempts for t in a.findings.timings.values()):
+    if any(len(t.block_ns) < a.configuration.effort.blocks for a in attempts for t in a.findings.timings.values()):
         notes.append("steps that last seconds are timed in fewer blocks than the effort has")
     if any(a.findings.ceiling is not None for a in attempts):
         notes.append(
             "GFLOP/s: billions of operations of the products in a second (share of the ceiling: the fastest product of "
             "two square matrices in the same process); floor: share of a step that one of the smallest model takes"
         )
-    scopes = {scope for attempt in attempts for scope in attempt.cell.recipe.scopes}
+    scopes = {scope for attempt in attempts for scope in attempt.configuration.recipe.scopes}
     if "gradient" in scopes:
         notes.append("; ".join(f"{scope}: {MEANINGS[scope]}" for scope in SCOPES if scope in scopes))
     sources = dict.fromkeys(p.source for a in attempts for p in a.findings.published)
@@ -514,7 +540,8 @@ MEANINGS: dict[Scope, str] = {
 def _measured(attempts: Sequence[Attempt]) -> list[str]:
     """Where and how: one line for each combination of machine, threads and effort."""
     lines = dict.fromkeys(
-        f"effort {a.cell.effort.name}, {a.cell.threads} thread{'s' if a.cell.threads > 1 else ''}, "
+        f"effort {a.configuration.effort.name}, "
+        f"{a.configuration.threads} thread{'s' if a.configuration.threads > 1 else ''}, "
         + (f"{m.processor}, {m.system}, Python {m.python}" if (m := a.findings.machine) else "machine unknown")
         + (f", {a.findings.device_name}" if a.findings.device_name else "")
         for a in attempts

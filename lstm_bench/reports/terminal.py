@@ -13,17 +13,23 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import Section, Summary, summarise
-from lstm_bench.result import Attempt
 from lstm_bench.text import LONGEST_CELL, brief
 
 WIDTH_ELSEWHERE = 240
 """Columns, where the output is no terminal: nothing is to be folded in a file."""
 
 STYLES = {
-    "ok": "green", "agrees": "green", "faster": "green", "unsupported": "yellow", "disturbed": "yellow",
-    "no difference shown": "default", "not judged": "default", "not compared": "yellow",
-}  # fmt: skip
+    "ok": "green",
+    "agrees": "green",
+    "faster": "green",
+    "unsupported": "yellow",
+    "disturbed": "yellow",
+    "no difference shown": "default",
+    "not judged": "default",
+    "not compared": "yellow",
+}
 """Of the last column; whatever else stands there is red."""
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from lstm_bench.agreement import REFERENCE, STEPS
+from lstm_bench.conformance.agreement import REFERENCE, STEPS
+from lstm_bench.execute.trajectory import RECENT, THRESHOLDS, Curve, Loss, Trajectory, curves_of, parting
 from lstm_bench.reports.numbers import NO_BREAK
 from lstm_bench.reports.summary import Column, Row, Section, Summary
-from lstm_bench.trajectory import RECENT, THRESHOLDS, Curve, Loss, Trajectory, curves_of, parting
 
 REFUSED = "refused"
 """Instead of a step, where the framework has no float64."""
@@ -32,9 +32,13 @@ def summarise(trajectories: Sequence[Trajectory], *, seed: int) -> Summary:
 def _section(trajectories: Sequence[Trajectory], seed: int) -> Section:
     first = trajectories[0]
     columns = (
-        Column("backend"), Column("steps", numeric=True), Column("final loss", numeric=True),
-        *_step_columns("off reference"), *_step_columns("off own float64"), Column("verdict"),
-    )  # fmt: skip
+        Column("backend"),
+        Column("steps", numeric=True),
+        Column("final loss", numeric=True),
+        *_step_columns("off reference"),
+        *_step_columns("off own float64"),
+        Column("verdict"),
+    )
     reference = first.reference
     name = f"reference: {reference.subject.selector} in float64"
     blank = [""] * (2 * len(THRESHOLDS) + 1)
@@ -122,10 +126,13 @@ def render_json(trajectories: Sequence[Trajectory], *, seed: int) -> str:
         record = by_task.setdefault(
             one.task.selector,
             {
-                "task": one.task.selector, "seed": seed, "steps": one.steps,
-                "reference": _curve_record(one.reference), "backends": [],
+                "task": one.task.selector,
+                "seed": seed,
+                "steps": one.steps,
+                "reference": _curve_record(one.reference),
+                "backends": [],
             },
-        )  # fmt: skip
+        )
         record["backends"].append(_record(one))
     return msgspec.json.format(msgspec.json.encode(list(by_task.values())), indent=2).decode() + "\n"
 

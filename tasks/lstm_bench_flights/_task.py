@@ -111,7 +111,7 @@ def observed(recipe: Recipe, options: Mapping[str, str]) -> Observed:
     return Observed(
         forecast="forecast",
         title="passengers, thousands a month",
-        begins="1949-01",
+        times=tuple(f"{1949 + month // YEAR}-{month % YEAR + 1:02}" for month in range(MONTHS)),
         values=tuple(dataset.passengers.tolist()),
         baselines={name: tuple(year.tolist()) for name, (year, _) in _without_model(dataset).items()},
     )

@@ -128,22 +128,43 @@ BRAUN, DEEPBENCH = "Braun 2018", "Baidu DeepBench"
 
 _ALL = (
     _shape(
-        "tiny", "SimpleLSTM",
-        batch=5, time=15, features=10, hidden=20, layers=2, scopes=("train", "gradient", "infer"),
+        "tiny", "SimpleLSTM", batch=5, time=15, features=10, hidden=20, layers=2, scopes=("train", "gradient", "infer")
     ),
     # Timed there: the copy of a batch to the device, forward, loss, backward and Adam's update. Its head has no biases,
     # and reads a bidirectional layer's last output, which in the backward direction has seen one step.
     _shape(
-        "braun2018-short", BRAUN,
-        batch=64, time=100, features=123, hidden=320, classes=10, scopes=("train",), published=_braun(0),
+        "braun2018-short",
+        BRAUN,
+        batch=64,
+        time=100,
+        features=123,
+        hidden=320,
+        classes=10,
+        scopes=("train",),
+        published=_braun(0),
     ),
     _shape(
-        "braun2018-long", BRAUN,
-        batch=32, time=1000, features=123, hidden=320, classes=10, scopes=("train",), published=_braun(1),
+        "braun2018-long",
+        BRAUN,
+        batch=32,
+        time=1000,
+        features=123,
+        hidden=320,
+        classes=10,
+        scopes=("train",),
+        published=_braun(1),
     ),
     _shape(
-        "braun2018-long-4", BRAUN,
-        batch=32, time=1000, features=123, hidden=320, layers=4, bidirectional=True, classes=10, scopes=("train",),
+        "braun2018-long-4",
+        BRAUN,
+        batch=32,
+        time=1000,
+        features=123,
+        hidden=320,
+        layers=4,
+        bidirectional=True,
+        classes=10,
+        scopes=("train",),
         published=_braun(2),
     ),
     # The defaults of a program in PyTorch's repository, which times forward and backward each on its own, from random
@@ -166,7 +187,7 @@ _ALL = (
         for hidden in sizes
         for batch in batches
     ),
-)  # fmt: skip
+)
 
 SHAPES: Mapping[str, Shape] = {shape.recipe.name: shape for shape in _ALL}
 

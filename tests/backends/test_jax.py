@@ -5,8 +5,8 @@ import pytest
 
 from conformance import build, data_for, disagreements
 from lstm_bench import ModelSpec, TrainSpec
-from lstm_bench.agreement import TOLERANCES, relative_error
-from lstm_bench.parameters import initial_parameters
+from lstm_bench.conformance.agreement import TOLERANCES, relative_error
+from lstm_bench.model.parameters import initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
 from precisions import observe, observe_denormals
 
@@ -36,9 +36,14 @@ def paths(model, spec=SPEC, train=ADAM):
 def test_unrolled_it_computes_the_same(backend, cell):
     deep = cell == "lstm"  # one of the cells with all there is: what is unrolled takes long to compile
     spec = ModelSpec(
-        input_size=3, hidden_sizes=(4, 3) if deep else (4,), output_size=2, cell=cell, bidirectional=deep,
-        batch_norm=True, readout="all",
-    )  # fmt: skip
+        input_size=3,
+        hidden_sizes=(4, 3) if deep else (4,),
+        output_size=2,
+        cell=cell,
+        bidirectional=deep,
+        batch_norm=True,
+        readout="all",
+    )
     train = TrainSpec(loss="cross_entropy", optimizer="adam", learning_rate=1e-2, batch_size=4)
     assert disagreements(backend, spec, train, "float64", impl="unrolled") == []
     for impl, loop in (("unrolled", "no loop"), ("scan", "a loop over time")):
@@ -177,7 +182,7 @@ def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(backend):
     assert TOLERANCES["float32"]["forward"] < error < TOLERANCES["bfloat16"]["forward"]
     losses = ours.get(ours.train(ours.put(x), ours.put(y), ours.put(order)))
     outputs, final = ours.states(ours.put(x))
-    assert {a.dtype for a in (logits, losses, outputs, *final.hidden, *final.cell)} == {np.dtype(np.float32)}
+    assert {a.dtype for a in (logits, losses, outputs, *final.h, *final.c)} == {np.dtype(np.float32)}
     assert relative_error(losses, reference.train(x, y, order)) < TOLERANCES["bfloat16"]["update"]
     moved = ours.parameters()["head.weight"]
     assert relative_error(moved.astype(np.float32), np.array(jax.numpy.asarray(moved, "bfloat16"), np.float32)) > 1e-5

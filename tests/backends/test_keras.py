@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from builders import a_cell
+from builders import a_configuration
 from conformance import build, data_for, disagreements
 from lstm_bench import LSTMBenchError, ModelSpec, TrainSpec
-from lstm_bench.agreement import TOLERANCES, relative_error
-from lstm_bench.parameters import initial_parameters, parameter_count
-from lstm_bench.plugins import load_plugins
-from lstm_bench.protocol import Job
-from lstm_bench.result import Effort
-from lstm_bench.runner import run_attempt
+from lstm_bench.catalog.loading import load_plugins
+from lstm_bench.conformance.agreement import TOLERANCES, relative_error
+from lstm_bench.execute.attempt import run_attempt
+from lstm_bench.model.parameters import initial_parameters, parameter_count
+from lstm_bench.record.configuration import Effort
+from lstm_bench.worker.protocol import Job
 from lstm_bench_numpy._model import NumpyBackend
 from precisions import observe, observe_denormals
 
@@ -158,8 +158,10 @@ def test_what_the_environment_of_a_worker_changes_is_seen(monkeypatch, environme
         monkeypatch.setenv(name, value)
     plugins = load_plugins()
     recipe = plugins.task("flights").recipe(None, {})
-    cell = a_cell(recipe=recipe, backend="keras", backend_options=OPTIONS | {"jit": "off"}, threads=1, effort=QUICK)
-    done = run_attempt(Job(cell=cell, times_only=True), plugins.backend("keras"), timeout=120.0)
+    configuration = a_configuration(
+        recipe=recipe, backend="keras", backend_options=OPTIONS | {"jit": "off"}, threads=1, effort=QUICK
+    )
+    done = run_attempt(Job(configuration=configuration, times_only=True), plugins.backend("keras"), timeout=120.0)
     assert (done.status, done.reason) == ("ok", "")
     assert done.findings.kernel_path.startswith(seen)
     assert done.findings.training_kernel_path.startswith(seen)
@@ -319,7 +321,7 @@ def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(backend):
     assert logits.dtype == losses.dtype == np.float32
     assert relative_error(losses, reference.train(x, y, order)) < TOLERANCES["bfloat16"]["update"]
     outputs, final = ours.states(ours.put(x))
-    assert {array.dtype for array in (outputs, *final.hidden, *final.cell)} == {np.dtype(np.float32)}
+    assert {array.dtype for array in (outputs, *final.h, *final.c)} == {np.dtype(np.float32)}
     moved = ours.parameters()["head.weight"]
     assert moved.dtype == np.float32
     rounded = ours.get(keras.ops.cast(keras.ops.cast(moved, "bfloat16"), "float32"))
@@ -356,10 +358,7 @@ def test_it_names_its_libraries_and_devices(backend):
         ({"optimizer": "sgd", "momentum": 0.5}, [0.8, 0.6]),  # v = 2, then 0.5 * 2 + 1 = 2
         ({"optimizer": "sgd", "clip_norm": 1.0}, [0.9, 0.8]),
         ({"optimizer": "adam"}, [0.9, 0.9 - 0.1 * (0.28 / 0.19) / (0.004996 / 0.001999) ** 0.5]),
-        (
-            {"optimizer": "rmsprop"},
-            [1 - 0.1 * 2 / 0.4**0.5, 1 - 0.1 * 2 / 0.4**0.5 - 0.1 / (0.9 * 0.4 + 0.1) ** 0.5],
-        ),
+        ({"optimizer": "rmsprop"}, [1 - 0.1 * 2 / 0.4**0.5, 1 - 0.1 * 2 / 0.4**0.5 - 0.1 / (0.9 * 0.4 + 0.1) ** 0.5]),
     ],
     ids=["sgd", "momentum", "clipped", "adam", "rmsprop"],
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lstm_bench.backend import resolve_options
-from lstm_bench.plugins import load_plugins
+from lstm_bench.catalog.loading import load_plugins
+from lstm_bench.plugin.backend import resolve_options
 
 ENGINES = ["tensorflow", "jax", "torch"]
 

@@ -7,14 +7,14 @@ from math import exp, tanh
 import numpy as np
 import pytest
 
-from builders import a_cell
+from builders import a_configuration
 from conformance import build, data_for
 from lstm_bench import ModelSpec, State, TrainSpec
-from lstm_bench.parameters import initial_parameters
-from lstm_bench.plugins import load_plugins
-from lstm_bench.protocol import Job
-from lstm_bench.result import Effort
-from lstm_bench.runner import run_attempt
+from lstm_bench.catalog.loading import load_plugins
+from lstm_bench.execute.attempt import run_attempt
+from lstm_bench.model.parameters import initial_parameters
+from lstm_bench.record.configuration import Effort
+from lstm_bench.worker.protocol import Job
 from lstm_bench_numpy._gru import GRU
 from lstm_bench_numpy._lstm import LSTM
 from lstm_bench_numpy._model import NumpyBackend
@@ -69,8 +69,8 @@ def test_outputs_and_states_are_those_of_the_equations(direction):
         expected, c = one_number_at_a_time(read.tolist(), *weights)
         in_time = np.array(expected)[::-1] if direction == "backward" else np.array(expected)
         np.testing.assert_allclose(outputs[n, :, d * 3 : (d + 1) * 3], in_time, rtol=1e-13)
-        np.testing.assert_allclose(final.hidden[0][d, n], expected[-1], rtol=1e-13)
-        np.testing.assert_allclose(final.cell[0][d, n], c, rtol=1e-13)
+        np.testing.assert_allclose(final.h[0][d, n], expected[-1], rtol=1e-13)
+        np.testing.assert_allclose(final.c[0][d, n], c, rtol=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_given_states_are_neither_changed_nor_remembered():
     before = model.infer(x)
     given_states = State(*(tuple(np.full((2, 12, 3), fill) for _ in range(2)) for fill in (0.5, -0.5)))
     outputs, _ = model.states(x, given_states)
-    assert all((h == 0.5).all() for h in given_states.hidden)
+    assert all((h == 0.5).all() for h in given_states.h)
     assert not np.allclose(outputs, model.states(x)[0])
     np.testing.assert_array_equal(model.infer(x), before)
 
@@ -234,13 +234,7 @@ def test_cross_entropy_survives_large_logits():
     np.testing.assert_allclose(gradient, [[1.0, -1.0]])
 
 
-@pytest.mark.parametrize(
-    ("changes", "precision", "reason"),
-    [
-        ({}, "bfloat16", "bfloat16"),
-        ({}, "tf32", "tf32"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "precision", "reason"), [({}, "bfloat16", "bfloat16"), ({}, "tf32", "tf32")])
 def test_what_it_cannot_do_it_refuses_with_the_reason(changes, precision, reason):
     assert reason in (
         NumpyBackend().refuses(spec_of(**changes), train_of(), precision=precision, device="cpu", options={}) or ""
@@ -261,7 +255,7 @@ def test_it_says_which_blas_multiplies():
 def test_a_blas_that_takes_the_processor_for_an_older_one_says_so(monkeypatch):
     plugins = load_plugins()
     recipe = plugins.task("flights").recipe(None, {})
-    job = Job(cell=a_cell(recipe=recipe, backend="numpy", threads=1, effort=QUICK), times_only=True)
+    job = Job(configuration=a_configuration(recipe=recipe, backend="numpy", threads=1, effort=QUICK), times_only=True)
     usual = run_attempt(job, plugins.backend("numpy"), timeout=60.0).findings
     if "openblas" not in usual.kernel_path:
         pytest.skip(f"this NumPy has another: {usual.kernel_path}")

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builders import a_cell
+from builders import a_configuration
 from conformance import build, data_for, disagreements
 from lstm_bench import ModelSpec, TrainSpec
-from lstm_bench.agreement import TOLERANCES, relative_error
-from lstm_bench.parameters import initial_parameters
-from lstm_bench.plugins import load_plugins
-from lstm_bench.protocol import Job
-from lstm_bench.result import Effort
-from lstm_bench.runner import run_attempt
+from lstm_bench.catalog.loading import load_plugins
+from lstm_bench.conformance.agreement import TOLERANCES, relative_error
+from lstm_bench.execute.attempt import run_attempt
+from lstm_bench.model.parameters import initial_parameters
+from lstm_bench.record.configuration import Effort
+from lstm_bench.worker.protocol import Job
 from lstm_bench_numpy._model import NumpyBackend
 from precisions import observe, observe_denormals
 
@@ -39,10 +39,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 def test_it_agrees_with_numpy_on_the_flights_recipe(precision, forward, backward):
     generator = np.random.default_rng(0)
     x, y = generator.uniform(-1, 1, (120, 12, 1)), generator.uniform(-1, 1, (120, 1))
-    ours, numpy = (
-        build(TorchBackend(), SPEC, ADAM, precision, **FUSED),
-        build(NumpyBackend(), SPEC, ADAM, precision),
-    )
+    ours, numpy = (build(TorchBackend(), SPEC, ADAM, precision, **FUSED), build(NumpyBackend(), SPEC, ADAM, precision))
     batch, target = x[:1], y[:1]
     logits = [model.get(model.infer(model.put(batch))) for model in (ours, numpy)]
     assert relative_error(*logits) < forward
@@ -132,7 +129,7 @@ def attempt(backend, **changes):
     plugins = load_plugins([SLOW_PATHS])
     recipe = plugins.task("flights").recipe(None, {})
     given = {"backend": backend, "recipe": recipe, "backend_options": FUSED, "threads": 1, "effort": QUICK}
-    job = Job(cell=a_cell(**given | changes), plugin_files=(str(SLOW_PATHS),), times_only=True)
+    job = Job(configuration=a_configuration(**given | changes), plugin_files=(str(SLOW_PATHS),), times_only=True)
     return run_attempt(job, plugins.backend(backend), timeout=60.0)
 
 
@@ -302,8 +299,11 @@ def test_the_benchmark_of_kernels_finds_pytorchs_own_precise():
     script = Path(__file__).parents[2] / "benchmarks" / "kernels.py"
     done = subprocess.run(
         [sys.executable, script, "--device", "cpu", "--hidden", "1", "8"],
-        stdout=subprocess.PIPE, text=True, check=True, timeout=120,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     rows = [[part.strip() for part in line.strip("|").split("|")] for line in done.stdout.splitlines()[3:-1]]
     assert [row[:2] for row in rows] == [[cell, size] for cell in ("lstm", "gru", "rnn") for size in ("1", "8")]
     assert all(float(error) < 1e-6 for row in rows for error in row[2:])

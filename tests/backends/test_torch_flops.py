@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builders import a_model
-from lstm_bench.flops import operations
+from lstm_bench.model.flops import operations
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from builders import a_cell, a_failure, a_machine, an_attempt, some_findings
-from lstm_bench.reports.page import render
-from lstm_bench.store import latest, read_folder
+from builders import a_configuration, a_failure, a_machine, an_attempt, some_findings
+from lstm_bench.publish.page import render
+from lstm_bench.record.store import latest, read_folder
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -20,9 +20,14 @@ RESULTS = Path(__file__).parents[2] / "results"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
@@ -54,9 +59,12 @@ def published(tmp_path_factory):
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     """The page of attempts with names that would like to be more than names."""
-    cell = a_cell(backend=HOSTILE, task=HOSTILE, device=HOSTILE)
+    configuration = a_configuration(backend=HOSTILE, task=HOSTILE, device=HOSTILE)
     findings = some_findings(kernel_path=HOSTILE, versions={HOSTILE: HOSTILE}, machine=a_machine(processor=HOSTILE))
-    attempts = [an_attempt(cell=cell, findings=findings), a_failure(2, cell=cell, reason=HOSTILE, output_tail=HOSTILE)]
+    attempts = [
+        an_attempt(configuration=configuration, findings=findings),
+        a_failure(2, configuration=configuration, reason=HOSTILE, output_tail=HOSTILE),
+    ]
     path = tmp_path_factory.mktemp("hostile") / "index.html"
     path.write_text(render(attempts))
     return path
@@ -216,7 +224,7 @@ def test_an_attempt_is_one_click_away_as_it_was_stored(visit, published):
     shown = json.loads(page.locator("#raw-text").inner_text())
     assert shown["id"] == button.get_attribute("data-id")
     stored = next(attempt for attempt in read_folder(RESULTS)[0] if attempt.id == shown["id"])
-    assert shown["cell"]["backend"] == stored.cell.backend
+    assert shown["configuration"]["backend"] == stored.configuration.backend
     assert shown["findings"]["timings"]["train"]["block_ns"] == list(stored.findings.timings["train"].block_ns)
     with page.expect_download() as download:
         page.click("#raw-save")
@@ -344,7 +352,7 @@ def test_hostile_names_stay_text_in_a_browser(visit, hostile):
     page.wait_for_selector("dialog[open]")
     assert page.evaluate("document.title").startswith("<script>")
     assert page.locator("img").count() == 0
-    assert HOSTILE in json.loads(page.locator("#raw-text").inner_text())["cell"]["backend"]
+    assert HOSTILE in json.loads(page.locator("#raw-text").inner_text())["configuration"]["backend"]
 
 
 def test_without_javascript_all_of_it_can_be_read(visit, published):

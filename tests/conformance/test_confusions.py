@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lstm_bench import State
+from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.conformance.cases import draw_case
-from lstm_bench.conformance.comparison import Comparison, Reference
 from lstm_bench.conformance.confusions import CONFUSIONS, explain
-from lstm_bench.plugins import load_plugins
+from lstm_bench.conformance.differential import Comparison, Reference
 from lstm_bench_numpy import _batch_norm
 from lstm_bench_numpy._batch_norm import BatchNorm
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
@@ -96,7 +96,7 @@ class ResetsBefore(NumpyModel):
             halves, ends = [], []
             for d, direction in enumerate(self._spec.directions):
                 own = self._below(f"layers.{n}.{direction}")
-                h = np.zeros((x.shape[0], hidden)) if initial is None else initial.hidden[n][d]
+                h = np.zeros((x.shape[0], hidden)) if initial is None else initial.h[n][d]
                 order = range(len(outputs))[:: -1 if d else 1]
                 steps = {}
                 for t in order:

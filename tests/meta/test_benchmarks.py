@@ -42,15 +42,20 @@ def test_recorded_rounds_are_judged(tmp_path):
         for drift in drifts
     ]
     about = {
-        "effort": "default", "rounds": 3, "blocks": 4, "slower": 0.5, "task": "flights", "threads": 1,
-        "processor": "some", "system": "any", "disturbed": 0,
-    }  # fmt: skip
+        "effort": "default",
+        "rounds": 3,
+        "blocks": 4,
+        "slower": 0.5,
+        "task": "flights",
+        "threads": 1,
+        "processor": "some",
+        "system": "any",
+        "disturbed": 0,
+    }
     path.write_text(json.dumps({"about": about, "recorded": recorded}))
     lines = run("verdicts.py", "judge", path, "--drawn", "20").splitlines()
     assert [line.strip("| ").split(" | ")[1:] for line in lines[2:8]] == [
         [share, trials, *shares]
         for share, shares in (("nothing", ("0.0%", "0.0%", "100.0%")), ("50%", ("100.0%", "0.0%", "0.0%")))
-        for trials in (
-            "2 as they were run", "20 of 6 recorded rounds", "the same, by a percentile bootstrap",
-        )
-    ]  # fmt: skip
+        for trials in ("2 as they were run", "20 of 6 recorded rounds", "the same, by a percentile bootstrap")
+    ]

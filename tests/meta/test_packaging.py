@@ -38,6 +38,6 @@ def test_every_plugin_folder_is_in_the_wheel_and_known_to_import_linter():
 
 
 def test_no_plugin_failed_to_load():
-    from lstm_bench.plugins import load_plugins
+    from lstm_bench.catalog.loading import load_plugins
 
     assert load_plugins().failures == ()

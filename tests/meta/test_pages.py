@@ -7,8 +7,8 @@ import shlex
 
 import pytest
 
-from builders import a_cell, a_timing, an_attempt, some_findings
-from lstm_bench.store import write_attempt
+from builders import a_configuration, a_timing, an_attempt, some_findings
+from lstm_bench.record.store import write_attempt
 from pages import PAGES, ROOT, blocks, commands, name_of
 
 LINES = [(name_of(page), line) for page in PAGES for line in commands(page) if line.startswith("lstm-bench ")]
@@ -45,8 +45,10 @@ def test_the_program_that_reads_results_finds_what_they_say(tmp_path, monkeypatc
     steps = {"torch": a_timing(block_ns=(20_000_000,), steps_per_block=20), "numpy": a_timing(block_ns=(20_000_000,))}
     for number, (backend, timing) in enumerate([*steps.items()] * 3):
         findings = some_findings(timings={"train": timing})
-        cell = a_cell(backend=backend)
-        write_attempt(an_attempt(number, cell=cell, findings=findings, run="one", round=number // 2), folder)
+        configuration = a_configuration(backend=backend)
+        write_attempt(
+            an_attempt(number, configuration=configuration, findings=findings, run="one", round=number // 2), folder
+        )
     monkeypatch.chdir(tmp_path)
     exec(program, {})
     printed = capsys.readouterr().out

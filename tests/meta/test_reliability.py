@@ -32,6 +32,6 @@ def test_a_fault_is_shown_by_tests_that_there_are(row):
     fault, happens, shown = row
     assert fault
     assert happens
-    named = re.findall(r"`(\w+\.py)::(test_\w+)`", shown)
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", shown)
     assert len(named) == shown.count("`") / 2 > 0
     assert [test for file, test in named if test not in names_in(file)] == []

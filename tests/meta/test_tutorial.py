@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm_bench.store import read_folder
+from lstm_bench.record.store import read_folder
 from pages import EXAMPLES, ROOT, blocks, examples
 
 COMMAND = Path(sys.executable).with_name("lstm-bench")
@@ -37,9 +37,14 @@ def run(words, cwd, **environment):
     """What a command line prints, on both streams; programs are those beside this Python."""
     program = {"lstm-bench": [COMMAND], "pytest": [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]}[words[0]]
     return subprocess.run(
-        [*program, *words[1:]], cwd=cwd, env=os.environ | {"COLUMNS": "130"} | environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-    )  # fmt: skip
+        [*program, *words[1:]],
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "130"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
 
 
 def row_of(folder):
@@ -51,8 +56,11 @@ def row_of(folder):
 def but_for_numbers(text):
     """The lines of a text, in which all numbers, units of time and stretches of space are alike."""
     for pattern, same in (
-        (r"\d[\d,.]*(e[-+]?\d+)?", "0"), (r"0\s(ns|µs|ms|s|min)\b", "0 s"), (r"[ ─━-]{2,}", " "), (r"<0", "0"),
-    ):  # fmt: skip
+        (r"\d[\d,.]*(e[-+]?\d+)?", "0"),
+        (r"0\s(ns|µs|ms|s|min)\b", "0 s"),
+        (r"[ ─━-]{2,}", " "),
+        (r"<0", "0"),
+    ):
         text = re.sub(pattern, same, text)
     return [bare for line in text.splitlines() if (bare := line.strip(" ="))]
 
@@ -76,7 +84,7 @@ def test_the_backend_is_timed_and_its_numbers_are_kept(tmp_path):
     done = run([*words, "--epochs", "2"], tmp_path)
     assert done.returncode == 0, done.stdout
     attempt = row_of(tmp_path / "results" / "local")
-    assert (attempt.status, attempt.cell.backend) == ("ok", "pergate")
+    assert (attempt.status, attempt.configuration.backend) == ("ok", "pergate")
     assert set(attempt.findings.timings) == {"train", "infer"}
 
 

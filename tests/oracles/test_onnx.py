@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lstm_bench import ModelSpec, State, TrainSpec
-from lstm_bench.agreement import relative_error
-from lstm_bench.parameters import GATES, initial_parameters
+from lstm_bench.conformance.agreement import relative_error
+from lstm_bench.model.parameters import GATES, initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
 
 # Before 1.23 the evaluator takes one direction only, runs a reverse one forwards and gives no final cell state.
@@ -64,7 +64,7 @@ def evaluated(spec: ModelSpec, parameters: dict[str, np.ndarray], x: np.ndarray,
         first = [in_onnx_order(layer["bias"], spec.cell) for layer in layers]
         given["B"] = np.concatenate([np.stack(first), np.stack(recurrent)], axis=1)
     if initial is not None:
-        given |= zip(("initial_h", "initial_c"), initial.hidden + initial.cell, strict=False)
+        given |= zip(("initial_h", "initial_c"), initial.h + initial.c, strict=False)
 
     names = ["X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c"]
     node = onnx.helper.make_node(
@@ -85,7 +85,7 @@ def test_outputs_and_final_states_are_those_that_onnx_evaluates(seed):
     spec, parameters, x, initial = drawn(seed)
     model = NumpyBackend().build(spec, TRAIN, parameters, precision="float64", device="cpu", seed=0, options={})
     outputs, final = model.states(x, initial)
-    ours = [outputs, *final.hidden, *final.cell]
+    ours = [outputs, *final.h, *final.c]
     theirs = evaluated(spec, parameters, x, initial)
     for name, value, expected in zip(["Y", "Y_h", "Y_c"][: len(theirs)], ours, theirs, strict=True):
         assert expected.dtype == np.float32

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lstm_bench import ModelSpec, State, TrainSpec
-from lstm_bench.parameters import GATES, initial_parameters
+from lstm_bench.model.parameters import GATES, initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
 
 TRAIN = TrainSpec(loss="mse", optimizer="sgd", learning_rate=0.1, batch_size=1)
@@ -115,9 +115,9 @@ def counting(*shape: int) -> np.ndarray:
 )
 def test_final_states_are_those_that_keras_publishes(cell, shape, units, changes, forward, backward):
     _, final = keras_reference(cell, shape[2], units, **changes).states(counting(*shape))
-    assert_published(final.hidden[0][0], forward)
+    assert_published(final.h[0][0], forward)
     if backward is not None:
-        assert_published(final.hidden[0][1], backward)
+        assert_published(final.h[0][1], backward)
 
 
 # Keras' initial states count from 0 like its sequences, each direction's times a factor
@@ -154,8 +154,8 @@ def test_final_states_from_given_ones_are_those_that_keras_publishes(cell, units
     state = counting(2, units)
     initial = {kind: (np.stack([factor * state for factor in pair]),) for kind, pair in factors.items()}
     _, final = keras_reference(cell, 3, units).states(counting(2, 4, 3), State(**initial))
-    assert_published(final.hidden[0][0], forward)
-    assert_published(final.hidden[0][1], backward)
+    assert_published(final.h[0][0], forward)
+    assert_published(final.h[0][1], backward)
 
 
 @pytest.mark.parametrize(
@@ -177,16 +177,16 @@ def test_final_states_from_given_ones_are_those_that_keras_publishes(cell, units
 def test_final_states_from_earlier_final_ones_are_those_that_keras_publishes(cell, shape, units, forward, backward):
     model, x = keras_reference(cell, shape[2], units), counting(*shape)
     _, final = model.states(x, model.states(x)[1])
-    assert_published(final.hidden[0][0], forward)
+    assert_published(final.h[0][0], forward)
     if backward is not None:
-        assert_published(final.hidden[0][1], backward)
+        assert_published(final.h[0][1], backward)
 
 
 def test_final_cell_states_are_those_that_keras_publishes():
     # bidirectional_test.py: test_return_state
     _, final = keras_reference("lstm", 3, 2).states(counting(2, 4, 3))
-    assert_published(final.hidden[0], [[[0.1990008], [0.52335435]], [[0.12659755], [0.44717982]]])
-    assert_published(final.cell[0], [[[0.35567185], [1.0492687]], [[0.2501858], [0.941473]]])
+    assert_published(final.h[0], [[[0.1990008], [0.52335435]], [[0.12659755], [0.44717982]]])
+    assert_published(final.c[0], [[[0.35567185], [1.0492687]], [[0.2501858], [0.941473]]])
 
 
 def test_outputs_at_every_step_are_those_that_keras_publishes():
@@ -456,9 +456,9 @@ def test_outputs_and_states_are_those_that_onnx_runtime_publishes(cell, directio
     x = float32(x).reshape(steps, batch, -1).swapaxes(0, 1)
     outputs, final = reference(cell, own).states(x, State(**given) if given else None)
 
-    values = {"Y": outputs.reshape(batch, steps, len(own), size).transpose(1, 2, 0, 3), "Y_h": final.hidden[0][None]}
+    values = {"Y": outputs.reshape(batch, steps, len(own), size).transpose(1, 2, 0, 3), "Y_h": final.h[0][None]}
     if cell == "lstm":
-        values["Y_c"] = final.cell[0][None]
+        values["Y_c"] = final.c[0][None]
     for name, numbers in published.items():
         value = values[name][:, looked_at]
         assert_published(value, np.reshape(numbers, value.shape))

@@ -1,4 +1,4 @@
-"""Valid specifications, cells and attempts, of which a test changes what it is about."""
+"""Valid specifications, configurations and attempts, of which a test changes what it is about."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any, NoReturn
 from hypothesis import strategies as st
 
 from lstm_bench import BackendInfo, Metric, ModelSpec, Recipe, ReporterInfo, TaskInfo, TrainSpec
-from lstm_bench.plugins import Plugins
-from lstm_bench.result import (
-    EFFORTS,
+from lstm_bench.catalog.loading import Plugins
+from lstm_bench.record.attempt import (
     Agreement,
     Attempt,
-    Cell,
     Findings,
     Judgement,
     Machine,
@@ -21,6 +19,7 @@ from lstm_bench.result import (
     Timing,
     Training,
 )
+from lstm_bench.record.configuration import EFFORTS, Configuration
 
 PIP_LINE = 'pip install "lstm-bench[nowhere]"'
 NOT_THERE = "no_such_package_xyz"
@@ -39,7 +38,7 @@ def a_recipe(name: str = "tutorial", **changes: Any) -> Recipe:
     return Recipe(name=name, **given | changes)
 
 
-def a_cell(**changes: Any) -> Cell:
+def a_configuration(**changes: Any) -> Configuration:
     given = {
         "task": "flights",
         "task_options": {},
@@ -53,7 +52,7 @@ def a_cell(**changes: Any) -> Cell:
         "seed": 0,
         "effort": EFFORTS["default"],
     }
-    return Cell(**given | changes)
+    return Configuration(**given | changes)
 
 
 def a_machine(**changes: Any) -> Machine:
@@ -105,7 +104,7 @@ def an_attempt(number: int = 1, **changes: Any) -> Attempt:
         "id": f"20260102T030405-{number:06d}-0123abcd",
         "created": "2026-01-02T03:04:05+00:00",
         "lstm_bench": "0.1.0",
-        "cell": a_cell(),
+        "configuration": a_configuration(),
         "status": "ok",
         "reason": "",
         "phase": "inspect",
@@ -126,9 +125,13 @@ ROUNDS = (1.0, 1.02, 0.98)
 
 
 def some_run(
-    *milliseconds: float, run: str = "old", findings: dict[str, Any] | None = None,
-    scopes: tuple[str, ...] = ("train",), versions: dict[str, str] | None = None, **cell: Any,
-) -> list[Attempt]:  # fmt: skip
+    *milliseconds: float,
+    run: str = "old",
+    findings: dict[str, Any] | None = None,
+    scopes: tuple[str, ...] = ("train",),
+    versions: dict[str, str] | None = None,
+    **configuration: Any,
+) -> list[Attempt]:
     """Rounds whose training steps took so long, and whose first ones took a hundred times as long."""
     made = []
     for number, each in enumerate(milliseconds):
@@ -139,7 +142,12 @@ def some_run(
             **(findings or {}),
         )
         recipe = a_recipe(scopes=tuple(scopes))
-        given = {"cell": a_cell(**{"recipe": recipe} | cell), "findings": found, "round": number, "run": run}
+        given = {
+            "configuration": a_configuration(**{"recipe": recipe} | configuration),
+            "findings": found,
+            "round": number,
+            "run": run,
+        }
         made.append(an_attempt(len(run) * 100 + number, times_only=number > 0, **given))
     return made
 
@@ -210,3 +218,9 @@ recipes = st.builds(
     initialisation=st.sampled_from(["uniform", "glorot"]),
     shuffle=st.booleans(),
 )
+
+
+def months(first, count):
+    """So many months from the first on, as ISO dates."""
+    year, month = map(int, first.split("-"))
+    return tuple(f"{at // 12}-{at % 12 + 1:02}" for at in range(12 * year + month - 1, 12 * year + month - 1 + count))

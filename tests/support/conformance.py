@@ -6,8 +6,8 @@ import numpy as np
 
 from lstm_bench import Backend, ModelSpec, TrainSpec
 from lstm_bench.conformance.cases import STEPS, Case
-from lstm_bench.conformance.comparison import Comparison, Reference
-from lstm_bench.parameters import initial_parameters
+from lstm_bench.conformance.differential import Comparison, Reference
+from lstm_bench.model.parameters import initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
 
 COUNT, BATCH, TIME = 12, 4, 7

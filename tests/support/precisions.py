@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lstm_bench import Backend, Model, ModelSpec, Precision, TrainSpec, denormals
-from lstm_bench.parameters import Parameters, initial_parameters
-from lstm_bench.precision import product_precisions
-from lstm_bench.result import Denormals
+from lstm_bench import Backend, Model, ModelSpec, Precision, TrainSpec
+from lstm_bench.conformance import denormals
+from lstm_bench.conformance.precision import product_precisions
+from lstm_bench.model.parameters import Parameters, initial_parameters
+from lstm_bench.record.attempt import Denormals
 
 SGD = TrainSpec(loss="mse", optimizer="sgd", learning_rate=1e-3, batch_size=2)
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from lstm_bench import store
 from lstm_bench.errors import StoreError
+from lstm_bench.record import store
 
 
 def numbered(attempt, number):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lstm_bench import LSTMBenchError, parameter_count
-from lstm_bench.plan import plan_tasks
-from lstm_bench.plugins import load_plugins
+from lstm_bench.catalog.choosing import plan_tasks
+from lstm_bench.catalog.loading import load_plugins
 from lstm_bench_flights import _task
 from lstm_bench_flights._scales import Growth, Range
 

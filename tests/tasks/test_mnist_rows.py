@@ -10,12 +10,12 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from lstm_bench import DataError, LSTMBenchError, parameter_count
-from lstm_bench.backend import resolve_options
-from lstm_bench.data import user_folder
-from lstm_bench.parameters import initial_parameters
-from lstm_bench.plugins import load_plugins
-from lstm_bench.store import read_folder
-from lstm_bench.training import epoch_orders
+from lstm_bench.catalog.data import user_folder
+from lstm_bench.catalog.loading import load_plugins
+from lstm_bench.model.parameters import initial_parameters
+from lstm_bench.plugin.backend import resolve_options
+from lstm_bench.record.store import read_folder
+from lstm_bench.worker.training import epoch_orders
 from lstm_bench_mnist_rows import _task
 from lstm_bench_mnist_rows._idx import read_idx
 from lstm_bench_numpy._model import NumpyBackend
@@ -251,11 +251,13 @@ def test_it_gets_its_row(tmp_path):
     what = ["run", "-b", "numpy", "-t", "mnist-rows[train=500]", "--quick", "--threads", "1", "--results", tmp_path]
     done = subprocess.run(
         [COMMAND, *what],
-        capture_output=True, text=True, env=os.environ | {"LSTM_BENCH_DATA": str(user_folder().resolve())},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LSTM_BENCH_DATA": str(user_folder().resolve())},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     ((attempt,), _) = read_folder(tmp_path)
-    assert attempt.cell.task_selector == "mnist-rows:default[train=500]"
+    assert attempt.configuration.task_selector == "mnist-rows:default[train=500]"
     judged = attempt.findings.judgement
     assert set(judged.metrics) == {"accuracy", "loss"}
     assert judged.baselines["most frequent digit"]["accuracy"] == 0.1135

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_bench import LSTMBenchError
-from lstm_bench.plan import plan_tasks
-from lstm_bench.plugins import load_plugins
+from lstm_bench.catalog.choosing import plan_tasks
+from lstm_bench.catalog.loading import load_plugins
 from lstm_bench_next_number._task import PATTERN
 
 PLUGINS = load_plugins()

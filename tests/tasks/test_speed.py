@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from lstm_bench import LSTMBenchError, parameter_count
-from lstm_bench.backend import resolve_options
-from lstm_bench.flops import operations
-from lstm_bench.parameters import parameter_shapes
-from lstm_bench.plan import plan_tasks
-from lstm_bench.plugins import load_plugins
+from lstm_bench.catalog.choosing import plan_tasks
+from lstm_bench.catalog.loading import load_plugins
+from lstm_bench.model.flops import operations
+from lstm_bench.model.parameters import parameter_shapes
+from lstm_bench.plugin.backend import resolve_options
 from lstm_bench_numpy._model import NumpyBackend
 from lstm_bench_speed._recipes import SHAPES, steps_of
 
@@ -115,11 +115,9 @@ def test_an_option_changes_nothing_but_what_it_names(name, option, at):
     model, train = changed.recipe.model, changed.recipe.train
     again = msgspec.structs.replace(
         changed.recipe,
-        model=msgspec.structs.replace(
-            model, input_size=before[2], hidden_sizes=before[3], output_size=before[4],
-        ),
+        model=msgspec.structs.replace(model, input_size=before[2], hidden_sizes=before[3], output_size=before[4]),
         train=msgspec.structs.replace(train, batch_size=before[0]),
-    )  # fmt: skip
+    )
     assert again == plain.recipe
 
 
@@ -188,9 +186,18 @@ def test_nothing_is_said_to_be_published_that_is_not():
 
 @pytest.mark.parametrize(
     "option",
-    ["batch=32", "time=99", "features=125", "hidden=321", "layers=2", "outputs=9", "cell=gru", "bidirectional=true",
-     "readout=all"],
-)  # fmt: skip
+    [
+        "batch=32",
+        "time=99",
+        "features=125",
+        "hidden=321",
+        "layers=2",
+        "outputs=9",
+        "cell=gru",
+        "bidirectional=true",
+        "readout=all",
+    ],
+)
 def test_of_another_shape_nothing_is_published(option):
     task = chosen(f"speed:braun2018-short[{option}]")
     assert INFO.published(task.recipe, task.options) == ()
@@ -272,14 +279,19 @@ def test_there_is_no_accuracy_and_nothing_that_could_be_judged():
     "selector", ["speed", "speed:braun2018-short[time=3,hidden=4]", "speed[readout=all,outputs=2]"]
 )
 def test_a_backend_can_make_a_step_with_it(selector):
-    from lstm_bench.parameters import initial_parameters
+    from lstm_bench.model.parameters import initial_parameters
 
     task = chosen(selector)
     recipe, data = task.recipe, load(task).train
     model = NumpyBackend().build(
-        recipe.model, recipe.train, initial_parameters(recipe.model, "uniform", 0),
-        precision="float64", device="cpu", seed=0, options={},
-    )  # fmt: skip
+        recipe.model,
+        recipe.train,
+        initial_parameters(recipe.model, "uniform", 0),
+        precision="float64",
+        device="cpu",
+        seed=0,
+        options={},
+    )
     order = np.arange(len(data.x)).reshape(-1, recipe.train.batch_size)
     losses = model.train(model.put(data.x), model.put(data.y), order)
     assert np.all(np.isfinite(losses))

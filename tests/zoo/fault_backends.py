@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 
 from lstm_bench import BackendInfo, Option, hookimpl
-from lstm_bench.protocol import LONGEST_LINE
+from lstm_bench.worker.protocol import LONGEST_LINE
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
 FAULTS: dict[str, Callable[[], None]] = {}

@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 
 from lstm_bench import BackendInfo, hookimpl
-from lstm_bench.precision import SIGNIFICANDS, rounded
+from lstm_bench.conformance.precision import SIGNIFICANDS, rounded
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
 

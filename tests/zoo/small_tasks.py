@@ -63,15 +63,26 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
         load=Noise,
         recipes=(
             Recipe(
-                name="patient", summary="until the validation loss has not fallen for three epochs", model=MODEL,
-                train=TRAIN, epochs=200, shuffle=True, validation=0.2, patience=3,
+                name="patient",
+                summary="until the validation loss has not fallen for three epochs",
+                model=MODEL,
+                train=TRAIN,
+                epochs=200,
+                shuffle=True,
+                validation=0.2,
+                patience=3,
             ),
             Recipe(
-                name="aimed", summary="until the error is what it is at once", model=MODEL, train=TRAIN, epochs=200,
-                evaluate_every=2, target=1e9,
+                name="aimed",
+                summary="until the error is what it is at once",
+                model=MODEL,
+                train=TRAIN,
+                epochs=200,
+                evaluate_every=2,
+                target=1e9,
             ),
         ),
-    )  # fmt: skip
+    )
     yield TaskInfo(
         name="shapes",
         summary="about speed alone",

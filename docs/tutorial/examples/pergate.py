@@ -121,9 +121,9 @@ class PerGate(Model):
         if initial is None:
             h, c = self.zeros(x)
         else:  # of the first layer, forward
-            h, c = self.put(initial.hidden[0][0]), self.put(initial.cell[0][0])
+            h, c = self.put(initial.h[0][0]), self.put(initial.c[0][0])
         steps = self.recur(x, h, c)
-        final = State(hidden=(steps[-1].h[None],), cell=(steps[-1].c[None],))
+        final = State(h=(steps[-1].h[None],), c=(steps[-1].c[None],))
         return np.stack([step.h for step in steps], axis=1), final
 
     def gradients(self, x, y):

@@ -1,0 +1,80 @@
+"""Which rows are marked as the best of a column: those of which it is shown, and of most columns none."""
+
+from __future__ import annotations
+
+import statistics as stats
+from collections.abc import Collection, Mapping, Sequence
+
+from lstm_bench.analysis.groups import Group, fastest
+from lstm_bench.analysis.statistics import MARGIN, SURPRISING, chance_of_difference, surprising
+from lstm_bench.model.spec import SCOPES
+from lstm_bench.record.attempt import SOUND, Attempt
+
+METRIC = "metric"
+"""Instead of a scope, in ``Best``."""
+
+Best = Mapping[str, Collection[Group]]
+"""The groups that are marked, by scope and ``METRIC``."""
+
+
+def find_best(models: Sequence[Sequence[Group]]) -> Best:
+    """The best of each column among the groups of each model.
+
+    Args:
+        models: groups that compute the same.
+    """
+    found: dict[str, set[Group]] = {}
+    for groups in models:
+        for scope in SCOPES:
+            if (best := fastest(groups, scope)) is not None:
+                found.setdefault(scope, set()).add(best)
+        if (best := most_able(groups)) is not None:
+            found.setdefault(METRIC, set()).add(best)
+    return found
+
+
+def most_able(groups: Sequence[Group]) -> Group | None:
+    """The one whose metric is shown to be better than that of each other by more than seeds explain, if one is.
+
+    As beneath the table, several p-values are corrected for their number; with few seeds none is surprising. A group
+    of which a seed has come to nothing is not the best, however good the others are.
+    """
+    values = {
+        group: found
+        for group in groups
+        if (found := [v for a in group.attempts if a.status in SOUND and (v := metric_of(a)) is not None])
+    }
+    judgement = next((a.findings.judgement for g in values for a in g.attempts if a.findings.judgement), None)
+    if judgement is None or len(values) < 2:
+        return None
+    choose = min if judgement.better == "lower" else max
+    best = choose(values, key=lambda group: stats.median(values[group]))
+    if len(values[best]) < len(best.trained):
+        return None
+    chances = []
+    for other, theirs in values.items():
+        if other is not best:
+            chance = chance_of_difference(values[best], theirs)
+            if chance is None or chance > SURPRISING:  # no need to look at the others
+                return None
+            chances.append(chance)
+    return best if all(surprising(chances)) else None
+
+
+def metric_of(attempt: Attempt) -> float | None:
+    """What the table shows of how good the model was; ``None`` where it was not judged, or is not finite."""
+    judgement = attempt.findings.judgement
+    return None if judgement is None else judgement.metrics.get(judgement.metric)
+
+
+def explain_marks(best: Best) -> list[str]:
+    """What the marks say, where there are any."""
+    reasons = []
+    if any(best.get(scope) for scope in SCOPES):
+        reasons.append(
+            f"faster than each other row with the same model on the same data (each 95% interval of the ratio of times "
+            f"ends below {1 - MARGIN:g})"
+        )
+    if best.get(METRIC):
+        reasons.append("better than each other one by more than seeds explain (rank-sum test)")
+    return [f"best of a column, in bold: shown to be {', or '.join(reasons)}"] if reasons else []

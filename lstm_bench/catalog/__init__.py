@@ -1,0 +1,1 @@
+"""What there is and what was chosen: plugins, selectors, required kernels, data files."""

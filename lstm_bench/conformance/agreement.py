@@ -1,0 +1,250 @@
+"""Holding a model against the float64 reference before anything about it is believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench.errors import LSTMBenchError
+from lstm_bench.model.parameters import Parameters, parameter_shapes, state_shapes
+from lstm_bench.model.spec import ModelSpec, Precision
+from lstm_bench.record.attempt import Agreement
+
+if TYPE_CHECKING:
+    from lstm_bench.plugin.backend import Model
+
+REFERENCE = "numpy"
+"""The backend that, in float64, all others are held against."""
+
+STEPS = 10
+"""Optimizer steps that are compared. A wrong update shows in training alone."""
+
+# Norm-wise relative errors. Observed on flights with torch and NumPy, float32: logits 7e-8, gradients 1.4e-7 and
+# parameters after ten steps 1.1e-7; float64: 2e-16, 2.8e-16, 8.8e-17. The bands are wider, since small random models do
+# worse (float32 up to 2.4e-7, 1.5e-6, 8.6e-6 over twenty steps; bfloat16 forward up to
+# 7.9e-3 on flights, but 2.4e-2 on a small tanh RNN, which its band does not forgive). tf32 on an H200: forward up to
+# 7.0e-4, gradients 4.5e-3, parameters 2.6e-4 over twenty steps.
+TOLERANCES: dict[Precision, dict[str, float]] = {
+    "float64": {"forward": 1e-12, "backward": 1e-11, "update": 1e-9},
+    "float32": {"forward": 1e-5, "backward": 1e-4, "update": 1e-4},
+    "tf32": {"forward": 1e-2, "backward": 1e-1, "update": 1e-1},
+    "bfloat16": {"forward": 1e-2, "backward": 1e-1, "update": 1e-1},
+}
+
+APPROXIMATED = 1e-4
+"""Of the forward pass in float32 on a GPU. cuDNN's kernels for small hidden sizes, which keep the weights in registers,
+compute tanh and sigmoid to 7e-6 only (an H200, cuDNN 9.19: LSTM and GRU of 192 units and less, tanh RNNs of 384), and a
+tanh RNN of three layers was 2.5e-5 off. It is still under what TF32 does, 4e-4, which is found out by itself, too."""
+
+BANDS = {
+    "logits": "forward",
+    "logits repeated": "forward",
+    "loss": "forward",
+    "gradients": "backward",
+    "training losses": "update",
+    "trained parameters": "update",
+}
+"""Which tolerance holds for which quantity."""
+
+
+def tolerances(precision: Precision, device: str) -> dict[str, float]:
+    """The relative errors of ``forward``, ``backward`` and ``update`` by which a model may be off the reference.
+
+    Args:
+        precision: what it computes in.
+        device: what it computes on.
+    """
+    bands = TOLERANCES[precision]
+    return bands | {"forward": APPROXIMATED} if precision == "float32" and device != "cpu" else dict(bands)
+
+
+class InvalidOutput(LSTMBenchError):
+    """A backend returned something that cannot be compared at all: a wrong shape, a missing name, NaN."""
+
+
+def relative_error(ours: NDArray[Any], reference: NDArray[Any]) -> float:
+    """``||ours - reference|| / ||reference||``, Frobenius, in float64; the plain norm if the reference is 0."""
+    reference = reference.astype(np.float64)
+    scale = float(np.linalg.norm(reference))
+    return float(np.linalg.norm(ours.astype(np.float64) - reference)) / (scale or 1.0)
+
+
+def fetched(model: Model[Any], nested: Any) -> list[NDArray[Any]]:
+    """The NumPy forms of a model's native arrays, however they are nested in tuples, lists and mappings."""
+    if isinstance(nested, Mapping):
+        nested = tuple(nested.values())
+    if isinstance(nested, tuple | list):
+        return [array for part in nested for array in fetched(model, part)]
+    return [model.get(nested)]
+
+
+def error_in_any_layout(ours: Iterable[NDArray[Any]], reference: Iterable[NDArray[Any]]) -> float:
+    """The relative error of all numbers, sorted: what ``Model.differentiate`` gives has no names and no layout.
+
+    Zeros may be missing on either side, since some frameworks have parameters that are held at zero.
+    """
+    a, b = (np.concatenate([np.ravel(array).astype(np.float64) for array in arrays]) for arrays in (ours, reference))
+    size = max(a.size, b.size)
+    return relative_error(*(np.sort(np.pad(numbers, (0, size - numbers.size))) for numbers in (a, b)))
+
+
+def expect(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array itself, if it has this shape and is finite.
+
+    Raises:
+        InvalidOutput: saying what was wrong with it.
+    """
+    if np.shape(array) != shape:
+        raise InvalidOutput(f"{what} must have shape {shape}; the backend returned {np.shape(array)}")
+    if not np.all(np.isfinite(array)):
+        raise InvalidOutput(
+            f"{what} must be finite; the backend returned {int(np.sum(~np.isfinite(array)))} that are not"
+        )
+    return array
+
+
+def expect_parameters(what: str, parameters: Parameters, shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+    """The parameters themselves, if they have these names and shapes and are finite.
+
+    Raises:
+        InvalidOutput: naming the parameter and what was wrong with it.
+    """
+    if set(parameters) != set(shapes):
+        odd = sorted(set(parameters) ^ set(shapes))
+        raise InvalidOutput(f"{what} must come under the canonical names; missing or superfluous: {', '.join(odd)}")
+    for name, shape in shapes.items():
+        expect(f"{what} {name}", parameters[name], shape)
+    return parameters
+
+
+def logits_shape(spec: ModelSpec, x: NDArray[Any]) -> tuple[int, ...]:
+    """Shape of the logits for sequences ``x`` `(B, T, I)`."""
+    return (len(x), spec.output_size) if spec.readout == "last" else (*x.shape[:2], spec.output_size)
+
+
+def compare_fresh(
+    build: Callable[[], Model[Any]],
+    build_reference: Callable[[], Model[Any]],
+    spec: ModelSpec,
+    bands: Mapping[str, float],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    order: NDArray[np.intp],
+    native: tuple[Any, Any] | None = None,
+) -> Agreement:
+    """Compare two freshly built models: logits, loss, gradients, and what some training steps do.
+
+    The logits are asked for twice, since a state that is kept between calls shows only then.
+
+    Args:
+        build: builds the model in question.
+        build_reference: builds the reference, with the same parameters, in float64.
+        spec: of both.
+        bands: the ``tolerances`` of the model in question.
+        x: sequences `(N, T, I)`.
+        y: their targets.
+        order: rows of batches for training; the first is the batch for everything else.
+        native: ``x`` and ``y`` as the backend has them, where they have been put already.
+
+    Raises:
+        InvalidOutput: if the model returns something that cannot be compared.
+    """
+    model, reference = build(), build_reference()
+    first = order[0]
+    ours = _Bound(model, x, y, order, native)
+    # The reference, in float64, is given no more than it needs: all of a large data set would take gigabytes.
+    used, places = np.unique(order, return_inverse=True)
+    theirs = _Bound(reference, x[used], y[used], places.reshape(order.shape))
+
+    shape = logits_shape(spec, x[first])
+    expected = theirs.logits()
+    errors = {"logits": relative_error(expect("logits", ours.logits(), shape), expected)}
+    errors["logits repeated"] = relative_error(expect("logits", ours.logits(), shape), expected)
+
+    loss, gradients = model.gradients(ours.x_batch, ours.y_batch)
+    true_loss, true_gradients = reference.gradients(theirs.x_batch, theirs.y_batch)
+    errors["loss"] = relative_error(expect("loss", np.asarray(loss), ()), np.asarray(true_loss))
+    worst = {}
+    errors["gradients"], worst["gradients"] = _worst(
+        expect_parameters("gradients", gradients, parameter_shapes(spec)), true_gradients
+    )
+
+    true_losses = theirs.train()
+    if np.all(np.isfinite(true_losses)):  # else the recipe itself diverges, which training will say
+        losses = ours.train()
+        errors["training losses"] = relative_error(expect("training losses", losses, (len(order),)), true_losses)
+        trained = expect_parameters("parameters", model.parameters(), state_shapes(spec))
+        errors["trained parameters"], worst["trained parameters"] = _worst(trained, reference.parameters())
+
+    return _agreement(errors, {name: bands[BANDS[name]] for name in errors}, worst)
+
+
+def compare_trained(
+    model: Model[Any],
+    build_reference: Callable[[Parameters], Model[Any]],
+    spec: ModelSpec,
+    bands: Mapping[str, float],
+    x: NDArray[Any],
+    before: Agreement,
+) -> Agreement:
+    """Add to ``before`` whether a trained model infers what its own parameters say.
+
+    Args:
+        model: the trained model.
+        build_reference: builds the reference with given parameters.
+        spec: of both.
+        bands: the ``tolerances`` of ``model``.
+        x: sequences `(B, T, I)`.
+        before: what is known of the model so far.
+    """
+    parameters = expect_parameters("parameters", model.parameters(), state_shapes(spec))
+    reference = build_reference(parameters)
+    ours = expect("logits", model.get(model.infer(model.put(x))), logits_shape(spec, x))
+    theirs = reference.get(reference.infer(reference.put(x)))
+    # Ten times the band of fresh weights: trained ones are larger, and logits can cancel. On flights 8e-8 was seen.
+    # Where that band is wide itself, as on a GPU, no more than for training: 1.2e-5 was seen there.
+    return _agreement(
+        before.errors | {"logits after training": relative_error(ours, theirs)},
+        before.tolerances | {"logits after training": min(10 * bands["forward"], bands["update"])},
+        before.worst,
+    )
+
+
+class _Bound:
+    """A model with the data put where it wants them."""
+
+    def __init__(
+        self,
+        model: Model[Any],
+        x: NDArray[Any],
+        y: NDArray[Any],
+        order: NDArray[np.intp],
+        native: tuple[Any, Any] | None = None,
+    ) -> None:
+        self.model, self._order = model, order
+        self._x, self._y = native or (model.put(x), model.put(y))
+        self.x_batch, self.y_batch = model.put(x[order[0]]), model.put(y[order[0]])
+
+    def logits(self) -> NDArray[Any]:
+        return self.model.get(self.model.infer(self.x_batch))
+
+    def train(self) -> NDArray[Any]:
+        return self.model.get(self.model.train(self._x, self._y, self.model.put(self._order)))
+
+
+def _worst(ours: Parameters, reference: Parameters) -> tuple[float, str]:
+    errors = {name: relative_error(ours[name], reference[name]) for name in reference}
+    name = max(errors, key=lambda name: errors[name])
+    return errors[name], name
+
+
+def _agreement(errors: Mapping[str, float | None], tolerances: Mapping[str, float], worst: dict[str, str]) -> Agreement:
+    return Agreement(
+        errors={n: e if e is not None and math.isfinite(e) else None for n, e in errors.items()},
+        tolerances=dict(tolerances),
+        worst=worst,
+    )

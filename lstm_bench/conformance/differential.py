@@ -1,0 +1,281 @@
+"""Everything that a model computes on a case, beside what the reference computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench.conformance.agreement import relative_error, tolerances
+from lstm_bench.conformance.cases import Case, Problem, problem_of
+from lstm_bench.model.spec import Precision
+from lstm_bench.plugin.backend import Backend, Unsupported
+from lstm_bench.record.checked import Compared, Quantity
+from lstm_bench.text import describe
+
+if TYPE_CHECKING:
+    from lstm_bench.plugin.backend import Model
+
+EPS: dict[Precision, float] = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-9}
+"""Half the distance from 1 to the next number: the largest relative error of rounding."""
+
+ROUNDINGS = 32
+"""Where a case is more sensitive than its band, this many times what changing every given number in its last place does
+is forgiven, or what the reference itself loses in that precision: what batch normalisation or 1 - sigmoid lose within,
+no change of the given numbers shows."""
+
+SMALL_GRADIENT = 0.01
+"""A gradient that is smaller than this part of the model's largest one is compared on the scale of that part: where its
+terms cancel, as they do under batch normalisation, its own size says nothing of their rounding."""
+
+WIDEST = 0.1
+"""No tolerance grows beyond this."""
+
+STAGES = ("forward", "backward", "update")
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What quantities of one kind have in common: a row of the table, and the band of its tolerance."""
+
+    name: str
+    stage: str
+
+
+OUTPUTS = Kind("outputs", "forward")
+FINAL_H, FINAL_C = Kind("final h", "forward"), Kind("final c", "forward")
+LOGITS, LOSS = Kind("logits", "forward"), Kind("loss", "forward")
+D_IH, D_HH, D_BIAS = Kind("dW_ih", "backward"), Kind("dW_hh", "backward"), Kind("db", "backward")
+D_NORM, D_HEAD, D_X = Kind("d batch norm", "backward"), Kind("d head", "backward"), Kind("dx", "backward")
+LOSSES = Kind("training losses", "update")
+AFTER_1, AFTER_20 = Kind("parameters after 1 step", "update"), Kind("parameters after 20 steps", "update")
+STATISTICS = Kind("batch norm statistics", "update")
+TRAINED_LOGITS = Kind("logits after training", "update")
+
+KINDS = (
+    OUTPUTS,
+    FINAL_H,
+    FINAL_C,
+    LOGITS,
+    LOSS,
+    D_IH,
+    D_HH,
+    D_BIAS,
+    D_NORM,
+    D_HEAD,
+    D_X,
+    LOSSES,
+    AFTER_1,
+    AFTER_20,
+    STATISTICS,
+    TRAINED_LOGITS,
+)
+
+_GRADIENTS = {"weight_ih": D_IH, "weight_hh": D_HH, "bias": D_BIAS, "bias_hn": D_BIAS}
+
+
+Key = tuple[Kind, str]
+"""An array's kind and name."""
+
+Arrays = dict[Key, NDArray[Any]]
+
+
+class Behaviour:
+    """What a model has computed until now: arrays by kind and name, and how it misbehaved."""
+
+    def __init__(self) -> None:
+        self.arrays: Arrays = {}
+        self.faults: list[str] = []
+
+    def add(self, kind: Kind, name: str, array: NDArray[Any]) -> None:
+        """One more array."""
+        self.arrays[kind, name] = np.asarray(array)
+
+
+def observe(build: Callable[[], Model[Any]], case: Case, problem: Problem) -> Behaviour:
+    """Let a model do all that it can. What it raises becomes a fault."""
+    found = Behaviour()
+    given = [problem.x, problem.y, problem.order, *problem.parameters.values(), *problem.initial.h, *problem.initial.c]
+    before = [array.copy() for array in given]
+    try:
+        _exercise(build(), case, problem, found)
+    except Unsupported:
+        raise
+    except Exception as error:
+        found.faults.append(f"raised {describe(error)}")
+    if any(not np.array_equal(now, then) for now, then in zip(given, before, strict=True)):
+        found.faults.append("changes the arrays that it is given")
+    return found
+
+
+def _exercise(model: Model[Any], case: Case, problem: Problem, found: Behaviour) -> None:
+    batch = case.train.batch_size
+    x, y = model.put(problem.x[:batch]), model.put(problem.y[:batch])
+    all_x, all_y = model.put(problem.x), model.put(problem.y)
+    natives = [model.get(native).copy() for native in (x, all_x)]
+
+    found.add(LOGITS, "logits", model.get(model.infer(x)))
+    # From zeros in some cases and from given states in others: some frameworks compile anew for each.
+    outputs, final = model.states(x, problem.initial if case.time % 2 else None)
+    found.add(OUTPUTS, "outputs", outputs)
+    for kind, layers in ((FINAL_H, final.h), (FINAL_C, final.c)):
+        for layer, array in enumerate(layers):
+            for direction, half in zip(case.model.directions, array, strict=True):
+                found.add(kind, f"{kind.name} of layers.{layer}.{direction}", half)
+    found.add(LOGITS, "logits asked for again", model.get(model.infer(x)))
+    loss, gradients = model.gradients(x, y)
+    found.add(LOSS, "loss", np.asarray(loss))
+    for name, gradient in gradients.items():
+        owner, _, what = name.rpartition(".")
+        kind = D_HEAD if owner == "head" else D_NORM if owner == "batch_norm" else _GRADIENTS.get(what, D_IH)
+        found.add(kind, f"gradient of {name}", gradient)
+    d_x = model.input_gradient(x, y)
+    if d_x is not None:
+        found.add(D_X, "dx", d_x)
+    found.add(LOGITS, "logits after gradients", model.get(model.infer(x)))
+
+    first = model.get(model.train(all_x, all_y, model.put(problem.order[:1])))
+    for name, array in model.parameters().items():
+        found.add(STATISTICS if is_statistic(name) else AFTER_1, f"{name} after 1 step", array)
+    rest = model.get(model.train(all_x, all_y, model.put(problem.order[1:])))
+    found.add(LOSSES, "training losses", np.concatenate((np.atleast_1d(first), np.atleast_1d(rest))))
+    for name, array in model.parameters().items():
+        found.add(STATISTICS if is_statistic(name) else AFTER_20, f"{name} after 20 steps", array)
+    found.add(TRAINED_LOGITS, "logits after training", model.get(model.infer(x)))
+    if any(not np.array_equal(model.get(now), then) for now, then in zip((x, all_x), natives, strict=True)):
+        found.faults.append("changes its inputs in place")
+
+
+def is_statistic(name: str) -> bool:
+    """Whether this is a statistic of batch norm, which is not trained."""
+    return name in ("batch_norm.mean", "batch_norm.variance")
+
+
+class Comparison:
+    """One case on one backend beside the reference.
+
+    Attributes:
+        case: what is computed.
+        problem: its numbers.
+        ours: what the backend computed.
+        theirs: what the reference did.
+        tolerances: by array.
+        errors: by array; infinite where not all is finite. What has another shape is a fault and not here.
+        faults: whatever else is wrong.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        build: Callable[[Case, Problem], Model[Any]],
+        reference: Reference,
+        precision: Precision,
+        device: str = "cpu",
+    ) -> None:
+        self.case, self.reference, self._precision = case, reference, precision
+        self.problem = problem_of(case)
+        self.ours = observe(lambda: build(case, self.problem), case, self.problem)
+        self.theirs = reference.observe(case, self.problem)
+        shaken = reference.observe(case, self.problem.perturbed(EPS[precision]))
+        rounded = reference.observe(case, self.problem, precision) if precision == "float32" else self.theirs
+        self.tolerances: dict[Key, float] = {}
+        self.errors: dict[Key, float] = {}
+        self.faults = list(self.ours.faults)
+        gradients = [float(np.linalg.norm(a)) for (kind, _), a in self.theirs.items() if kind.stage == "backward"]
+        self._floor = SMALL_GRADIENT * max(gradients, default=0.0)
+        # Of a whole stage: how much one array loses is luck, how much the worst loses is the case's own.
+        sensitivity = dict.fromkeys(STAGES, 0.0)
+        for key in self.theirs:
+            lost = ROUNDINGS * max(self._error(key, arrays[key]) for arrays in (shaken, rounded))
+            sensitivity[key[0].stage] = max(sensitivity[key[0].stage], lost)
+        bands = tolerances(precision, device)
+        self._bands = {stage: max(bands[stage], min(WIDEST, sensitivity[stage])) for stage in STAGES}
+        for key, expected in self.theirs.items():
+            if key in self.ours.arrays:
+                self._compare(key, self.ours.arrays[key], expected)
+            elif not self.ours.faults and key[0] is not D_X:
+                self.faults.append(f"gives no {key[1]}")
+        for _, name in self.ours.arrays.keys() - self.theirs.keys():
+            self.faults.append(f"gives {name}, which there is not")
+        if self._keeps_state():
+            self.faults.append("keeps state between calls: asked again, its logits are others")
+
+    def _compare(self, key: Key, ours: NDArray[Any], expected: NDArray[Any]) -> None:
+        kind, name = key
+        if ours.shape != expected.shape:
+            self.faults.append(f"{name}: has shape {ours.shape}, not {expected.shape}")
+            return
+        wanted = np.dtype("float64" if self._precision == "float64" else "float32")
+        if ours.dtype != wanted and kind is not LOSS:  # which comes as a Python float
+            self.faults.append(f"{name}: is {ours.dtype}, not {wanted}")
+        self.tolerances[key] = self._bands[kind.stage]
+        self.errors[key] = self._error(key, ours) if np.all(np.isfinite(ours)) else np.inf
+
+    def _error(self, key: Key, array: NDArray[Any]) -> float:
+        expected = self.theirs[key]
+        error = relative_error(array, expected)
+        size = float(np.linalg.norm(expected))
+        return error * size / self._floor if key[0].stage == "backward" and 0 < size < self._floor else error
+
+    def agrees(self, key: Key) -> bool:
+        """Whether this array does."""
+        return self.errors[key] <= self.tolerances[key]
+
+    def _keeps_state(self) -> bool:
+        agree = [self.agrees(key) for key in self.errors if key[0] is LOGITS]
+        return bool(agree) and agree[0] and not all(agree)
+
+    @property
+    def stage(self) -> str | None:
+        """The first stage in which something disagrees."""
+        stages = {key[0].stage for key in self.errors if not self.agrees(key)}
+        return next((stage for stage in STAGES if stage in stages), None)
+
+    def compared(self, number: int) -> Compared:
+        """All this in a form that can be sent."""
+        worst: dict[str, Quantity] = {}
+        for kind in KINDS:
+            keys = [key for key in self.errors if key[0] is kind]
+            if not keys:
+                continue
+            key = max(keys, key=lambda key: self.errors[key] / self.tolerances[key])
+            error = self.errors[key]
+            worst[kind.name] = Quantity(
+                name=key[1],
+                error=error if np.isfinite(error) else None,
+                ulps=self._ulps(key) if np.isfinite(error) else None,
+                tolerance=self.tolerances[key],
+            )
+        return Compared(number=number, quantities=worst, faults=tuple(dict.fromkeys(self.faults)))
+
+    def _ulps(self, key: Key) -> float:
+        expected = self.theirs[key].astype(np.float64)
+        scale = float(np.max(np.abs(expected), initial=0.0)) or 1.0
+        difference = float(np.max(np.abs(self.ours.arrays[key] - expected), initial=0.0))
+        return difference / (2 * EPS[self._precision] * scale)
+
+
+class Reference:
+    """The reference, in float64 unless asked otherwise."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def build(self, case: Case, parameters: Mapping[str, NDArray[Any]], precision: Precision = "float64") -> Model[Any]:
+        """Its model with these parameters."""
+        return self._backend.build(
+            case.model, case.train, parameters, precision=precision, device="cpu", seed=0, options={}
+        )
+
+    def observe(self, case: Case, problem: Problem, precision: Precision = "float64") -> Arrays:
+        """All that it computes.
+
+        Raises:
+            RuntimeError: if the reference itself fails, whose message says how.
+        """
+        found = observe(lambda: self.build(case, problem.parameters, precision), case, problem)
+        if found.faults:
+            raise RuntimeError(f"the reference fails in {case}: {'; '.join(found.faults)}")
+        return found.arrays

@@ -1,0 +1,1 @@
+"""The parent of the workers: it plans, starts workers turn by turn, listens, and resumes."""

@@ -1,0 +1,311 @@
+"""The results folder: one immutable JSON file for each attempt, and a DataFrame of many."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lstm_bench.errors import StoreError
+from lstm_bench.model.spec import SCOPES, Scope
+from lstm_bench.record.attempt import SCHEMA_VERSION, Attempt
+from lstm_bench.record.migration import upgrade
+from lstm_bench.text import brief, describe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class _File(msgspec.Struct, frozen=True):
+    """What a file holds."""
+
+    schema_version: int
+    sha256: str
+    attempt: msgspec.Raw
+
+
+_decode_file = msgspec.json.Decoder(_File).decode
+_decode_attempt = msgspec.json.Decoder(Attempt).decode
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make sure, before anything is measured, that results can be written here.
+
+    Raises:
+        StoreError: naming the folder and what is in the way.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"cannot write results to {folder}: {error.strerror}. Choose another with --results"
+        ) from error
+
+
+def write_attempt(attempt: Attempt, folder: Path) -> Path:
+    """Write an attempt to a file of its own, whole or not at all.
+
+    Returns:
+        The file, named by the configuration's fingerprint and the attempt's id.
+
+    Raises:
+        StoreError: if it cannot be written, or there is such a file already.
+    """
+    body = msgspec.json.encode(attempt)
+    content = msgspec.json.encode(_File(schema_version=SCHEMA_VERSION, sha256=_sha256(body), attempt=msgspec.Raw(body)))
+    path = folder / f"{attempt.configuration.fingerprint[:12]}-{attempt.id}.json"
+    temporary = folder / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            file.write(content + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)  # unlike a rename, fails if the name is taken
+        _sync(folder)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    return path
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text as ``write_bytes`` does, in UTF-8."""
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write a file whole or not at all, in place of whatever has its name.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    if not path.parent.is_dir():
+        raise StoreError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.exists() and not path.is_file():  # a device must not be replaced, either
+        raise StoreError(f"cannot write {path}: it is no regular file")
+    target = path.resolve()  # a link stays one
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def read_attempt(path: Path) -> Attempt:
+    """Read one file.
+
+    Raises:
+        StoreError: naming the file and what is wrong with it.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        file = _decode_file(content)
+        if file.schema_version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} has schema version {file.schema_version}, newer than this lstm-bench reads "
+                f"({SCHEMA_VERSION}): upgrade lstm-bench"
+            )
+        if not _is_intact(file):
+            raise StoreError(f"{path} is damaged: its content does not match its checksum")
+        return _decode(file)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreError(f"{path} is not a result file: {brief(str(error))}") from error
+
+
+def _decode(file: _File) -> Attempt:
+    if file.schema_version == SCHEMA_VERSION:
+        return _decode_attempt(file.attempt)
+    content = msgspec.json.decode(file.attempt)
+    try:
+        content = upgrade(content, file.schema_version)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise msgspec.ValidationError(
+            f"its content is not that of schema version {file.schema_version} ({describe(error)})"
+        ) from error
+    return msgspec.convert(content, Attempt)
+
+
+def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
+    """Read every attempt in a folder and below it.
+
+    Args:
+        folder: or a single file.
+
+    Returns:
+        The attempts, oldest first, and one line for each file or folder that could not be read.
+
+    Raises:
+        StoreError: if there is no such folder.
+    """
+    if folder.is_file():
+        return [read_attempt(folder)], []
+    if not folder.is_dir():
+        raise StoreError(f"there is no folder {folder}: name one that `lstm-bench run` has written to")
+    attempts, problems = [], []
+
+    def unreadable(error: OSError) -> None:
+        problems.append(f"cannot read {error.filename}: {error.strerror}")
+
+    for parent, _, names in os.walk(folder, onerror=unreadable):
+        for name in names:
+            if name.endswith(".json"):
+                try:
+                    attempts.append(read_attempt(Path(parent, name)))
+                except StoreError as error:
+                    problems.append(str(error))
+    return sorted(attempts, key=lambda attempt: attempt.id), sorted(problems)
+
+
+def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The attempts of the latest run of each configuration and machine, sorted by task, backend, device and precision.
+
+    Seeds of one run stay together: none of them is left out while another one is the latest.
+    """
+    rows = [(attempt, attempt.row) for attempt in sorted(attempts, key=lambda attempt: attempt.id)]
+    newest = {(row, attempt.configuration.seed): attempt for attempt, row in rows}
+    shown = {(attempt.run, row) for (row, _), attempt in newest.items() if attempt.run}
+    kept = [
+        attempt
+        for attempt, row in rows
+        if attempt is newest[row, attempt.configuration.seed] or (attempt.run, row) in shown
+    ]
+
+    def place(attempt: Attempt) -> tuple[object, ...]:
+        configuration = attempt.configuration
+        return (
+            configuration.task,
+            configuration.recipe.name,
+            tuple(_natural(value) for value in configuration.task_options.values()),
+            _natural(" ".join(configuration.changes.values())),
+            configuration.backend_selector,
+            configuration.device,
+            configuration.precision,
+            attempt.id,
+        )
+
+    return sorted(kept, key=place)
+
+
+def _natural(text: str) -> tuple[str | int, ...]:
+    """A key that sorts 10 after 9: what is no number, and what is, by turns."""
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(re.split(r"([0-9]+)", text)))
+
+
+def to_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
+    """One row for each attempt; columns in the units that their names end in, missing values where nothing is known."""
+    import pandas as pd
+
+    return pd.DataFrame([_row(attempt) for attempt in attempts])
+
+
+def _is_intact(file: _File) -> bool:
+    """Whether an attempt is what its checksum was taken of: what its JSON says in its order, whatever is in between."""
+    if _sha256(file.attempt) == file.sha256:  # nobody has reformatted it, and it need not be decoded twice
+        return True
+    content = msgspec.json.decode(file.attempt)
+    in_order, by_name = msgspec.json.encode(content), msgspec.json.encode(content, order="sorted")
+    return file.sha256 in (_sha256(in_order), _sha256(by_name))  # by name before schema version 3
+
+
+def _sha256(content: bytes | msgspec.Raw) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _row(attempt: Attempt) -> dict[str, Any]:
+    configuration, found = attempt.configuration, attempt.findings
+    timings, judgement, memory, agreement = found.timings, found.judgement, found.memory, found.agreement
+    training = found.training
+    row: dict[str, Any] = {
+        "task": configuration.task_selector,
+        "backend": configuration.backend_selector,
+        "version": next(iter(found.versions.values()), None),
+        "device": configuration.device,
+        "device_name": found.device_name,
+        "precision": configuration.precision,
+        "observed_precision": found.observed_precision,
+        "observed_denormals": found.observed_denormals,
+        "threads": configuration.threads,
+        "seed": configuration.seed,
+        "effort": configuration.effort.name,
+        "cell": configuration.recipe.model.cell,
+        "hidden_sizes": "x".join(map(str, configuration.recipe.model.hidden_sizes)),
+        "batch_norm": configuration.recipe.model.batch_norm,
+        "batch_size": configuration.recipe.train.batch_size,
+        "optimizer": configuration.recipe.train.optimizer,
+        "learning_rate": configuration.recipe.train.learning_rate,
+        "epochs": configuration.epochs,
+        "recipe_epochs": configuration.recipe.epochs,
+        "parameters": configuration.parameter_count,
+        "native_parameters": found.native_parameter_count,
+        "metric": judgement.metric if judgement else None,
+        "unit": judgement.unit if judgement else None,
+        "value": judgement.metrics.get(judgement.metric) if judgement else None,
+        **{
+            f"{scope}_sequences_per_s": t.sequences_per_second if (t := timings.get(scope)) else None
+            for scope in SCOPES
+        },
+        **{f"{scope}_step_s": t.seconds_per_step if (t := timings.get(scope)) else None for scope in SCOPES},
+        **{f"{scope}_flops_per_s": _flops_per_second(attempt, scope) for scope in SCOPES},
+        "ceiling_flops_per_s": found.ceiling.flops_per_second if found.ceiling else None,
+        **{f"{scope}_floor_s": found.ceiling.floor_seconds.get(scope) if found.ceiling else None for scope in SCOPES},
+        "import_s": found.seconds.get("import"),
+        "first_step_s": found.seconds.get("first step"),
+        "training_s": training.seconds if training else None,
+        "training_steps": training.steps if training else None,
+        "stopped": training.stopped if training else None,
+        "best_step": training.best_step if training else None,
+        "peak_memory_bytes": memory.peak - memory.after_import if memory and memory.peak else None,
+        "device_peak_memory_bytes": memory.device_peak if memory else None,
+        "kernel_path": found.kernel_path,
+        "training_kernel_path": found.training_kernel_path,
+        "run": attempt.run,
+        "round": attempt.round,
+        "times_only": attempt.times_only,
+        "status": attempt.status,
+        "reason": attempt.reason,
+        "created": attempt.created,
+        "id": attempt.id,
+        "processor": found.machine.processor if found.machine else None,
+    }
+    if agreement is not None:
+        row |= {f"error_{name.replace(' ', '_')}": error for name, error in agreement.errors.items()}
+    if judgement is not None:
+        row |= {f"metric_{name}": value for name, value in judgement.metrics.items()}
+        for baseline, metrics in judgement.baselines.items():
+            row |= {f"baseline_{baseline.replace(' ', '_')}_{name}": value for name, value in metrics.items()}
+    return row
+
+
+def _flops_per_second(attempt: Attempt, scope: Scope) -> float | None:
+    timing, operations = attempt.findings.timings.get(scope), attempt.operations(scope)
+    return None if timing is None or operations is None else operations / timing.seconds_per_step
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

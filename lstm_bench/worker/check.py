@@ -1,0 +1,104 @@
+"""What a worker does to hold a backend against the reference, one case after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lstm_bench.catalog.loading import load_plugins
+from lstm_bench.conformance.agreement import REFERENCE
+from lstm_bench.conformance.cases import Case, Problem, draw_case, read_case
+from lstm_bench.conformance.confusions import explain
+from lstm_bench.conformance.differential import Comparison, Reference
+from lstm_bench.conformance.shrinking import smallest
+from lstm_bench.errors import LSTMBenchError, print_error
+from lstm_bench.plugin.backend import Unsupported, require_device
+from lstm_bench.record.checked import Compared
+from lstm_bench.text import describe, one_line
+from lstm_bench.worker import protocol
+
+if TYPE_CHECKING:
+    from lstm_bench.plugin.backend import Model
+
+SHRINKING_SECONDS = 60.0
+"""After which no smaller case is looked for."""
+
+LOOKED_AT = 6
+"""Disagreeing cases that an explanation has to explain."""
+
+
+def carry_out(job: protocol.CheckJob, session: protocol.Session) -> None:
+    """Compare every case of the job, and say how it ended. A case that fails keeps none of the others from running."""
+    try:
+        _work(job, session)
+    except LSTMBenchError as error:
+        session.ended("unsupported", one_line(str(error)))
+    except Exception as error:
+        print_error(error)
+        session.ended("crashed", describe(error))
+    else:
+        session.ended("ok", "")
+
+
+def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
+    plugins = load_plugins(Path(file) for file in job.plugin_files)
+    backend = plugins.backend(job.backend).load()
+    require_device(backend, job.backend, job.device)
+    reference = Reference(plugins.backend(REFERENCE).load())
+    how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
+
+    def build(case: Case, problem: Problem) -> Model[Any]:
+        refusal = backend.refuses(case.model, case.train, **how)
+        if refusal is not None:
+            raise Unsupported(refusal)
+        return backend.build(case.model, case.train, problem.parameters, seed=case.seed, **how)
+
+    disagreeing: dict[int, Comparison] = {}
+    faulty: dict[int, Comparison] = {}
+    for number in job.cases:
+        session.say(protocol.Comparing(number))
+        case = draw_case(job.seed, number) if job.case is None else read_case(job.case)
+        try:
+            comparison = Comparison(case, build, reference, job.precision, job.device)
+        except Unsupported as error:
+            session.say(Compared(number=number, skipped=one_line(str(error))))
+            continue
+        session.say(comparison.compared(number))
+        if comparison.stage is not None and len(disagreeing) < LOOKED_AT:
+            disagreeing[number] = comparison
+        elif comparison.faults and not faulty:
+            faulty[number] = comparison
+    if disagreeing:
+        session.say(protocol.Diagnosed(tuple(explain(list(disagreeing.values())))))
+    for number, comparison in islice((disagreeing or faulty).items(), 1):
+        smaller = None
+        with suppress(ImportError):  # hypothesis, without which the case is shown as it is
+            smaller = str(_smallest(comparison, build, reference, job))
+        session.say(protocol.Shrunk(number, smaller))
+
+
+def _smallest(
+    comparison: Comparison, build: Callable[[Case, Problem], Model[Any]], reference: Reference, job: protocol.CheckJob
+) -> Case:
+    def fails(case: Case) -> bool:
+        try:
+            return _failure(Comparison(case, build, reference, job.precision, job.device)) == _failure(comparison)
+        except Unsupported:
+            return False
+
+    return smallest(comparison.case, fails, seconds=SHRINKING_SECONDS)
+
+
+def _failure(comparison: Comparison) -> str | None:
+    """By what a smaller case is known to fail in the same way.
+
+    It is the stage in which numbers disagree first. Where all agree it is the first fault, down to the first number
+    that stands by itself, such as a size that it tells: another case has others.
+    """
+    if comparison.stage is not None or not comparison.faults:
+        return comparison.stage
+    return re.split(r"(?<![\w.])\d", comparison.faults[0])[0]

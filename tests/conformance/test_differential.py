@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+from itertools import combinations, product
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from lstm_bench import InvalidSpec
+from lstm_bench.catalog.loading import load_plugins
+from lstm_bench.conformance.cases import KINDS, MODELS, Case, Inputs, Weights, draw_case, problem_of, read_case
+from lstm_bench.conformance.differential import Comparison, Reference
+from lstm_bench_numpy._batch_norm import DECAY, EPSILON, BatchNorm
+from lstm_bench_numpy._model import NumpyBackend, NumpyModel
+
+PLUGINS = load_plugins([Path(__file__).parents[1] / "zoo" / "wrong_backends.py"])
+REFERENCE = Reference(NumpyBackend())
+
+
+def compare(backend, number, precision="float64", seed=0):
+    def build(case, problem):
+        return backend.build(
+            case.model, case.train, problem.parameters, precision=precision, device="cpu", seed=0, options={}
+        )
+
+    return Comparison(draw_case(seed, number), build, REFERENCE, precision)
+
+
+class Backend(NumpyBackend):
+    """NumPy's, but for its model."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def build(self, spec, train, parameters, *, precision, device, seed, options):
+        return self._model(spec, train, parameters, np.dtype(precision), seed)
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("animal", ["unchanged", "step-by-step", "textbook-adam"])
+def test_a_right_backend_agrees_in_every_case(animal, precision):
+    backend = PLUGINS.backend(animal).load()
+    for number in range(60):
+        found = compare(backend, number, precision).compared(number)
+        assert found.agrees, (number, found)
+
+
+class InOnePass(BatchNorm):
+    """The variance as the mean square less the square of the mean, as Keras takes it on PyTorch."""
+
+    def forward(self, x, *, remember):
+        self._axes = tuple(range(x.ndim - 1))
+        mean = x.mean(axis=self._axes)
+        variance = (x * x).mean(axis=self._axes) - mean * mean
+        self._deviation = np.sqrt(variance + x.dtype.type(EPSILON))
+        self._normal = (x - mean) / self._deviation
+        if remember:
+            for running, new in ((self._mean, mean), (self._variance, variance)):
+                running[...] = DECAY * running + (1 - DECAY) * new
+        return self._weight * self._normal + self._bias
+
+
+class TakesTheVarianceInOnePass(NumpyModel):
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        if self._batch_norm is not None:
+            self._batch_norm = InOnePass(self._below("batch_norm"), *self._statistics.values())
+
+
+def test_batch_norm_may_be_computed_in_any_order():
+    numbers = [number for number in range(200) if draw_case(2000, number).model.batch_norm]
+    assert len(numbers) > 50
+    for number in numbers:
+        found = compare(Backend(TakesTheVarianceInOnePass), number, "float32", seed=2000).compared(number)
+        assert found.agrees, (number, found)
+
+
+def test_float32_agrees_and_its_rounding_is_seen():
+    worst = [compare(NumpyBackend(), n, "float32").compared(n).quantities["logits"] for n in range(10)]
+    assert 0 < max(quantity.error for quantity in worst) < 1e-5
+    assert 0.5 < max(quantity.ulps for quantity in worst) < 1000
+
+
+@pytest.mark.parametrize(
+    "animal",
+    [
+        "sums-over-the-batch",
+        "trains-on-the-first-batch-only",
+        "ignores-the-order",
+        "never-trains-the-head",
+        "puts-epsilon-in-the-root",
+        "takes-a-large-epsilon",
+        "leaves-out-bias-correction",
+        "returns-the-loss-after-the-update",
+        "infers-with-its-initial-weights",
+        "infers-one-step-late",
+        "rounds-weights-to-float16",
+        "builds-only-once",
+        "keeps-state-between-calls",
+        "answers-nan",
+        "squeezes-logits",
+        "returns-one-loss",
+        "renames-parameters",
+        "transposes-gradients",
+    ],
+)
+def test_a_wrong_backend_disagrees_within_thirty_cases_and_every_case_is_compared(animal):
+    backend = PLUGINS.backend(animal).load()
+    found = [compare(backend, number).compared(number) for number in range(30)]
+    assert len(found) == 30
+    assert not all(case.agrees for case in found)
+
+
+class Raises(NumpyModel):
+    def train(self, x, y, order):
+        raise ZeroDivisionError("in train")
+
+
+class ChangesItsInput(NumpyModel):
+    def infer(self, x):
+        logits = super().infer(x)
+        x += 1
+        return logits
+
+
+class ChangesWhatItIsGiven(NumpyModel):
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        parameters["head.weight"][:] = 0
+
+
+class WidensLogits(NumpyModel):
+    def infer(self, x):
+        return super().infer(x).astype(np.float64)
+
+
+class KeepsState(NumpyModel):
+    _kept = 0.0
+
+    def infer(self, x):
+        self._kept += 1.0
+        return super().infer(x) * self._kept
+
+
+class RenamesAGradient(NumpyModel):
+    def gradients(self, x, y):
+        loss, gradients = super().gradients(x, y)
+        gradients.pop("head.weight")
+        return loss, gradients | {"layers.0.kernel": np.zeros(1)}
+
+
+@pytest.mark.parametrize(
+    ("model", "fault"),
+    [
+        (Raises, "raised ZeroDivisionError: in train"),
+        (ChangesItsInput, "changes its inputs in place"),
+        (ChangesWhatItIsGiven, "changes the arrays that it is given"),
+        (WidensLogits, "logits: is float64, not float32"),
+        (KeepsState, "keeps state between calls: asked again, its logits are others"),
+        (RenamesAGradient, "gives no gradient of head.weight"),
+        (RenamesAGradient, "gives gradient of layers.0.kernel, which there is not"),
+    ],
+)
+def test_misbehaviour_is_named(model, fault):
+    assert fault in compare(Backend(model), 0, "float32").compared(0).faults
+
+
+def test_what_is_computed_before_something_raises_is_compared_all_the_same():
+    found = compare(Backend(Raises), 0).compared(0)
+    assert found.quantities["logits"].agrees
+    assert found.quantities["dW_hh"].agrees
+    assert "training losses" not in found.quantities
+
+
+def test_a_case_reads_back_from_what_it_says():
+    for number in range(40):
+        case = draw_case(3, number)
+        assert read_case(str(case)) == case
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"time": 3}', str(draw_case(0, 0)).replace('"time":', '"tide":')])
+def test_what_is_no_case_is_refused(text):
+    with pytest.raises(InvalidSpec, match="cannot read the case"):
+        read_case(text)
+
+
+def test_cases_are_the_same_every_time_and_cover_the_specification():
+    cases = [draw_case(0, number) for number in range(200)]
+    assert cases == [draw_case(0, number) for number in range(200)]
+    choices = {
+        "cell": ["lstm", "gru", "rnn"],
+        "layers": [1, 2, 3],
+        "bidirectional": [False, True],
+        "bias": [False, True],
+        "batch norm": [False, True],
+        "readout": ["last", "all"],
+        "loss": ["mse", "cross_entropy"],
+        "optimizer": ["sgd", "momentum", "rmsprop", "adam"],
+        "learning rate": [1e-3, 1e-2],
+        "clip norm": [None, 0.05, 1e3],
+        "from zeros": [False, True],
+    }
+    chosen = [
+        (
+            case.model.cell,
+            len(case.model.hidden_sizes),
+            case.model.bidirectional,
+            case.model.bias,
+            case.model.batch_norm,
+            case.model.readout,
+            case.train.loss,
+            "momentum" if case.train.momentum else case.train.optimizer,
+            case.train.learning_rate,
+            case.train.clip_norm,
+            case.time % 2 == 0,
+        )
+        for case in cases[:MODELS]
+    ]
+    for (a, of_a), (b, of_b) in combinations(enumerate(choices.values()), 2):
+        missing = set(product(of_a, of_b)) - {(row[a], row[b]) for row in chosen}
+        assert missing == set(), f"no case has these {list(choices)[a]} and {list(choices)[b]}"
+    assert (
+        {(case.weights, case.inputs) for case in cases}
+        == set(KINDS)
+        == set(product(get_args(Weights), get_args(Inputs)))
+    )
+    shapes = {(case.model, case.train, case.time) for case in cases}
+    assert len(shapes) == MODELS, "compiled once for all kinds of numbers"
+    assert len({case.seed for case in cases}) == 200
+    assert draw_case(0, MODELS * len(KINDS)).model != cases[0].model, "and then other models come"
+
+
+def test_a_perturbed_problem_is_off_by_its_last_place_only():
+    problem = problem_of(draw_case(0, 0))
+    for then, now in ((problem.x, problem.perturbed(2.0**-24).x),):
+        assert 0 < np.max(abs(now - then) / abs(then)) <= 2.0**-24
+
+
+def test_a_case_has_no_dropout():
+    case = draw_case(0, 0)
+    with pytest.raises(InvalidSpec, match="without dropout"):
+        Case(
+            model=type(case.model)(input_size=1, hidden_sizes=(1,), output_size=1, dropout=0.5),
+            train=case.train,
+            time=1,
+        )
+
+
+def test_the_reference_says_when_it_is_the_one_that_fails():
+    class Refuses(NumpyBackend):
+        def build(self, *args, **kwargs):
+            raise ValueError("no")
+
+    with pytest.raises(RuntimeError, match="the reference fails in"):
+        Reference(Refuses()).observe(draw_case(0, 0), problem_of(draw_case(0, 0)))

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from lstm_bench import Unsupported
+from lstm_bench.plugin.backend import Model
+from lstm_bench.record.configuration import Effort
+from lstm_bench.worker import timing
+
+EFFORT = Effort(name="test", blocks=4, block_seconds=0.1, warmup_blocks=3, warmup_seconds=0.5, epoch_fraction=1.0)
+
+
+class Clocked:
+    """A model that takes a known time on a clock of its own, which the timing code reads instead of the real one."""
+
+    def __init__(self, monkeypatch, step_ns, first_ns=0):
+        self.now, self.step_ns, self.first_ns = 0, step_ns, first_ns
+        self.orders, self.inferred, self.differentiated, self.waits = [], [], [], 0
+        monkeypatch.setattr(timing, "perf_counter_ns", lambda: self.now)
+
+    def put(self, array):
+        return array
+
+    def train(self, x, y, order):
+        if len(order) not in {len(seen) for seen in self.orders}:
+            self.now += self.first_ns  # compiles for each new shape
+        self.orders.append(order)
+        self.now += self.step_ns * len(order)
+
+    def infer(self, x):
+        self.inferred.append(x)
+        self.now += self.step_ns
+
+    def differentiate(self, x, y):
+        self.differentiated.append((x, y))
+        self.now += self.step_ns
+
+    def synchronize(self):
+        self.waits += 1
+
+
+def test_a_block_lasts_at_least_as_long_as_it_should(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=1_000_000)
+    found = timing.time_training(model, None, None, np.arange(6).reshape(3, 2), EFFORT)
+    assert 100 <= found.steps_per_block <= 120
+    assert found.block_ns == (found.steps_per_block * 1_000_000,) * 4
+    assert found.seconds_per_step == pytest.approx(1e-3)
+    assert found.sequences_per_second == pytest.approx(2000)
+
+
+def test_long_steps_are_blocks_of_one(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=300_000_000)
+    assert timing.time_training(model, None, None, np.zeros((1, 1), int), EFFORT).steps_per_block == 1
+
+
+def test_a_block_has_its_fewest_steps_however_long_they_are(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=300_000_000)
+    effort = msgspec.structs.replace(EFFORT, block_steps=4)
+    found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    assert found.steps_per_block == 4
+    assert found.seconds_per_step == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "warmups", "blocks"), [(1.0, 4, 2, 10), (3.0, 4, 1, 6), (15.0, 2, 1, 3), (40.0, 1, 1, 3)]
+)
+def test_steps_of_seconds_are_timed_in_fewer_and_shorter_blocks(monkeypatch, step, steps, warmups, blocks):
+    model = Clocked(monkeypatch, step_ns=int(step * 1e9))
+    effort = msgspec.structs.replace(EFFORT, block_steps=4, blocks=10, warmup_blocks=10)
+    found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    assert (found.steps_per_block, len(found.warmup_ns), len(found.block_ns)) == (steps, warmups, blocks)
+    assert found.seconds_per_step == pytest.approx(step)
+
+
+def test_of_very_long_steps_there_are_no_more_than_needed(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=int(100e9))
+    effort = msgspec.structs.replace(EFFORT, block_steps=2, blocks=3)
+    timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    assert [len(order) for order in model.orders] == [2, 1, 1, 1, 1, 1]
+
+
+def test_a_long_compilation_is_not_taken_for_a_long_step(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=500_000_000, first_ns=300_000_000_000)
+    effort = msgspec.structs.replace(EFFORT, block_steps=4)
+    found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    assert found.steps_per_block == 4
+    assert found.seconds_per_step == pytest.approx(0.5)
+
+
+def test_warming_up_takes_its_blocks_and_its_seconds_whichever_is_longer(monkeypatch):
+    few = timing.time_training(Clocked(monkeypatch, 1_000_000), None, None, np.zeros((1, 1), int), EFFORT)
+    assert len(few.warmup_ns) == 5  # 0.11 s each, until 0.5 s
+    long = timing.time_training(Clocked(monkeypatch, 400_000_000), None, None, np.zeros((1, 1), int), EFFORT)
+    assert len(long.warmup_ns) == 3
+
+
+def test_compiling_for_a_new_number_of_steps_is_in_no_block(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=1_000_000, first_ns=5_000_000_000)
+    found = timing.time_training(model, None, None, np.zeros((1, 1), int), EFFORT)
+    assert set(found.block_ns + found.warmup_ns) == {found.steps_per_block * 1_000_000}
+    assert len({len(order) for order in model.orders}) <= 4
+
+
+def test_training_goes_round_and_round_the_epoch_and_waits_after_each_block(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=1_000_000)
+    timing.time_training(model, None, None, np.arange(6).reshape(3, 2), EFFORT)
+    assert model.orders[-1][:4].tolist() == [[0, 1], [2, 3], [4, 5], [0, 1]]
+    assert model.waits == len(model.orders)
+
+
+def test_inference_goes_round_and_round_the_batches(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=1_000_000)
+    found = timing.time_inference(model, ["a", "b", "c"], 2, EFFORT)
+    assert found.scope == "infer"
+    assert model.inferred[-found.steps_per_block :][:4] == ["a", "b", "c", "a"]
+    assert found.sequences_per_second == pytest.approx(2000)
+
+
+def test_gradients_go_round_and_round_the_batches_and_wait_after_each_block(monkeypatch):
+    model = Clocked(monkeypatch, step_ns=1_000_000)
+    found = timing.time_gradient(model, [("a", 1), ("b", 2), ("c", 3)], 2, EFFORT)
+    assert found.scope == "gradient"
+    assert model.differentiated[-found.steps_per_block :][:4] == [("a", 1), ("b", 2), ("c", 3), ("a", 1)]
+    assert found.block_ns == (found.steps_per_block * 1_000_000,) * 4
+    assert found.sequences_per_second == pytest.approx(2000)
+    assert model.waits == 3 + len(found.warmup_ns) + len(
+        found.block_ns
+    )  # two lengths are tried twice; the last try warms up
+
+
+def test_a_model_without_a_gradient_alone_says_so_and_nothing_else_is_timed_in_its_place(monkeypatch):
+    class WrittenBefore(Clocked):
+        differentiate = Model.differentiate
+
+        def gradients(self, x, y):
+            raise AssertionError("it copies to the host")
+
+    with pytest.raises(Unsupported, match=r"the backend has no Model\.differentiate"):
+        timing.time_gradient(WrittenBefore(monkeypatch, step_ns=1), [("a", 1)], 2, EFFORT)
