@@ -71,7 +71,7 @@ def main() -> None:
     from lstm_bench.execute.plan import Request, plan_configurations
     from lstm_bench.host.machine import describe_machine, usable_cores
     from lstm_bench.record.configuration import EFFORTS
-    from lstm_bench.worker.protocol import Job
+    from lstm_bench.worker.protocol import MeasureJob
 
     plugins, threads = load_plugins(), arguments.threads or usable_cores()
     print(f"{describe_machine().processor}, {threads} threads, {arguments.rounds} rounds")
@@ -90,7 +90,7 @@ def main() -> None:
             configuration = msgspec.structs.replace(
                 configuration, recipe=msgspec.structs.replace(configuration.recipe, scopes=("train",))
             )
-            job = Job(configuration=configuration, data_dir=os.environ.get("LSTM_BENCH_DATA"), times_only=True)
+            job = MeasureJob(configuration=configuration, data_dir=os.environ.get("LSTM_BENCH_DATA"), times_only=True)
             both = []
             for _ in range(arguments.rounds):
                 timing = run_attempt(job, plugins.backend(configuration.backend), timeout=600).findings.timings["train"]

@@ -38,7 +38,7 @@ def record(arguments: argparse.Namespace) -> None:
     from lstm_bench.execute.plan import Request, plan_configurations
     from lstm_bench.host.machine import describe_machine, usable_cores
     from lstm_bench.record.configuration import EFFORTS
-    from lstm_bench.worker.protocol import Job
+    from lstm_bench.worker.protocol import MeasureJob
 
     plugins, effort = load_plugins([SLOWED]), EFFORTS[arguments.effort]
     configuration, slower = (
@@ -63,7 +63,7 @@ def record(arguments: argparse.Namespace) -> None:
     for number in range(count):
         found: dict[str, list[float]] = {}
         for name in generator.permutation(list(sides)):
-            job = Job(configuration=sides[name], plugin_files=(str(SLOWED),), round=1, times_only=True)
+            job = MeasureJob(configuration=sides[name], plugin_files=(str(SLOWED),), round=1, times_only=True)
             attempt = run_attempt(job, plugins.backend("slowed"), timeout=600)
             if attempt.status not in ("ok", "disturbed"):
                 raise SystemExit(f"{name}: {attempt.status}: {attempt.reason}")

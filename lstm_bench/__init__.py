@@ -14,30 +14,43 @@ from lstm_bench.model.parameters import (
     statistics_shapes,
 )
 from lstm_bench.model.spec import ModelSpec, Precision, Recipe, Scope, TrainSpec
-from lstm_bench.plugin.backend import Backend, BackendInfo, Model, Option, State, Unsupported
+from lstm_bench.plugin.aten import describe_aten
+from lstm_bench.plugin.backend import ABILITIES, Ability, Backend, BackendInfo, Model, State, Unsupported
 from lstm_bench.plugin.hookspecs import hookimpl
+from lstm_bench.plugin.lazy import lazy
+from lstm_bench.plugin.options import Choice, Flag, Integer, Integers, Number, Option, Options, Text
 from lstm_bench.plugin.reporter import ReporterInfo
+from lstm_bench.plugin.setting import Setting
 from lstm_bench.plugin.task import DataFile, Dataset, Evaluation, Metric, Predict, Split, Task, TaskInfo
+from lstm_bench.plugin.xla import describe_xla
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.record.published import Observed, Published
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
+    "ABILITIES",
+    "Ability",
     "Attempt",
     "Backend",
     "BackendInfo",
+    "Choice",
     "DataError",
     "DataFile",
     "Dataset",
     "Evaluation",
+    "Flag",
+    "Integer",
+    "Integers",
     "InvalidSpec",
     "LSTMBenchError",
     "Metric",
     "Model",
     "ModelSpec",
+    "Number",
     "Observed",
     "Option",
+    "Options",
     "Parameters",
     "Precision",
     "Predict",
@@ -45,13 +58,18 @@ __all__ = [
     "Recipe",
     "ReporterInfo",
     "Scope",
+    "Setting",
     "Split",
     "State",
     "Task",
     "TaskInfo",
+    "Text",
     "TrainSpec",
     "Unsupported",
+    "describe_aten",
+    "describe_xla",
     "hookimpl",
+    "lazy",
     "mean_loss",
     "named_generator",
     "parameter_count",

@@ -51,12 +51,15 @@ class UnknownName(LSTMBenchError, LookupError):
         name: the name as it was given.
         known: every name that would have been right.
         where: what the name was looked up in, such as ``"task 'flights'"``; empty if that goes without saying.
+        meant: the name that was meant, where the letters do not tell.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], where: str = "", *, meant: str | None = None
+    ) -> None:
         known = sorted(known)
         place = f" of {where}" if where else ""
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, known, n=1) if meant is None else [meant]
         hint = f" Did you mean {near[0]!r}?" if near else ""
         there_is = ", ".join(known) if known else "none"
         super().__init__(f"unknown {kind} {name!r}{place}.{hint} There is: {there_is}.")

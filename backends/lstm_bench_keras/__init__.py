@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lstm_bench import Backend, BackendInfo, Option, hookimpl
+from lstm_bench import BackendInfo, Choice, Flag, Options, hookimpl, lazy
 
 
-def _load() -> Backend:
-    from lstm_bench_keras._backend import KerasBackend
-
-    return KerasBackend()
-
-
-def _environ(options: Mapping[str, str], threads: int, device: str) -> Mapping[str, str]:
-    engine, count = options["engine"], str(threads)
+def _environ(options: Options, threads: int, device: str) -> Mapping[str, str]:
+    engine, count = options.engine, str(threads)
     # Keras imports TensorFlow for some things whatever the engine is; only errors of its own are of interest.
     environ = {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"}
     if engine == "tensorflow":
@@ -39,25 +33,23 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
     yield BackendInfo(
         name="keras",
         summary="Keras 3's layers on TensorFlow, JAX or PyTorch, many steps in one call",
-        load=_load,
+        load=lazy("lstm_bench_keras._backend:KerasBackend"),
         requires=("keras",),
         install='pip install "lstm-bench[keras]"',
         options={
-            "engine": Option(
+            "engine": Choice(
                 default="tensorflow",
                 meaning="what Keras computes with",
                 choices=("tensorflow", "jax", "torch"),
                 requires={engine: (engine,) for engine in ("tensorflow", "jax", "torch")},
             ),
-            "jit": Option(
+            "jit": Choice(
                 default="auto",
                 meaning="whether a compiler takes the whole step; auto: XLA on tensorflow and jax, none on torch",
                 choices=("auto", "on", "off"),
             ),
-            "unroll": Option(
-                default="false", meaning="whether the loop over time is written out", choices=("false", "true")
-            ),
-            "read": Option(
+            "unroll": Flag(default=False, meaning="whether the loop over time is written out"),
+            "read": Choice(
                 default="once",
                 meaning="where a training step on tensorflow reads the weights: once, or in the loop over time, for "
                 "each step of which XLA then keeps a copy",

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lstm_bench import Backend, BackendInfo, hookimpl
-
-
-def _load() -> Backend:
-    from lstm_bench_numpy._model import NumpyBackend
-
-    return NumpyBackend()
+from lstm_bench import BackendInfo, hookimpl, lazy
 
 
 @hookimpl
@@ -18,7 +12,8 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
     yield BackendInfo(
         name="numpy",
         summary="the equations in NumPy; in float64 it is the reference",
-        load=_load,
+        load=lazy("lstm_bench_numpy._model:NumpyBackend"),
+        abilities=("train", "differentiate", "states", "input_gradient", "kernel_path", "product"),
         requires=("numpy",),
         install="pip install lstm-bench",
     )

@@ -14,7 +14,7 @@ from lstm_bench import (
     Model,
     ModelSpec,
     Parameters,
-    Precision,
+    Setting,
     State,
     TrainSpec,
     parameter_shapes,
@@ -42,31 +42,19 @@ class NumpyBackend(Backend):
     def devices(self) -> Mapping[str, str]:
         return {"cpu": ""}
 
-    def refuses(
-        self, spec: ModelSpec, train: TrainSpec, *, precision: Precision, device: str, options: Mapping[str, str]
-    ) -> str | None:
-        if precision not in _DTYPES:
-            return f"NumPy has no {precision}"
+    def refuses(self, spec: ModelSpec, train: TrainSpec, setting: Setting) -> str | None:
+        if setting.precision not in _DTYPES:
+            return f"NumPy has no {setting.precision}"
         return None
 
     def build(
-        self,
-        spec: ModelSpec,
-        train: TrainSpec,
-        parameters: Parameters,
-        *,
-        precision: Precision,
-        device: str,
-        seed: int,
-        options: Mapping[str, str],
+        self, spec: ModelSpec, train: TrainSpec, parameters: Parameters, setting: Setting, *, seed: int
     ) -> Model[NDArray[Any]]:
-        return NumpyModel(spec, train, parameters, _DTYPES[precision], seed)
+        return NumpyModel(spec, train, parameters, _DTYPES[setting.precision], seed)
 
-    def product(
-        self, size: int, *, precision: Precision, device: str, options: Mapping[str, str]
-    ) -> Callable[[], None]:
+    def product(self, size: int, setting: Setting) -> Callable[[], None]:
         random = np.random.default_rng(0)
-        a, b = (random.random((size, size)).astype(_DTYPES[precision]) for _ in range(2))
+        a, b = (random.random((size, size)).astype(_DTYPES[setting.precision]) for _ in range(2))
         out = np.empty_like(a)
 
         def multiply() -> None:

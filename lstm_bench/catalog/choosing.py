@@ -10,7 +10,8 @@ from itertools import product
 from lstm_bench.catalog.loading import Plugins
 from lstm_bench.errors import LSTMBenchError, NotInstalled, UnknownName
 from lstm_bench.model.spec import Recipe
-from lstm_bench.plugin.backend import BackendInfo, resolve_options
+from lstm_bench.plugin.backend import BackendInfo
+from lstm_bench.plugin.options import Options
 from lstm_bench.plugin.task import TaskInfo
 from lstm_bench.record.configuration import write_options
 from lstm_bench.text import is_unicode
@@ -67,15 +68,21 @@ def parse_selectors(text: str) -> list[Selector]:
     ]
 
 
+_OTHER_NAMES = {"gpu": "cuda", "nvidia": "cuda", "amd": "rocm", "hip": "rocm", "metal": "mps", "apple": "mps"}
+"""What users type for a device whose name here is another."""
+
+
 def parse_device(text: str) -> str:
     """A device name in its full form: ``cuda`` is ``cuda:0``. Whether it exists, only a worker can tell.
 
     Raises:
-        UnknownName: if no framework has a device of such a name.
+        UnknownName: if no framework has a device of such a name, with the nearest that there is.
     """
     match = _DEVICE.fullmatch(text)
     if match is None:
-        raise UnknownName("device", text, ("cpu", "cuda", "cuda:0", "cuda:1", "rocm", "tpu", "mps"))
+        kind, colon, number = text.lower().partition(":")
+        meant = _OTHER_NAMES[kind] + colon + number if kind in _OTHER_NAMES else None
+        raise UnknownName("device", text, ("cpu", "cuda", "cuda:0", "cuda:1", "rocm", "tpu", "mps"), meant=meant)
     return f"{text}:0" if match[1] and not match[2] else text
 
 
@@ -85,31 +92,67 @@ class ChosenTask:
 
     Attributes:
         info: the task.
-        options: all of them, resolved.
+        options: every option of the task.
         recipe: what is trained, with the options applied.
     """
 
     info: TaskInfo
-    options: dict[str, str]
+    options: Options
     recipe: Recipe
 
     @property
-    def defaults(self) -> dict[str, str]:
-        """What the options are when nothing is said."""
-        return resolve_options(self.info.options, {}, self.info.name)
+    def defaults(self) -> Mapping[str, str]:
+        """What the options are when users say nothing, as they would write it."""
+        return self.info.read({}).written
 
     @property
     def selector(self) -> str:
         """As a user would write it: ``flights:tutorial``, ``copy:default[delay=50]``."""
-        return f"{self.info.name}:{self.recipe.name}" + write_options(self.options, self.defaults)
+        return f"{self.info.name}:{self.recipe.name}" + write_options(self.options.written, self.defaults)
 
 
-def plan_tasks(plugins: Plugins, tasks: Sequence[str], lengths: Sequence[str] = ()) -> list[ChosenTask]:
-    """What the selectors mean, in their order; what is asked for twice is planned once.
+@dataclass(frozen=True)
+class ChosenBackend:
+    """A backend with its options.
+
+    Attributes:
+        info: the backend.
+        options: every option of the backend.
+    """
+
+    info: BackendInfo
+    options: Options
+
+    @property
+    def defaults(self) -> Mapping[str, str]:
+        """What the options are when users say nothing, as they would write it."""
+        return self.info.read({}).written
+
+    @property
+    def selector(self) -> str:
+        """As a user would write it: ``keras[engine=jax]``."""
+        return self.info.name + write_options(self.options.written, self.defaults)
+
+
+def default_task(plugins: Plugins) -> str:
+    """The task that runs when users name none.
+
+    Raises:
+        LSTMBenchError: if no task asks to be that, or several do.
+    """
+    asking = [name for name, info in plugins.tasks.items() if info.default]
+    if len(asking) != 1:
+        there_is = ", ".join(asking or plugins.tasks) or "none"
+        raise LSTMBenchError(f"which task? There is: {there_is}. Name one with --task")
+    return asking[0]
+
+
+def choose_tasks(plugins: Plugins, tasks: Sequence[str], lengths: Sequence[str] = ()) -> list[ChosenTask]:
+    """The tasks of some selectors, in their order; a task that is named twice is there once.
 
     Args:
         plugins: what there is.
-        tasks: selectors.
+        tasks: selectors; none for the default task.
         lengths: of sequences, each of which is given to every task; none for what the selectors say.
 
     Raises:
@@ -117,71 +160,72 @@ def plan_tasks(plugins: Plugins, tasks: Sequence[str], lengths: Sequence[str] = 
         LSTMBenchError: for a value that makes no sense, and for a task whose sequences have no other length.
     """
     chosen = []
-    for selector in (selector for text in tasks for selector in parse_selectors(text)):
+    for selector in (selector for text in tasks or (default_task(plugins),) for selector in parse_selectors(text)):
         info = plugins.task(selector.name)
         if lengths and info.length is None:
             raise LSTMBenchError(f"task {info.name!r} has sequences of one length only: leave --length out")
         for length in lengths or (None,):
             given = selector.options if length is None else {**selector.options, str(info.length): length}
-            options = resolve_options(info.options, given, f"task {info.name!r}")
+            options = info.read(given)
             chosen.append(ChosenTask(info, options, info.recipe(selector.recipe, options)))
     return list({task.selector: task for task in chosen}.values())
 
 
-def plan_subjects(
-    plugins: Plugins, backends: Sequence[str], device: str
-) -> list[tuple[BackendInfo, dict[str, str], str]]:
-    """Backends with their resolved options, and the device's full name.
-
-    Args:
-        plugins: what there is.
-        backends: selectors; none for every installed backend, and beside its defaults every value of its options that
-            brings another framework in.
-        device: device name.
+def choose_backends(plugins: Plugins, texts: Sequence[str]) -> list[ChosenBackend]:
+    """The backends of some selectors; without any, every installed backend.
 
     Raises:
         UnknownName: for whatever does not exist, with the nearest that does.
-        NotInstalled: for a backend that was asked for and whose framework is missing.
+        NotInstalled: for a backend whose framework is missing.
+        LSTMBenchError: for a value that makes no sense.
     """
-    place = parse_device(device)
-    if backends:
-        return [(info, options, place) for info, options in _chosen(plugins, list(dict.fromkeys(backends)))]
     found = []
-    for info in plugins.backends.values():
-        variants: list[dict[str, str]] = [{}]
-        for name, option in info.options.items():
-            variants += [{name: value} for value in option.requires if value != option.default]
-        for given in variants:
-            if not info.missing(given):
-                found.append((info, resolve_options(info.options, given, f"backend {info.name!r}"), place))
-    return found
-
-
-def _chosen(plugins: Plugins, texts: Sequence[str]) -> list[tuple[BackendInfo, dict[str, str]]]:
-    """The backends of these selectors, with their resolved options."""
-    found = []
-    for text in texts:
+    for text in texts or [name for name, info in plugins.backends.items() if not info.missing()]:
         for selector in parse_selectors(text):
             if selector.recipe is not None:
                 raise LSTMBenchError(
                     f"cannot read {text!r}: a backend has no recipes; write {selector.name}[option=value]"
                 )
             info = plugins.backend(selector.name)
-            require_installed(info, selector.options)
-            found.append((info, resolve_options(info.options, selector.options, f"backend {info.name!r}")))
+            backend = ChosenBackend(info, info.read(selector.options))
+            _require_installed(backend, text)
+            found.append(backend)
     return found
 
 
-def require_installed(info: BackendInfo, options: Mapping[str, str]) -> None:
+def choose_engines(plugins: Plugins, texts: Sequence[str]) -> list[ChosenBackend]:
+    """The backends of some selectors; without any, every installed one on each of the frameworks that it can use.
+
+    Args:
+        plugins: what there is.
+        texts: selectors; none for every installed backend, and beside its defaults every value of its options that
+            brings another framework in.
+
+    Raises:
+        LSTMBenchError: as ``choose_backends``.
+    """
+    if texts:
+        return choose_backends(plugins, list(dict.fromkeys(texts)))
+    found = []
+    for info in plugins.backends.values():
+        variants: list[dict[str, str]] = [{}]
+        for name, option in info.options.items():
+            variants += [{name: text} for text in option.requires if text != option.write(option.default)]
+        chosen = [ChosenBackend(info, info.read(given)) for given in variants]
+        found += [backend for backend in chosen if not info.missing(backend.options)]
+    return found
+
+
+def _require_installed(backend: ChosenBackend, text: str) -> None:
     """Make sure that a backend's framework is there, and what its options need, without importing any.
 
     Raises:
         NotInstalled: with the pip line that mends it.
     """
-    missing = info.missing(options)
+    info = backend.info
+    missing = info.missing(backend.options)
     if missing:
-        what = info.name + write_options(dict(options), {})
         mend = info.install if set(missing) & set(info.missing()) else f"pip install {' '.join(missing)}"
         raise NotInstalled(
-            f"backend {what!r} needs {', '.join(missing)}, which is not installed" + (f": {mend}" if mend else "")
+            f"backend {text!r} needs {', '.join(missing)}, which is not installed" + (f": {mend}" if mend else "")
         )

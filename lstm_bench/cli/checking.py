@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lstm_bench.cli.options import (
-    DEFAULT_TASK,
-    backend_option,
-    load,
-    plugin_option,
-    require_files,
-    say,
-    task_option,
-    timeout_option,
-)
+from lstm_bench.cli.options import backend_option, load, plugin_option, require_files, say, task_option, timeout_option
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.model.spec import PRECISIONS
 
@@ -92,7 +83,7 @@ def check(
             plugins,
             plugin_files,
             backends,
-            tasks or (DEFAULT_TASK,),
+            tasks,
             _low_precision(precisions),
             device,
             steps=steps or 1000,
@@ -167,14 +158,14 @@ def _check_trajectories(
     timeout: float,
     format_name: str,
 ) -> int:
-    from lstm_bench.catalog.choosing import plan_tasks
+    from lstm_bench.catalog.choosing import choose_tasks
     from lstm_bench.cli.progress import counting
     from lstm_bench.execute.trajectory import curves_of, plan_trajectories, trace
     from lstm_bench.host.machine import usable_cores
     from lstm_bench.reports import trajectory as report
 
     subjects = _subjects(plugins, plugin_files, backends, precision, device)
-    chosen = plan_tasks(plugins, tasks)
+    chosen = choose_tasks(plugins, tasks)
     require_files(task.info for task in chosen)
     trajectories = plan_trajectories(plugins, chosen, subjects, steps)
     curves = curves_of(trajectories)
@@ -207,14 +198,11 @@ def _low_precision(precisions: Sequence[Precision]) -> Precision:
 def _subjects(
     plugins: Plugins, plugin_files: Sequence[Path], backends: Sequence[str], precision: Precision, device: str
 ) -> list[Subject]:
-    from lstm_bench.catalog.choosing import plan_subjects
+    from lstm_bench.catalog.choosing import choose_engines, parse_device
     from lstm_bench.execute.pool import Subject
 
     files = tuple(str(file.resolve()) for file in plugin_files)
-    return [
-        Subject(info, options, precision, place, files)
-        for info, options, place in plan_subjects(plugins, backends, device)
-    ]
+    return [Subject(backend, precision, parse_device(device), files) for backend in choose_engines(plugins, backends)]
 
 
 def _show(summary: Summary, format_name: str) -> None:

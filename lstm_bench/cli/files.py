@@ -81,7 +81,7 @@ def data_path(task: str | None, plugin_files: tuple[Path, ...]) -> None:
 
 def _tasks(plugin_files: Sequence[Path], tasks: Sequence[str]) -> list[TaskInfo]:
     """The tasks of these selectors, each once; all for none."""
-    from lstm_bench.catalog.choosing import plan_tasks
+    from lstm_bench.catalog.choosing import choose_tasks
 
     plugins = load(plugin_files)
-    return list({task.info.name: task.info for task in plan_tasks(plugins, tasks or list(plugins.tasks))}.values())
+    return list({task.info.name: task.info for task in choose_tasks(plugins, tasks or list(plugins.tasks))}.values())

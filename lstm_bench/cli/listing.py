@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 from lstm_bench import __version__
 from lstm_bench.catalog.data import Found
@@ -13,7 +14,7 @@ from lstm_bench.catalog.loading import Plugins
 from lstm_bench.charts import KINDS
 from lstm_bench.host import disturbance
 from lstm_bench.model.parameters import parameter_count
-from lstm_bench.plugin.backend import Option
+from lstm_bench.plugin.options import Option
 from lstm_bench.plugin.task import DataFile, TaskInfo
 
 
@@ -24,6 +25,7 @@ def backends(plugins: Plugins) -> str:
         missing = info.missing()
         state = f"needs {', '.join(missing)}: {info.install}" if missing else "installed"
         rows.append((info.name, state, info.summary))
+        rows.append(("  can", ", ".join(info.abilities) or "infer only", ""))
         rows += _options(info.options)
     return _section("backends", rows)
 
@@ -132,12 +134,12 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _options(options: Mapping[str, Option]) -> list[tuple[str, str, str]]:
+def _options(options: Mapping[str, Option[Any]]) -> list[tuple[str, str, str]]:
     return [
         (
             f"  [{name}=...]",
-            "|".join(option.choices) or "any",
-            f"{option.meaning} (default {option.default or 'as the recipe says'})",
+            option.shown,
+            f"{option.meaning} (default {option.write(option.default) or 'as the recipe says'})",
         )
         for name, option in options.items()
     ]
@@ -153,8 +155,6 @@ def _columns(rows: Iterable[tuple[str, ...]], indent: str = "") -> str:
         return ""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "".join(
-        indent
-        + "  ".join(configuration.ljust(width) for configuration, width in zip(row, widths, strict=True)).rstrip()
-        + "\n"
+        indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() + "\n"
         for row in rows
     )

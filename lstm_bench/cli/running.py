@@ -11,7 +11,6 @@ import click
 
 from lstm_bench.cli.config import read_config, written
 from lstm_bench.cli.options import (
-    DEFAULT_TASK,
     INTERRUPTED,
     F,
     backend_option,
@@ -182,7 +181,7 @@ def run(
         raise LSTMBenchError(f"--threads {threads} is more than the {cores} cores that this process may use")
     request = Request(
         backends=backends,
-        tasks=tasks or (DEFAULT_TASK,),
+        tasks=tasks,
         devices=devices,
         precisions=precisions,
         lengths=lengths,
@@ -252,7 +251,7 @@ def _run_configurations(
     from lstm_bench.execute import campaign
     from lstm_bench.execute.attempt import new_run_id, run_attempt
     from lstm_bench.record import store
-    from lstm_bench.worker.protocol import Job
+    from lstm_bench.worker.protocol import MeasureJob
 
     attempts: list[Attempt] = []
     unstored: list[str] = []
@@ -261,7 +260,7 @@ def _run_configurations(
 
         def run_turn(number: int, total: int, turn: Turn, *, times_only: bool) -> Attempt:
             watching.begin(number, total, turn)
-            job = Job(
+            job = MeasureJob(
                 configuration=turn.configuration,
                 plugin_files=tuple(str(file.resolve()) for file in plugin_files),
                 data_dir=os.environ.get("LSTM_BENCH_DATA") or None,

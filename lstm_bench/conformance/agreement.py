@@ -135,8 +135,10 @@ def compare_fresh(
     y: NDArray[Any],
     order: NDArray[np.intp],
     native: tuple[Any, Any] | None = None,
+    *,
+    trains: bool = True,
 ) -> Agreement:
-    """Compare two freshly built models: logits, loss, gradients, and what some training steps do.
+    """Compare two freshly built models: logits, and if the backend trains, loss, gradients and some training steps.
 
     The logits are asked for twice, since a state that is kept between calls shows only then.
 
@@ -149,6 +151,7 @@ def compare_fresh(
         y: their targets.
         order: rows of batches for training; the first is the batch for everything else.
         native: ``x`` and ``y`` as the backend has them, where they have been put already.
+        trains: whether the backend can train.
 
     Raises:
         InvalidOutput: if the model returns something that cannot be compared.
@@ -165,22 +168,30 @@ def compare_fresh(
     errors = {"logits": relative_error(expect("logits", ours.logits(), shape), expected)}
     errors["logits repeated"] = relative_error(expect("logits", ours.logits(), shape), expected)
 
-    loss, gradients = model.gradients(ours.x_batch, ours.y_batch)
-    true_loss, true_gradients = reference.gradients(theirs.x_batch, theirs.y_batch)
-    errors["loss"] = relative_error(expect("loss", np.asarray(loss), ()), np.asarray(true_loss))
+    worst = _compare_training(ours, theirs, spec, errors) if trains else {}
+    return _agreement(errors, {name: bands[BANDS[name]] for name in errors}, worst)
+
+
+def _compare_training(ours: _Bound, theirs: _Bound, spec: ModelSpec, errors: dict[str, float]) -> dict[str, str]:
+    """Add the errors of loss, gradients and training; the worst parameter of each.
+
+    Raises:
+        InvalidOutput: if the model returns something that cannot be compared.
+    """
     worst = {}
+    loss, gradients = ours.model.gradients(ours.x_batch, ours.y_batch)
+    true_loss, true_gradients = theirs.model.gradients(theirs.x_batch, theirs.y_batch)
+    errors["loss"] = relative_error(expect("loss", np.asarray(loss), ()), np.asarray(true_loss))
     errors["gradients"], worst["gradients"] = _worst(
         expect_parameters("gradients", gradients, parameter_shapes(spec)), true_gradients
     )
-
     true_losses = theirs.train()
-    if np.all(np.isfinite(true_losses)):  # else the recipe itself diverges, which training will say
+    if np.all(np.isfinite(true_losses)):  # else the recipe itself diverges, and training will say so
         losses = ours.train()
-        errors["training losses"] = relative_error(expect("training losses", losses, (len(order),)), true_losses)
-        trained = expect_parameters("parameters", model.parameters(), state_shapes(spec))
-        errors["trained parameters"], worst["trained parameters"] = _worst(trained, reference.parameters())
-
-    return _agreement(errors, {name: bands[BANDS[name]] for name in errors}, worst)
+        errors["training losses"] = relative_error(expect("training losses", losses, true_losses.shape), true_losses)
+        trained = expect_parameters("parameters", ours.model.parameters(), state_shapes(spec))
+        errors["trained parameters"], worst["trained parameters"] = _worst(trained, theirs.model.parameters())
+    return worst
 
 
 def compare_trained(

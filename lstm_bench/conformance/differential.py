@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.conformance.agreement import relative_error, tolerances
+from lstm_bench.catalog.loading import Plugins
+from lstm_bench.conformance.agreement import REFERENCE, relative_error, tolerances
 from lstm_bench.conformance.cases import Case, Problem, problem_of
 from lstm_bench.model.spec import Precision
-from lstm_bench.plugin.backend import Backend, Unsupported
+from lstm_bench.plugin.backend import ABILITIES, Ability, Backend, Unsupported, build_or_refuse, load_backend
+from lstm_bench.plugin.options import NO_OPTIONS, Options
+from lstm_bench.plugin.setting import Setting
 from lstm_bench.record.checked import Compared, Quantity
 from lstm_bench.text import describe
 
@@ -73,6 +76,8 @@ KINDS = (
     TRAINED_LOGITS,
 )
 
+AFTER_GRADIENTS = "logits after gradients"
+
 _GRADIENTS = {"weight_ih": D_IH, "weight_hh": D_HH, "bias": D_BIAS, "bias_hn": D_BIAS}
 
 
@@ -94,29 +99,55 @@ class Behaviour:
         self.arrays[kind, name] = np.asarray(array)
 
 
-def observe(build: Callable[[], Model[Any]], case: Case, problem: Problem) -> Behaviour:
-    """Let a model do all that it can. What it raises becomes a fault."""
+def observe(
+    build: Callable[[], Model[Any]], case: Case, problem: Problem, abilities: Collection[Ability] = tuple(ABILITIES)
+) -> Behaviour:
+    """Let a model do everything that its abilities name. An exception becomes a fault.
+
+    Raises:
+        Unsupported: if the backend does not build the model.
+    """
     found = Behaviour()
     given = [problem.x, problem.y, problem.order, *problem.parameters.values(), *problem.initial.h, *problem.initial.c]
     before = [array.copy() for array in given]
     try:
-        _exercise(build(), case, problem, found)
+        model = build()
     except Unsupported:
         raise
     except Exception as error:
         found.faults.append(f"raised {describe(error)}")
+    else:
+        try:
+            _exercise(model, case, problem, found, abilities)
+        except Exception as error:
+            found.faults.append(f"raised {describe(error)}")
     if any(not np.array_equal(now, then) for now, then in zip(given, before, strict=True)):
         found.faults.append("changes the arrays that it is given")
     return found
 
 
-def _exercise(model: Model[Any], case: Case, problem: Problem, found: Behaviour) -> None:
+def _exercise(
+    model: Model[Any], case: Case, problem: Problem, found: Behaviour, abilities: Collection[Ability]
+) -> None:
     batch = case.train.batch_size
     x, y = model.put(problem.x[:batch]), model.put(problem.y[:batch])
     all_x, all_y = model.put(problem.x), model.put(problem.y)
     natives = [model.get(native).copy() for native in (x, all_x)]
 
     found.add(LOGITS, "logits", model.get(model.infer(x)))
+    if "states" in abilities:
+        _exercise_states(model, x, case, problem, found)
+    found.add(LOGITS, "logits asked for again", model.get(model.infer(x)))
+    if "train" in abilities:
+        _exercise_gradients(model, x, y, found, abilities)
+        found.add(LOGITS, AFTER_GRADIENTS, model.get(model.infer(x)))
+        _exercise_training(model, (all_x, all_y), problem.order, found)
+        found.add(TRAINED_LOGITS, "logits after training", model.get(model.infer(x)))
+    if any(not np.array_equal(model.get(now), then) for now, then in zip((x, all_x), natives, strict=True)):
+        found.faults.append("changes its inputs in place")
+
+
+def _exercise_states(model: Model[Any], x: Any, case: Case, problem: Problem, found: Behaviour) -> None:
     # From zeros in some cases and from given states in others: some frameworks compile anew for each.
     outputs, final = model.states(x, problem.initial if case.time % 2 else None)
     found.add(OUTPUTS, "outputs", outputs)
@@ -124,28 +155,37 @@ def _exercise(model: Model[Any], case: Case, problem: Problem, found: Behaviour)
         for layer, array in enumerate(layers):
             for direction, half in zip(case.model.directions, array, strict=True):
                 found.add(kind, f"{kind.name} of layers.{layer}.{direction}", half)
-    found.add(LOGITS, "logits asked for again", model.get(model.infer(x)))
+
+
+def _exercise_gradients(model: Model[Any], x: Any, y: Any, found: Behaviour, abilities: Collection[Ability]) -> None:
     loss, gradients = model.gradients(x, y)
     found.add(LOSS, "loss", np.asarray(loss))
     for name, gradient in gradients.items():
         owner, _, what = name.rpartition(".")
         kind = D_HEAD if owner == "head" else D_NORM if owner == "batch_norm" else _GRADIENTS.get(what, D_IH)
         found.add(kind, f"gradient of {name}", gradient)
-    d_x = model.input_gradient(x, y)
-    if d_x is not None:
-        found.add(D_X, "dx", d_x)
-    found.add(LOGITS, "logits after gradients", model.get(model.infer(x)))
+    if "input_gradient" in abilities:
+        found.add(D_X, "dx", model.input_gradient(x, y))
 
-    first = model.get(model.train(all_x, all_y, model.put(problem.order[:1])))
+
+def _exercise_training(model: Model[Any], native: tuple[Any, Any], order: NDArray[Any], found: Behaviour) -> None:
+    first = model.get(model.train(*native, model.put(order[:1])))
     for name, array in model.parameters().items():
         found.add(STATISTICS if is_statistic(name) else AFTER_1, f"{name} after 1 step", array)
-    rest = model.get(model.train(all_x, all_y, model.put(problem.order[1:])))
+    rest = model.get(model.train(*native, model.put(order[1:])))
     found.add(LOSSES, "training losses", np.concatenate((np.atleast_1d(first), np.atleast_1d(rest))))
     for name, array in model.parameters().items():
         found.add(STATISTICS if is_statistic(name) else AFTER_20, f"{name} after 20 steps", array)
-    found.add(TRAINED_LOGITS, "logits after training", model.get(model.infer(x)))
-    if any(not np.array_equal(model.get(now), then) for now, then in zip((x, all_x), natives, strict=True)):
-        found.faults.append("changes its inputs in place")
+
+
+def _ability(key: Key) -> Ability | None:
+    """The ability that gives an array; ``None`` for logits, which every backend gives."""
+    kind, name = key
+    if kind in (OUTPUTS, FINAL_H, FINAL_C):
+        return "states"
+    if kind is D_X:
+        return "input_gradient"
+    return None if kind is LOGITS and name != AFTER_GRADIENTS else "train"
 
 
 def is_statistic(name: str) -> bool:
@@ -171,12 +211,13 @@ class Comparison:
         case: Case,
         build: Callable[[Case, Problem], Model[Any]],
         reference: Reference,
-        precision: Precision,
-        device: str = "cpu",
+        setting: Setting,
+        abilities: Collection[Ability] = tuple(ABILITIES),
     ) -> None:
+        precision, device = setting.precision, setting.device
         self.case, self.reference, self._precision = case, reference, precision
         self.problem = problem_of(case)
-        self.ours = observe(lambda: build(case, self.problem), case, self.problem)
+        self.ours = observe(lambda: build(case, self.problem), case, self.problem, abilities)
         self.theirs = reference.observe(case, self.problem)
         shaken = reference.observe(case, self.problem.perturbed(EPS[precision]))
         rounded = reference.observe(case, self.problem, precision) if precision == "float32" else self.theirs
@@ -195,7 +236,7 @@ class Comparison:
         for key, expected in self.theirs.items():
             if key in self.ours.arrays:
                 self._compare(key, self.ours.arrays[key], expected)
-            elif not self.ours.faults and key[0] is not D_X:
+            elif not self.ours.faults and _ability(key) in {None, *abilities}:
                 self.faults.append(f"gives no {key[1]}")
         for _, name in self.ours.arrays.keys() - self.theirs.keys():
             self.faults.append(f"gives {name}, which there is not")
@@ -260,14 +301,19 @@ class Comparison:
 class Reference:
     """The reference, in float64 unless asked otherwise."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, options: Options = NO_OPTIONS) -> None:
+        self._backend, self._options = backend, options
+
+    @classmethod
+    def of(cls, plugins: Plugins) -> Reference:
+        """The reference among all plugins."""
+        info = plugins.backend(REFERENCE)
+        return cls(load_backend(info), info.read({}))
 
     def build(self, case: Case, parameters: Mapping[str, NDArray[Any]], precision: Precision = "float64") -> Model[Any]:
         """Its model with these parameters."""
-        return self._backend.build(
-            case.model, case.train, parameters, precision=precision, device="cpu", seed=0, options={}
-        )
+        setting = Setting(precision, "cpu", self._options)
+        return build_or_refuse(self._backend, case.model, case.train, parameters, setting, seed=0)
 
     def observe(self, case: Case, problem: Problem, precision: Precision = "float64") -> Arrays:
         """All that it computes.

@@ -16,10 +16,9 @@ import pytest
 
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.model.spec import Precision
-from lstm_bench.plugin.backend import BackendInfo
-from lstm_bench.record.configuration import write_options
 
 if TYPE_CHECKING:
+    from lstm_bench.catalog.choosing import ChosenBackend
     from lstm_bench.catalog.loading import Plugins
 
 PACKAGE = "lstm_bench.conformance"
@@ -27,30 +26,23 @@ PACKAGE = "lstm_bench.conformance"
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is held against the reference.
+    """What the kit tests.
 
     Attributes:
-        plugins: all that there are.
-        info: the backend.
-        options: its options, resolved.
-        device: where.
-        precisions: what to compute in, one after the other.
+        plugins: what there is.
+        backend: the backend with its options.
+        device: where it computes.
+        precisions: what it computes in, one after the other.
         cases: how many.
         seed: of the cases.
     """
 
     plugins: Plugins
-    info: BackendInfo
-    options: dict[str, str]
+    backend: ChosenBackend
     device: str
     precisions: tuple[Precision, ...]
     cases: int
     seed: int
-
-    @property
-    def selector(self) -> str:
-        """As a user would write it: ``keras[engine=jax]``."""
-        return self.info.name + write_options(self.options, {n: o.default for n, o in self.info.options.items()})
 
 
 CHOSEN = pytest.StashKey[Chosen]()
@@ -97,20 +89,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """Find the backend, and set the environment that it asks for before anything imports its framework."""
     if not hasattr(config.option, "expected_failures") or config.option.help:
         return
+    from lstm_bench.host import environment
     from lstm_bench.host.machine import usable_cores
 
     try:
         chosen = _choose(config)
     except LSTMBenchError as error:
         raise pytest.UsageError(str(error)) from error
-    if chosen.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # some frameworks prepare the GPU even when told to use the CPU
-    os.environ |= chosen.info.environ(chosen.options, usable_cores(), chosen.device)
+    os.environ |= environment.of_device(chosen.device)
+    os.environ |= chosen.backend.info.environ(chosen.backend.options, usable_cores(), chosen.device)
     config.stash[CHOSEN] = chosen
 
 
 def _choose(config: pytest.Config) -> Chosen:
-    from lstm_bench.catalog.choosing import plan_subjects
+    from lstm_bench.catalog.choosing import choose_backends, parse_device
     from lstm_bench.catalog.loading import load_plugins
 
     option = config.option
@@ -123,12 +115,11 @@ def _choose(config: pytest.Config) -> Chosen:
             which = f"--plugin offers {', '.join(offered)}" if offered else "none was named"
             raise LSTMBenchError(f"which backend? {which}: say --backend NAME")
         (name,) = offered
-    subjects = plan_subjects(plugins, [name], option.device)
-    if len(subjects) > 1:
-        raise LSTMBenchError(f"--backend {name} is {len(subjects)} backends: the kit takes one")
-    ((info, options, device),) = subjects
+    backends, device = choose_backends(plugins, [name]), parse_device(option.device)
+    if len(backends) > 1:
+        raise LSTMBenchError(f"--backend {name} is {len(backends)} backends: the kit takes one")
     precisions = tuple(dict.fromkeys(option.precision or ("float32", "float64")))
-    return Chosen(plugins, info, options, device, precisions, option.cases, option.seed)
+    return Chosen(plugins, backends[0], device, precisions, option.cases, option.seed)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -137,9 +128,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if chosen is None:
         return None
     precisions = " and ".join(chosen.precisions)
-    return (
-        f"lstm-bench: {chosen.selector} on {chosen.device} in {precisions}, {chosen.cases} cases of seed {chosen.seed}"
-    )
+    return f"lstm-bench: {chosen.backend.selector} on {chosen.device} in {precisions}, {chosen.cases} cases of seed {chosen.seed}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before -k and -m leave any out

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from lstm_bench.execute.attempt import how_it_ended
 from lstm_bench.execute.pool import Pool, Subject
 from lstm_bench.record.attempt import Status
 from lstm_bench.record.checked import Compared, Quantity
@@ -97,11 +96,10 @@ def check(
 
     def one(subject: Subject) -> Outcome:
         job = protocol.CheckJob(
-            backend=subject.info.name,
-            options=subject.options,
+            backend=subject.backend.info.name,
+            options=dict(subject.backend.options.written),
             precision=subject.precision,
             device=subject.device,
-            threads=1,
             seed=seed,
             cases=tuple(numbers),
             case=case,
@@ -117,30 +115,33 @@ def _check_one(subject: Subject, job: protocol.CheckJob, pool: Pool) -> Outcome:
     left = job.cases
     deaths = 0
     while left:
-        hearing = _Hearing(outcome, pool.tell)
-        ended = pool.converse(subject, msgspec.structs.replace(job, cases=left), hearing.take)
-        if isinstance(ended, protocol.Ended):
-            outcome.status, outcome.reason = ended.status, ended.reason
-            return outcome
-        where = "between the cases" if hearing.at is None else f"in case {hearing.at}"
-        status, reason = how_it_ended(ended, where, pool.timeout)
+        heard = _Heard(outcome, pool.tell)
+        ending = pool.converse(
+            subject, msgspec.structs.replace(job, cases=left), where=heard.where, on_message=heard.take
+        )
         deaths += 1
-        if hearing.at is None or status == "timeout" or pool.stopping or deaths > MOST_DEATHS:
-            outcome.status, outcome.reason = status, reason
+        last = heard.at is None or ending.status == "timeout" or pool.stopping or deaths > MOST_DEATHS
+        if ending.said or last:
+            outcome.status, outcome.reason = ending.status, ending.reason
             return outcome
         # The case that it died of is a failure of its own, and the others still run.
-        outcome.cases.append(Compared(number=hearing.at, faults=(reason,)))
+        assert heard.at is not None
+        outcome.cases.append(Compared(number=heard.at, faults=(ending.reason,)))
         pool.tell()
-        left = left[left.index(hearing.at) + 1 :]
+        left = left[left.index(heard.at) + 1 :]
     return outcome
 
 
-class _Hearing:
+class _Heard:
     """What a worker has said until now."""
 
     def __init__(self, outcome: Outcome, tell: Callable[[], None]) -> None:
         self.at: int | None = None
         self._outcome, self._tell = outcome, tell
+
+    def where(self) -> str:
+        """What the worker is doing."""
+        return "between the cases" if self.at is None else f"in case {self.at}"
 
     def take(self, message: protocol.Message) -> None:
         match message:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from lstm_bench.catalog.choosing import _chosen, parse_device, plan_tasks
+from lstm_bench.catalog.choosing import ChosenTask, choose_backends, choose_tasks, parse_device
 from lstm_bench.catalog.loading import Plugins
 from lstm_bench.catalog.required_kernel import alternatives
+from lstm_bench.errors import LSTMBenchError
 from lstm_bench.model.axes import vary
 from lstm_bench.model.spec import Precision, Recipe
-from lstm_bench.plugin.backend import resolve_options
 from lstm_bench.record.configuration import Configuration, Effort
 
 
@@ -55,32 +55,30 @@ def plan_configurations(plugins: Plugins, request: Request) -> list[Configuratio
 
     Raises:
         UnknownName: for whatever does not exist, with the nearest that does.
-        NotInstalled: for a backend that was asked for and whose framework is missing.
+        NotInstalled: for a backend whose framework is missing.
         LSTMBenchError: for a value that makes no sense.
     """
-    installed = [name for name, info in plugins.backends.items() if not info.missing()]
-    backends = _chosen(plugins, request.backends or installed)
+    backends = choose_backends(plugins, request.backends)
     devices = [parse_device(device) for device in request.devices]
     axes = {name: dict.fromkeys(values) for name, values in request.axes.items() if values}
     kernels = "|".join(alternatives(request.require_kernel))
 
     configurations = []
-    for task in plan_tasks(plugins, request.tasks, request.lengths):
+    for task in choose_tasks(plugins, request.tasks, request.lengths):
         for values in product(*axes.values()):
             varied = dict(zip(axes, values, strict=True))
             recipe, changes = vary(task.recipe, varied, f"task {task.info.name!r}")
-            for seed, device, precision, (info, options) in product(
-                request.seeds, devices, request.precisions, backends
-            ):
+            _require_a_batch(task, recipe)
+            for seed, device, precision, backend in product(request.seeds, devices, request.precisions, backends):
                 configurations.append(
                     Configuration(
                         task=task.info.name,
-                        task_options=task.options,
+                        task_options=dict(task.options.written),
                         recipe=recipe,
                         epochs=_epochs(recipe, request),
                         steps=request.steps,
-                        backend=info.name,
-                        backend_options=options,
+                        backend=backend.info.name,
+                        backend_options=dict(backend.options.written),
                         device=device,
                         precision=precision,
                         threads=request.threads,
@@ -88,11 +86,30 @@ def plan_configurations(plugins: Plugins, request: Request) -> list[Configuratio
                         effort=request.effort,
                         changes=changes,
                         require_kernel=kernels,
-                        task_defaults=task.defaults,
-                        backend_defaults=resolve_options(info.options, {}, info.name),
+                        task_defaults=dict(task.defaults),
+                        backend_defaults=dict(backend.defaults),
                     )
                 )
     return list({configuration.fingerprint: configuration for configuration in configurations}.values())
+
+
+def _require_a_batch(task: ChosenTask, recipe: Recipe) -> None:
+    """Make sure that there are as many sequences as a batch takes, where the task can tell before it loads its data.
+
+    Raises:
+        LSTMBenchError: saying how many there are.
+    """
+    if task.info.sequences is None:
+        return
+    whole = task.info.sequences(recipe, task.options)
+    learnt = whole - round(recipe.validation * whole)
+    batch = recipe.train.batch_size
+    if batch > learnt:
+        held_out = f", beside {whole - learnt} for validation" if learnt < whole else ""
+        raise LSTMBenchError(
+            f"a batch takes {batch} sequences, but task {task.selector!r} has only {learnt} to learn from{held_out}: "
+            f"use --batch {learnt} or less"
+        )
 
 
 def _epochs(recipe: Recipe, request: Request) -> int:

@@ -11,11 +11,9 @@ from typing import TypeVar
 
 import msgspec
 
-from lstm_bench.execute.attempt import WORKER, worker_environment
-from lstm_bench.host import process
+from lstm_bench.catalog.choosing import ChosenBackend
+from lstm_bench.execute.conversation import Ending, Listener, converse
 from lstm_bench.model.spec import Precision
-from lstm_bench.plugin.backend import BackendInfo
-from lstm_bench.record.configuration import write_options
 from lstm_bench.worker import protocol
 
 Item = TypeVar("Item")
@@ -28,18 +26,16 @@ WAKING = 0.5
 
 @dataclass(frozen=True)
 class Subject:
-    """A backend with its options, in one precision on one device.
+    """A backend in one precision on one device.
 
     Attributes:
-        info: the backend.
-        options: all of them, resolved.
+        backend: the backend with its options.
         precision: what to compute in.
         device: where.
         plugin_files: Python files that are plugins, beside the installed ones.
     """
 
-    info: BackendInfo
-    options: dict[str, str]
+    backend: ChosenBackend
     precision: Precision
     device: str
     plugin_files: tuple[str, ...] = ()
@@ -47,7 +43,7 @@ class Subject:
     @property
     def selector(self) -> str:
         """As a user would write it: ``keras[engine=jax]``."""
-        return self.info.name + write_options(self.options, {n: o.default for n, o in self.info.options.items()})
+        return self.backend.selector
 
     @property
     def name(self) -> str:
@@ -65,7 +61,7 @@ class Pool:
     """
 
     def __init__(self, workers: int, timeout: float, on_progress: Callable[[int], None]) -> None:
-        self.timeout = timeout
+        self._timeout = timeout
         self._workers, self._on_progress = workers, on_progress
         self._stopping = threading.Event()
         self._free: SimpleQueue[int] = SimpleQueue()  # two on one processor would only be in each other's way
@@ -76,7 +72,7 @@ class Pool:
 
     @property
     def stopping(self) -> bool:
-        """Whether nothing is to be begun any more."""
+        """Whether no more work may begin."""
         return self._stopping.is_set()
 
     def map(self, work: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
@@ -99,42 +95,30 @@ class Pool:
         self,
         subject: Subject,
         job: protocol.CheckJob | protocol.TrajectoryJob,
-        on_message: Callable[[protocol.Message], None],
-    ) -> protocol.Ended | process.Exit:
-        """Give a fresh worker a job, and listen to it until it has said its last word or went without one.
+        *,
+        where: Callable[[], str],
+        on_message: Listener,
+    ) -> Ending:
+        """Give a fresh worker a job, and listen to it as ``conversation.converse`` does.
 
         Args:
             subject: the job's backend.
             job: what the worker is to do; on which processor is decided here.
-            on_message: told what the worker says, but for its last word.
+            where: what the worker is doing, in words.
+            on_message: told what the worker says.
         """
-        ended: protocol.Ended | None = None
-
-        def hear(line: bytes) -> bool:
-            nonlocal ended
-            try:
-                message = protocol.decode_message(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                message = protocol.Ended("invalid-output", f"the worker's answer cannot be read: {error}")
-            if isinstance(message, protocol.Ended):
-                ended = message
-            else:
-                on_message(message)
-            return ended is None and not self.stopping
-
         processor = self._free.get()
         try:
-            how = process.supervise(
-                WORKER,
-                worker_environment(subject.info, subject.options, job.threads, subject.device),
-                protocol.encode(msgspec.structs.replace(job, first_processor=processor)),
-                hear,
-                timeout=self.timeout,
-                longest_line=protocol.LONGEST_LINE,
+            return converse(
+                msgspec.structs.replace(job, first_processor=processor),
+                subject.backend.info,
+                timeout=self._timeout,
+                where=where,
+                on_message=on_message,
+                stopping=self._stopping.is_set,
             )
         finally:
             self._free.put(processor)
-        return how if ended is None else ended
 
     def tell(self, count: int = 1) -> None:
         """Something more is done."""

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
-from lstm_bench.catalog.choosing import ChosenTask
+from lstm_bench.catalog.choosing import ChosenBackend, ChosenTask
 from lstm_bench.catalog.loading import Plugins
 from lstm_bench.conformance.agreement import REFERENCE, STEPS, TOLERANCES
-from lstm_bench.execute.attempt import how_it_ended
 from lstm_bench.execute.pool import Pool, Subject
-from lstm_bench.plugin.backend import resolve_options
 from lstm_bench.record.attempt import Status
 from lstm_bench.worker import protocol
 
@@ -174,8 +172,7 @@ def plan_trajectories(
 def _reference(plugins: Plugins, subject: Subject) -> Subject:
     """The reference, with the plugin files of a subject: the task may come from one."""
     info = plugins.backend(REFERENCE)
-    options = resolve_options(info.options, {}, f"backend {info.name!r}")
-    return Subject(info, options, "float64", "cpu", subject.plugin_files)
+    return Subject(ChosenBackend(info, info.read({})), "float64", "cpu", subject.plugin_files)
 
 
 def curves_of(trajectories: Iterable[Trajectory]) -> list[Curve]:
@@ -210,13 +207,12 @@ def trace(
     def one(curve: Curve) -> None:
         subject, task = curve.subject, curve.task
         job = protocol.TrajectoryJob(
-            backend=subject.info.name,
-            options=subject.options,
+            backend=subject.backend.info.name,
+            options=dict(subject.backend.options.written),
             precision=subject.precision,
             device=subject.device,
-            threads=1,
             task=task.info.name,
-            task_options=task.options,
+            task_options=dict(task.options.written),
             recipe=task.recipe,
             steps=steps,
             seed=seed,
@@ -234,9 +230,5 @@ def _fill(curve: Curve, job: protocol.TrajectoryJob, pool: Pool) -> None:
             curve.losses.extend(message.losses)
             pool.tell(len(message.losses))
 
-    ended = pool.converse(curve.subject, job, take)
-    if isinstance(ended, protocol.Ended):
-        curve.status, curve.reason = ended.status, ended.reason
-    else:
-        where = f"after {len(curve.losses)} steps"
-        curve.status, curve.reason = how_it_ended(ended, where, pool.timeout)
+    ending = pool.converse(curve.subject, job, where=lambda: f"after {len(curve.losses)} steps", on_message=take)
+    curve.status, curve.reason = ending.status, ending.reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def describe(calls: Mapping[str, int], *, steps: int, backward: bool = False) -> str:
+def describe_aten(calls: Mapping[str, int], *, steps: int, backward: bool = False) -> str:
     """What computed a model: ``oneDNN RNN``, ``ATen loop over time``, ``loop over time by torch.compile``.
 
     Args:

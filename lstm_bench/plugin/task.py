@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from lstm_bench.errors import InvalidSpec, UnknownName
 from lstm_bench.model.spec import Recipe, is_name
-from lstm_bench.plugin.backend import Option
+from lstm_bench.plugin.backend import Unsupported
+from lstm_bench.plugin.options import Option, Options, read_options, require_names
 from lstm_bench.record.published import Observed, Published
 
 if TYPE_CHECKING:
@@ -117,12 +118,12 @@ class Task(ABC, Generic[DatasetT]):
     """One problem with its data; it knows no framework."""
 
     @abstractmethod
-    def load(self, recipe: Recipe, options: Mapping[str, str], *, data_dir: Path | None, seed: int) -> DatasetT:
+    def load(self, recipe: Recipe, options: Options, *, data_dir: Path | None, seed: int) -> DatasetT:
         """The data, the same bytes for every backend.
 
         Args:
             recipe: what is to be trained.
-            options: every option of the task's info, resolved.
+            options: every option of the task's info.
             data_dir: folder of the user's data files, if any was named.
             seed: for tasks that draw their data.
         """
@@ -139,9 +140,13 @@ class Task(ABC, Generic[DatasetT]):
         """
         return dataset.train
 
-    @abstractmethod
     def evaluate(self, predict: Predict, dataset: DatasetT) -> Evaluation:
-        """Judge a trained model by its predictions."""
+        """Judge a trained model by its predictions.
+
+        Raises:
+            Unsupported: if the task is about speed alone, and its info names no metric.
+        """
+        raise Unsupported("the task has nothing to judge")
 
     def baselines(self, dataset: DatasetT) -> Mapping[str, Mapping[str, float]]:
         """What needs no model reaches, by the baseline's name and the metric's, so that a reader can judge the rest."""
@@ -158,14 +163,17 @@ class TaskInfo:
         metric: what the table shows; ``None`` for a task that is about speed alone, whose ``evaluate`` is not called.
         recipes: the default first, each with a name of its own.
         load: returns the task; called only in a worker process.
-        options: options by name.
-        configure: the recipe with the resolved options applied; by default options change the data alone. Raises
-            ``LSTMBenchError`` for a value that makes no sense, naming it and what it must be.
+        options: options by name, each a Python name.
+        configure: the recipe with the options applied; by default options change the data alone. Raises
+            ``LSTMBenchError`` for options that make no sense together, naming them and what they must be.
+        sequences: how many sequences an epoch of a recipe has to learn from, validation included, so that a batch that
+            is too large is refused before anything starts; ``None`` if only loading the data tells.
         length: the option that ``--length`` sets, for tasks whose sequences may have any length.
-        files: what has to be there before the task can load.
+        files: the files that the task reads, which are there before it loads.
         published: times that others have published for a recipe with its options.
-        observed: what forecasts by a recipe with its options are drawn beside; ``None`` where nothing is forecast. It
-            is kept in each attempt, so that it is drawn also where the task is not installed.
+        observed: the true series that a chart draws beside the recipe's forecasts; ``None`` where nothing is forecast.
+            Attempts keep it, so that charts need no installed task.
+        default: whether this task runs when users name none.
 
     Raises:
         InvalidSpec: without a recipe, with two of one name, or with a name that cannot be typed after a colon.
@@ -176,14 +184,17 @@ class TaskInfo:
     metric: Metric | None
     recipes: tuple[Recipe, ...]
     load: Callable[[], Task[Any]]
-    options: Mapping[str, Option] = field(default_factory=dict)
-    configure: Callable[[Recipe, Mapping[str, str]], Recipe] = lambda recipe, options: recipe
+    options: Mapping[str, Option[Any]] = field(default_factory=dict)
+    configure: Callable[[Recipe, Options], Recipe] = lambda recipe, options: recipe
+    sequences: Callable[[Recipe, Options], int] | None = None
     length: str | None = None
     files: tuple[DataFile, ...] = ()
-    published: Callable[[Recipe, Mapping[str, str]], Sequence[Published]] = lambda recipe, options: ()
-    observed: Callable[[Recipe, Mapping[str, str]], Observed | None] = lambda recipe, options: None
+    published: Callable[[Recipe, Options], Sequence[Published]] = lambda recipe, options: ()
+    observed: Callable[[Recipe, Options], Observed | None] = lambda recipe, options: None
+    default: bool = False
 
     def __post_init__(self) -> None:
+        require_names(self.options, f"task {self.name!r}")
         names = [recipe.name for recipe in self.recipes]
         if not names or len(set(names)) < len(names):
             listed = ", ".join(names) or "none"
@@ -194,11 +205,20 @@ class TaskInfo:
                     f"a recipe of task {self.name!r} must be named by letters, digits, - and _; got {name!r}"
                 )
 
-    def recipe(self, name: str | None, options: Mapping[str, str]) -> Recipe:
-        """The recipe of this name, or the default one for ``None``, with the resolved options applied.
+    def read(self, given: Mapping[str, str]) -> Options:
+        """Every option's value, from what users wrote.
+
+        Raises:
+            LSTMBenchError: for an option or a value that the task does not have.
+        """
+        return read_options(self.options, given, f"task {self.name!r}")
+
+    def recipe(self, name: str | None, options: Options) -> Recipe:
+        """The recipe of this name, or the first one for ``None``, with the options applied.
 
         Raises:
             UnknownName: if the task has no such recipe.
+            LSTMBenchError: for options that make no sense together.
         """
         by_name = {recipe.name: recipe for recipe in self.recipes}
         chosen = self.recipes[0].name if name is None else name

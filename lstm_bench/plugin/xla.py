@@ -13,7 +13,7 @@ _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) .*\{$", re.MULTILINE)
 _CALLED = re.compile(r"\b(?:calls|to_apply|body|\w+_computations?)=(\{[^}]*\}|[^\s,]+)")
 
 
-def describe(text: str, *, around: int = 0) -> str:
+def describe_xla(text: str, *, around: int = 0) -> str:
     """What computes an LSTM's program: ``cuDNN RNN``, or ``XLA program, a loop over time, products by YNNPACK``.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -159,7 +160,7 @@ class Configuration(Record, frozen=True):
         return parameter_count(self.recipe.model)
 
 
-def write_options(options: dict[str, str], defaults: dict[str, str]) -> str:
+def write_options(options: Mapping[str, str], defaults: Mapping[str, str]) -> str:
     """``[delay=50,symbols=5]`` for those that are not the defaults, or nothing if there are none."""
     shown = [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
     return f"[{','.join(shown)}]" if shown else ""

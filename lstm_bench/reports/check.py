@@ -51,7 +51,7 @@ def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Su
             matches = " or if ".join(outcome.diagnosis)
             notes.append(f"{name}: it matches if {matches}" if matches else f"{name}: no known confusion explains it")
     sections = tuple(_section(outcome) for outcome in outcomes if outcome.compared)
-    if any(outcome.subject.info.name == REFERENCE for outcome in outcomes):
+    if any(outcome.subject.backend.info.name == REFERENCE for outcome in outcomes):
         notes.append(f"{REFERENCE} in float64 is the reference itself")
     return Summary(sections, (*notes, *MEANING) if sections else tuple(notes))
 

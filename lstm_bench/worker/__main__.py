@@ -12,32 +12,36 @@ import sys
 
 from lstm_bench.host import machine, process
 from lstm_bench.worker import protocol
+from lstm_bench.worker.session import Session
 
 
 def main() -> None:
     """Entry point of the process."""
     pipe = int(sys.argv[1])
     os.set_inheritable(pipe, False)
-    session = protocol.Session(pipe)
+    session = Session(pipe)
     job = protocol.decode_job(sys.stdin.buffer.readline())
     _die_with_parent()
     machine.restrict_to(job.threads, job.first_processor)
-    # Only now: NumPy's BLAS starts its threads when it is imported, and they keep to the processors of their beginning.
-    if isinstance(job, protocol.CheckJob):
-        from lstm_bench.worker import check as checking
-
-        checking.carry_out(job, session)
-    elif isinstance(job, protocol.TrajectoryJob):
-        from lstm_bench.worker import trajectory
-
-        trajectory.carry_out(job, session)
-    else:
-        from lstm_bench.worker import measure as measurement
-
-        measurement.carry_out(job, session)
+    _do(job, session)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # what was to be said has been said: no framework's teardown can hang or crash any more
+    os._exit(0)  # everything has been said: no framework's teardown can hang or crash any more
+
+
+def _do(job: protocol.Job, session: Session) -> None:
+    """Carry out the job."""
+    # Imported only now: NumPy's BLAS starts its threads when it is imported, and they stay on the processors that they
+    # begin on.
+    from lstm_bench.worker import check, ending, measure, trajectory
+
+    match job:
+        case protocol.CheckJob():
+            ending.carry_out(lambda: check.check(job, session), session)
+        case protocol.TrajectoryJob():
+            ending.carry_out(lambda: trajectory.trace(job, session), session)
+        case protocol.MeasureJob():
+            ending.carry_out(lambda: measure.measure(job, session), session)
 
 
 def _die_with_parent() -> None:

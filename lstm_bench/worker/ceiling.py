@@ -12,22 +12,24 @@ machine does can only make one slower, and the least disturbed try is nearest to
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from lstm_bench.model.parameters import initial_parameters
 from lstm_bench.model.spec import ModelSpec, Scope
-from lstm_bench.plugin.backend import Unsupported
+from lstm_bench.plugin.backend import Unsupported, build_or_refuse, if_supported
 from lstm_bench.record.attempt import Ceiling, Timing
 from lstm_bench.record.configuration import Effort
 from lstm_bench.worker.timing import elapsed_ns, time_scope
 
 if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Backend
-    from lstm_bench.record.configuration import Configuration
+    from lstm_bench.plugin.setting import Setting
+    from lstm_bench.worker.prepare import Prepared
 
 SIZES, ON_GPU = (512, 1024, 2048, 4096, 8192), (4096, 8192)
 """Of matrices, rows and columns. What is large enough for one core is nothing to a GPU, so each is tried until the next
@@ -44,30 +46,28 @@ LONG_FIRST_STEP = 10.0
 """Seconds of a recipe's first step beyond which the smallest model is not built: it is compiled, too."""
 
 
-def measure(backend: Backend, configuration: Configuration, first_step_seconds: float) -> Ceiling:
+def measure(prepared: Prepared, first_step_seconds: float) -> Ceiling:
     """The fastest product, and the shortest step, of a backend in this process.
 
     Args:
-        backend: the one that was timed.
-        configuration: what it was timed with.
-        first_step_seconds: what its first step took, compilation included.
+        prepared: the backend that was timed, and how.
+        first_step_seconds: of its first step, including JIT compilation.
     """
-    seconds = min(SIZE_SECONDS, configuration.effort.blocks * configuration.effort.block_seconds / 4)
-    size, flops_per_second = _fastest_product(backend, configuration, seconds)
-    floor = _floor(backend, configuration, seconds) if first_step_seconds <= LONG_FIRST_STEP else {}
+    effort = prepared.configuration.effort
+    seconds = min(SIZE_SECONDS, effort.blocks * effort.block_seconds / 4)
+    size, flops_per_second = _fastest_product(prepared.backend, prepared.setting, seconds)
+    floor = _floor(prepared, seconds) if first_step_seconds <= LONG_FIRST_STEP else {}
     return Ceiling(size=size, flops_per_second=flops_per_second, floor_seconds=floor)
 
 
-def _fastest_product(backend: Backend, configuration: Configuration, seconds: float) -> tuple[int, float | None]:
+def _fastest_product(backend: Backend, setting: Setting, seconds: float) -> tuple[int, float | None]:
     """The size of the fastest product, and its operations per second; 0 and ``None`` if there is none."""
     found: dict[int, float] = {}
-    for size in SIZES if configuration.device == "cpu" else ON_GPU:
-        product = backend.product(
-            size, precision=configuration.precision, device=configuration.device, options=configuration.backend_options
-        )
+    for size in SIZES if setting.device == "cpu" else ON_GPU:
+        product = if_supported(partial(backend.product, size, setting))
         if product is None:
             break
-        product()  # whatever compiles, compiles here
+        product()  # this compiles what compiles
         fastest = _fastest(product, seconds)
         found[size] = 2 * size**3 / fastest
         if FEWEST_TRIES * 8 * fastest > 2 * seconds:  # twice the size takes eight times as long
@@ -87,23 +87,34 @@ def _fastest(call: Callable[[], None], seconds: float) -> float:
     return min(tries) / 1e9
 
 
-def _floor(backend: Backend, configuration: Configuration, seconds: float) -> dict[Scope, float]:
+def _floor(prepared: Prepared, seconds: float) -> dict[Scope, float]:
     """Seconds of a step of the smallest model, by scope; none where the backend has no such model."""
-    recipe = configuration.recipe
+    recipe, effort = prepared.recipe, _short(seconds)
     labels = recipe.train.loss == "cross_entropy"
     spec = ModelSpec(
         input_size=1, hidden_sizes=(1,), output_size=2 if labels else 1, cell=recipe.model.cell, bias=recipe.model.bias
     )
     train = msgspec.structs.replace(recipe.train, batch_size=1)
-    how: dict[str, Any] = {
-        "precision": configuration.precision,
-        "device": configuration.device,
-        "options": configuration.backend_options,
-    }
-    if backend.refuses(spec, train, **how) is not None:
-        return {}
-    parameters = initial_parameters(spec, recipe.initialisation, configuration.seed)
-    effort = Effort(
+    seed = prepared.configuration.seed
+    parameters = initial_parameters(spec, recipe.initialisation, seed)
+    floor: dict[Scope, float] = {}
+    try:
+        model = build_or_refuse(prepared.backend, spec, train, parameters, prepared.setting, seed=seed)
+        x = np.full((FLOOR_BATCHES, 1, 1), 0.5)
+        y = np.zeros(FLOOR_BATCHES, np.int64) if labels else np.full((FLOOR_BATCHES, 1), 0.5)
+        order = np.arange(FLOOR_BATCHES)[:, None]
+        batches = [(model.put(x[rows]), model.put(y[rows])) for rows in order]
+        native = model.put(x), model.put(y)
+        for scope in prepared.scopes:
+            floor[scope] = _fastest_step(time_scope(scope, model, *native, order, batches, effort))
+    except Unsupported:  # a gradient alone, which was timed, is there; what only building could show may not be
+        pass
+    return floor
+
+
+def _short(seconds: float) -> Effort:
+    """The effort of a floor."""
+    return Effort(
         name="floor",
         blocks=5,
         block_seconds=seconds / 12,
@@ -112,19 +123,6 @@ def _floor(backend: Backend, configuration: Configuration, seconds: float) -> di
         epoch_fraction=0.0,
         block_steps=2,
     )
-    floor: dict[Scope, float] = {}
-    try:
-        model = backend.build(spec, train, parameters, seed=configuration.seed, **how)
-        x = np.full((FLOOR_BATCHES, 1, 1), 0.5)
-        y = np.zeros(FLOOR_BATCHES, np.int64) if labels else np.full((FLOOR_BATCHES, 1), 0.5)
-        epoch = np.arange(FLOOR_BATCHES)[:, None]
-        batches = [(model.put(x[rows]), model.put(y[rows])) for rows in epoch]
-        native = model.put(x), model.put(y)
-        for scope in recipe.scopes:
-            floor[scope] = _fastest_step(time_scope(scope, model, *native, epoch, batches, effort))
-    except Unsupported:  # what only building could show; a gradient alone, which was timed, is there
-        pass
-    return floor
 
 
 def _fastest_step(timing: Timing) -> float:

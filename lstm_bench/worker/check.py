@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm_bench.catalog.loading import load_plugins
-from lstm_bench.conformance.agreement import REFERENCE
 from lstm_bench.conformance.cases import Case, Problem, draw_case, read_case
 from lstm_bench.conformance.confusions import explain
 from lstm_bench.conformance.differential import Comparison, Reference
 from lstm_bench.conformance.shrinking import smallest
-from lstm_bench.errors import LSTMBenchError, print_error
-from lstm_bench.plugin.backend import Unsupported, require_device
+from lstm_bench.plugin.backend import Unsupported, build_or_refuse, load_backend, require_device
+from lstm_bench.plugin.setting import Setting
 from lstm_bench.record.checked import Compared
-from lstm_bench.text import describe, one_line
+from lstm_bench.text import one_line
 from lstm_bench.worker import protocol
 
 if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
+    from lstm_bench.worker.session import Session
 
 SHRINKING_SECONDS = 60.0
 """After which no smaller case is looked for."""
@@ -31,31 +31,20 @@ LOOKED_AT = 6
 """Disagreeing cases that an explanation has to explain."""
 
 
-def carry_out(job: protocol.CheckJob, session: protocol.Session) -> None:
-    """Compare every case of the job, and say how it ended. A case that fails keeps none of the others from running."""
-    try:
-        _work(job, session)
-    except LSTMBenchError as error:
-        session.ended("unsupported", one_line(str(error)))
-    except Exception as error:
-        print_error(error)
-        session.ended("crashed", describe(error))
-    else:
-        session.ended("ok", "")
-
-
-def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
+def check(job: protocol.CheckJob, session: Session) -> None:
+    """Compare every case of the job, and tell each. A case that fails keeps none of the others from running."""
     plugins = load_plugins(Path(file) for file in job.plugin_files)
-    backend = plugins.backend(job.backend).load()
+    info = plugins.backend(job.backend)
+    backend = load_backend(info)
     require_device(backend, job.backend, job.device)
-    reference = Reference(plugins.backend(REFERENCE).load())
-    how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
+    reference = Reference.of(plugins)
+    setting = Setting(job.precision, job.device, info.read(job.options))
 
     def build(case: Case, problem: Problem) -> Model[Any]:
-        refusal = backend.refuses(case.model, case.train, **how)
-        if refusal is not None:
-            raise Unsupported(refusal)
-        return backend.build(case.model, case.train, problem.parameters, seed=case.seed, **how)
+        return build_or_refuse(backend, case.model, case.train, problem.parameters, setting, seed=case.seed)
+
+    def compare(case: Case) -> Comparison:
+        return Comparison(case, build, reference, setting, info.abilities)
 
     disagreeing: dict[int, Comparison] = {}
     faulty: dict[int, Comparison] = {}
@@ -63,7 +52,7 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
         session.say(protocol.Comparing(number))
         case = draw_case(job.seed, number) if job.case is None else read_case(job.case)
         try:
-            comparison = Comparison(case, build, reference, job.precision, job.device)
+            comparison = compare(case)
         except Unsupported as error:
             session.say(Compared(number=number, skipped=one_line(str(error))))
             continue
@@ -77,16 +66,14 @@ def _work(job: protocol.CheckJob, session: protocol.Session) -> None:
     for number, comparison in islice((disagreeing or faulty).items(), 1):
         smaller = None
         with suppress(ImportError):  # hypothesis, without which the case is shown as it is
-            smaller = str(_smallest(comparison, build, reference, job))
+            smaller = str(_smallest(comparison, compare))
         session.say(protocol.Shrunk(number, smaller))
 
 
-def _smallest(
-    comparison: Comparison, build: Callable[[Case, Problem], Model[Any]], reference: Reference, job: protocol.CheckJob
-) -> Case:
+def _smallest(comparison: Comparison, compare: Callable[[Case], Comparison]) -> Case:
     def fails(case: Case) -> bool:
         try:
-            return _failure(Comparison(case, build, reference, job.precision, job.device)) == _failure(comparison)
+            return _failure(compare(case)) == _failure(comparison)
         except Unsupported:
             return False
 

@@ -11,45 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench.catalog.loading import Plugins, load_plugins
-from lstm_bench.conformance.agreement import InvalidOutput, expect
-from lstm_bench.errors import LSTMBenchError, print_error
+from lstm_bench.conformance.agreement import expect
 from lstm_bench.model.parameters import initial_parameters
-from lstm_bench.plugin.backend import Unsupported, require_device
-from lstm_bench.text import describe, one_line
+from lstm_bench.plugin.backend import build_or_refuse, load_backend, require_device
+from lstm_bench.plugin.setting import Setting
 from lstm_bench.worker import protocol
 from lstm_bench.worker.training import Feed, finite
 
 if TYPE_CHECKING:
     from lstm_bench.model.spec import ModelSpec
     from lstm_bench.plugin.backend import Model
+    from lstm_bench.worker.session import Session
 
 BLOCK = 100
 """Steps that are trained in one call, and told at once."""
 
 
-def carry_out(job: protocol.TrajectoryJob, session: protocol.Session) -> None:
-    """Train for the job's steps, and say how it ended."""
-    try:
-        for losses in _train(job):
-            session.say(protocol.Losses(tuple(finite(loss) for loss in losses)))
-    except InvalidOutput as error:
-        session.ended("invalid-output", one_line(str(error)))
-    except LSTMBenchError as error:
-        session.ended("unsupported", one_line(str(error)))
-    except Exception as error:
-        print_error(error)
-        session.ended("crashed", describe(error))
-    else:
-        session.ended("ok", "")
-
-
-def _train(job: protocol.TrajectoryJob) -> Iterator[NDArray[np.float64]]:
-    """The losses of each block of steps.
+def trace(job: protocol.TrajectoryJob, session: Session) -> None:
+    """Train for the job's steps, and tell every loss.
 
     Raises:
         Unsupported: if the backend cannot do it.
-        InvalidOutput: if it returns what are no losses.
+        InvalidOutput: if it returns anything but losses.
     """
+    for losses in _train(job):
+        session.say(protocol.Losses(tuple(finite(loss) for loss in losses)))
+
+
+def _train(job: protocol.TrajectoryJob) -> Iterator[NDArray[np.float64]]:
+    """The losses of each block of steps."""
     recipe = job.recipe
     plugins = load_plugins(Path(file) for file in job.plugin_files)
     # Each framework draws its own masks.
@@ -69,17 +59,17 @@ def _train(job: protocol.TrajectoryJob) -> Iterator[NDArray[np.float64]]:
 
 
 def _build(job: protocol.TrajectoryJob, spec: ModelSpec, plugins: Plugins) -> Model[Any]:
-    backend = plugins.backend(job.backend).load()
+    info = plugins.backend(job.backend)
+    backend = load_backend(info)
     require_device(backend, job.backend, job.device)
-    how: dict[str, Any] = {"precision": job.precision, "device": job.device, "options": job.options}
-    if (refusal := backend.refuses(spec, job.recipe.train, **how)) is not None:
-        raise Unsupported(refusal)
+    setting = Setting(job.precision, job.device, info.read(job.options))
     parameters = initial_parameters(spec, job.recipe.initialisation, job.seed, job.recipe.forget_bias)
-    return backend.build(spec, job.recipe.train, parameters, seed=job.seed, **how)
+    return build_or_refuse(backend, spec, job.recipe.train, parameters, setting, seed=job.seed)
 
 
 def _feed(job: protocol.TrajectoryJob, plugins: Plugins) -> Feed:
     data_dir = None if job.data_dir is None else Path(job.data_dir)
-    task = plugins.task(job.task).load()
-    dataset = task.load(job.recipe, job.task_options, data_dir=data_dir, seed=job.seed)
+    info = plugins.task(job.task)
+    task = info.load()
+    dataset = task.load(job.recipe, info.read(job.task_options), data_dir=data_dir, seed=job.seed)
     return Feed(task, dataset, job.recipe, job.seed)

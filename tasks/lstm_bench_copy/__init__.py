@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from lstm_bench import LSTMBenchError, Metric, ModelSpec, Option, Recipe, Task, TaskInfo, TrainSpec, hookimpl
+from lstm_bench import Integer, Metric, ModelSpec, Recipe, TaskInfo, TrainSpec, hookimpl, lazy
+
+BATCHES = 100
+"""In an epoch."""
 
 LARGEST = {"delay": 1000, "symbols": 100}
 """Beyond these an epoch's one-hot inputs, 40 bytes for each step of 6,400 sequences, no longer fit small machines."""
-
-
-def _load() -> Task[Any]:
-    from lstm_bench_copy._task import Copy
-
-    return Copy()
-
-
-def _configure(recipe: Recipe, options: Mapping[str, str]) -> Recipe:
-    """The recipe as it is: neither option changes it, but both have to be checked before anything starts."""
-    for name, largest in LARGEST.items():
-        value = options[name]
-        if not re.fullmatch("[1-9][0-9]{,6}", value) or int(value) > largest:
-            raise LSTMBenchError(
-                f"option {name!r} of task 'copy' must be a whole number from 1 to {largest}; got {value!r}"
-            )
-    return recipe
 
 
 @hookimpl
@@ -52,13 +36,15 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
                 target=0.99,
             ),
         ),
-        load=_load,
+        load=lazy("lstm_bench_copy._task:Copy"),
         options={
-            "delay": Option(
-                default="20", meaning="steps between the last symbol seen and the first said, the go signal among them"
+            "delay": Integer(
+                default=20,
+                high=LARGEST["delay"],
+                meaning="steps between the last symbol seen and the first said, the go signal among them",
             ),
-            "symbols": Option(default="5", meaning="how many are to be remembered"),
+            "symbols": Integer(default=5, high=LARGEST["symbols"], meaning="how many are to be remembered"),
         },
-        configure=_configure,
+        sequences=lambda recipe, options: BATCHES * recipe.train.batch_size,
         length="delay",
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lstm_bench import Dataset, Evaluation, Predict, Recipe, Split, Task, mean_loss, named_generator
+from lstm_bench_copy import BATCHES
 
 ALPHABET = 8
 """Symbols that there are, labelled from 0."""
@@ -19,9 +20,6 @@ BLANK = ALPHABET
 
 GO = ALPHABET + 1
 """In the inputs alone."""
-
-BATCHES = 100
-"""In an epoch."""
 
 TESTED = 1000
 """Sequences that are held out."""

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
-from lstm_bench import Metric, ModelSpec, Observed, Option, Recipe, Task, TaskInfo, TrainSpec, hookimpl
-from lstm_bench_flights._months import MONTHS, MOST_ORIGINS, WINDOW, YEAR, origins
+from lstm_bench import Integer, Metric, ModelSpec, Options, Recipe, TaskInfo, TrainSpec, hookimpl, lazy
+from lstm_bench_flights._months import MONTHS, MOST_ORIGINS, WINDOW, YEAR
 
 
-def _load() -> Task[Any]:
-    from lstm_bench_flights._task import Flights
-
-    return Flights()
-
-
-def _observed(recipe: Recipe, options: Mapping[str, str]) -> Observed:
-    from lstm_bench_flights._task import observed
-
-    return observed(recipe, options)
-
-
-def _configure(recipe: Recipe, options: Mapping[str, str]) -> Recipe:
+def _configure(recipe: Recipe, options: Options) -> Recipe:
     """Validate on the last year of those that are left to learn from, however many these are."""
     if not recipe.validation:
         return recipe
-    windows = MONTHS - YEAR * origins(options) - YEAR - WINDOW  # the growth of the first year is not known
-    return msgspec.structs.replace(recipe, validation=YEAR / windows)
+    return msgspec.structs.replace(recipe, validation=YEAR / _windows(recipe, options))
+
+
+def _windows(recipe: Recipe, options: Options) -> int:
+    """Windows of months that are not held out. Recipe ``robust`` learns growth, which the first year does not have."""
+    lost = YEAR if recipe.name == "robust" else 0
+    return MONTHS - YEAR * options.origins - lost - WINDOW
 
 
 @hookimpl
@@ -57,14 +49,16 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
                 patience=20,
             ),
         ),
-        load=_load,
+        load=lazy("lstm_bench_flights._task:Flights"),
         options={
-            "origins": Option(
-                default="1",
+            "origins": Integer(
+                default=1,
                 meaning="years that are forecast, each from what is known when it begins; none is learnt from",
-                choices=tuple(str(number) for number in range(1, MOST_ORIGINS + 1)),
+                high=MOST_ORIGINS,
             )
         },
         configure=_configure,
-        observed=_observed,
+        sequences=_windows,
+        observed=lazy("lstm_bench_flights._task:observed"),
+        default=True,
     )

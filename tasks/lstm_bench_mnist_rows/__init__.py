@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from lstm_bench import LSTMBenchError, Metric, ModelSpec, Option, Recipe, Task, TaskInfo, TrainSpec, hookimpl
+from lstm_bench import Integer, Metric, ModelSpec, Recipe, TaskInfo, TrainSpec, hookimpl, lazy
 from lstm_bench_mnist_rows._files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 
 IMAGES = 60_000
 """That there are to learn from."""
-
-
-def _load() -> Task[Any]:
-    from lstm_bench_mnist_rows._task import MnistRows
-
-    return MnistRows()
-
-
-def _configure(recipe: Recipe, options: Mapping[str, str]) -> Recipe:
-    """The recipe itself, once it is sure that there are as many images as are asked for."""
-    try:
-        count = int(options["train"])
-    except ValueError:
-        count = 0
-    least = recipe.train.batch_size
-    if not least <= count <= IMAGES:
-        raise LSTMBenchError(
-            f"option 'train' of task 'mnist-rows' must be a number of images from {least}, which a batch takes, to "
-            f"{IMAGES}; got {options['train']!r}"
-        )
-    return recipe
 
 
 @hookimpl
@@ -62,8 +40,8 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
                 minimum_gain=1e-3,
             ),
         ),
-        load=_load,
-        options={"train": Option(default=str(IMAGES), meaning="learn from the first so many images")},
-        configure=_configure,
+        load=lazy("lstm_bench_mnist_rows._task:MnistRows"),
+        options={"train": Integer(default=IMAGES, high=IMAGES, meaning="learn from the first so many images")},
+        sequences=lambda recipe, options: options.train,
         files=(TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS),
     )

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from lstm_bench import Metric, ModelSpec, Option, Recipe, Task, TaskInfo, TrainSpec, hookimpl
-
-
-def _load() -> Task[Any]:
-    from lstm_bench_next_number._task import NextNumber
-
-    return NextNumber()
+from lstm_bench import Choice, Metric, ModelSpec, Recipe, TaskInfo, TrainSpec, hookimpl, lazy
 
 
 @hookimpl
@@ -31,9 +24,9 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
                 shuffle=True,
             ),
         ),
-        load=_load,
+        load=lazy("lstm_bench_next_number._task:NextNumber"),
         options={
-            "sequence": Option(
+            "sequence": Choice(
                 default="counting",
                 meaning="0 to 9 over and over, a pattern of eleven digits, or that with a tenth of them replaced",
                 choices=("counting", "pattern", "noisy"),

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from lstm_bench import Task, TaskInfo, hookimpl
+from lstm_bench import TaskInfo, hookimpl, lazy
 from lstm_bench_speed._recipes import OPTIONS, SHAPES, configure, published
-
-
-def _load() -> Task[Any]:
-    from lstm_bench_speed._task import Speed
-
-    return Speed()
 
 
 @hookimpl
@@ -22,7 +15,7 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
         summary="how fast a shape is, on random numbers: that of a published benchmark, or any",
         metric=None,
         recipes=tuple(shape.recipe for shape in SHAPES.values()),
-        load=_load,
+        load=lazy("lstm_bench_speed._task:Speed"),
         options=OPTIONS,
         configure=configure,
         length="time",

@@ -16,7 +16,7 @@ from lstm_bench.conformance.agreement import TOLERANCES, relative_error
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.model.parameters import initial_parameters, parameter_count
 from lstm_bench.record.configuration import Effort
-from lstm_bench.worker.protocol import Job
+from lstm_bench.worker.protocol import MeasureJob
 from lstm_bench_numpy._model import NumpyBackend
 from precisions import observe, observe_denormals
 
@@ -161,7 +161,7 @@ def test_what_the_environment_of_a_worker_changes_is_seen(monkeypatch, environme
     configuration = a_configuration(
         recipe=recipe, backend="keras", backend_options=OPTIONS | {"jit": "off"}, threads=1, effort=QUICK
     )
-    done = run_attempt(Job(configuration=configuration, times_only=True), plugins.backend("keras"), timeout=120.0)
+    done = run_attempt(MeasureJob(configuration=configuration, times_only=True), plugins.backend("keras"), timeout=120.0)
     assert (done.status, done.reason) == ("ok", "")
     assert done.findings.kernel_path.startswith(seen)
     assert done.findings.training_kernel_path.startswith(seen)

@@ -14,7 +14,7 @@ from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.model.parameters import initial_parameters
 from lstm_bench.record.configuration import Effort
-from lstm_bench.worker.protocol import Job
+from lstm_bench.worker.protocol import MeasureJob
 from lstm_bench_numpy._gru import GRU
 from lstm_bench_numpy._lstm import LSTM
 from lstm_bench_numpy._model import NumpyBackend
@@ -255,7 +255,7 @@ def test_it_says_which_blas_multiplies():
 def test_a_blas_that_takes_the_processor_for_an_older_one_says_so(monkeypatch):
     plugins = load_plugins()
     recipe = plugins.task("flights").recipe(None, {})
-    job = Job(configuration=a_configuration(recipe=recipe, backend="numpy", threads=1, effort=QUICK), times_only=True)
+    job = MeasureJob(configuration=a_configuration(recipe=recipe, backend="numpy", threads=1, effort=QUICK), times_only=True)
     usual = run_attempt(job, plugins.backend("numpy"), timeout=60.0).findings
     if "openblas" not in usual.kernel_path:
         pytest.skip(f"this NumPy has another: {usual.kernel_path}")

@@ -16,7 +16,7 @@ from lstm_bench.conformance.agreement import TOLERANCES, relative_error
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.model.parameters import initial_parameters
 from lstm_bench.record.configuration import Effort
-from lstm_bench.worker.protocol import Job
+from lstm_bench.worker.protocol import MeasureJob
 from lstm_bench_numpy._model import NumpyBackend
 from precisions import observe, observe_denormals
 
@@ -129,7 +129,7 @@ def attempt(backend, **changes):
     plugins = load_plugins([SLOW_PATHS])
     recipe = plugins.task("flights").recipe(None, {})
     given = {"backend": backend, "recipe": recipe, "backend_options": FUSED, "threads": 1, "effort": QUICK}
-    job = Job(configuration=a_configuration(**given | changes), plugin_files=(str(SLOW_PATHS),), times_only=True)
+    job = MeasureJob(configuration=a_configuration(**given | changes), plugin_files=(str(SLOW_PATHS),), times_only=True)
     return run_attempt(job, plugins.backend(backend), timeout=60.0)
 
 

@@ -8,7 +8,7 @@ from lstm_bench import ModelSpec
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.record.configuration import Effort
-from lstm_bench.worker.protocol import Job
+from lstm_bench.worker.protocol import MeasureJob
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 from precisions import observe_denormals
 
@@ -59,5 +59,5 @@ def test_what_was_seen_is_recorded():
     plugins = load_plugins([])
     recipe = plugins.task("flights").recipe(None, {})
     configuration = a_configuration(backend="numpy", recipe=recipe, epochs=1, threads=1, effort=QUICK)
-    done = run_attempt(Job(configuration=configuration, plugin_files=()), plugins.backend("numpy"), timeout=60)
+    done = run_attempt(MeasureJob(configuration=configuration, plugin_files=()), plugins.backend("numpy"), timeout=60)
     assert (done.status, done.findings.observed_denormals) == ("ok", "kept")

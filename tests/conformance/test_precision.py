@@ -24,7 +24,7 @@ from lstm_bench.model.parameters import initial_parameters
 from lstm_bench.model.spec import PRECISIONS
 from lstm_bench.record.attempt import Findings
 from lstm_bench.record.configuration import Effort
-from lstm_bench.worker.protocol import Job
+from lstm_bench.worker.protocol import MeasureJob
 from lstm_bench_numpy._model import NumpyBackend
 from precisions import observe
 
@@ -153,7 +153,7 @@ def test_attempts_that_were_stored_before_it_was_observed_say_nothing_of_it():
 def run(name, precision="float32"):
     recipe = PLUGINS.task("flights").recipe(None, {})
     configuration = a_configuration(backend=name, recipe=recipe, epochs=1, threads=1, effort=QUICK, precision=precision)
-    return run_attempt(Job(configuration=configuration, plugin_files=(str(ZOO),)), PLUGINS.backend(name), timeout=60)
+    return run_attempt(MeasureJob(configuration=configuration, plugin_files=(str(ZOO),)), PLUGINS.backend(name), timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.record.configuration import Effort
 from lstm_bench.text import describe
 from lstm_bench.worker.measure import outcome_of
-from lstm_bench.worker.protocol import Job, Progress
+from lstm_bench.worker.protocol import MeasureJob, Progress
 
 TASKS = Path(__file__).parents[1] / "zoo" / "small_tasks.py"
 PLUGINS = load_plugins([TASKS])
@@ -24,7 +24,7 @@ QUICK = Effort(name="quick", blocks=2, block_seconds=0.002, warmup_blocks=1, war
 def attempt(task, recipe, backend="numpy", on_message=lambda message: None, **changes):
     chosen = PLUGINS.task(task).recipe(recipe, {})
     given = {"task": task, "recipe": chosen, "epochs": chosen.epochs, "backend": backend, "threads": 1, "effort": QUICK}
-    job = Job(configuration=a_configuration(**given | changes), plugin_files=(str(TASKS),))
+    job = MeasureJob(configuration=a_configuration(**given | changes), plugin_files=(str(TASKS),))
     return run_attempt(job, PLUGINS.backend(backend), timeout=60.0, on_message=on_message)
 
 

@@ -10,7 +10,7 @@ from lstm_bench.analysis.groups import group_attempts
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.record.configuration import Effort
-from lstm_bench.worker.protocol import Job
+from lstm_bench.worker.protocol import MeasureJob
 
 WRONG = Path(__file__).parents[1] / "zoo" / "wrong_backends.py"
 PLUGINS = load_plugins([WRONG])
@@ -26,7 +26,7 @@ def judge(animal, **changes):
         **{"backend": animal, "recipe": RECIPE, "epochs": 1, "threads": 1, "effort": QUICK} | changes
     )
     return run_attempt(
-        Job(configuration=configuration, plugin_files=(str(WRONG),)), PLUGINS.backend(animal), timeout=60
+        MeasureJob(configuration=configuration, plugin_files=(str(WRONG),)), PLUGINS.backend(animal), timeout=60
     )
 
 

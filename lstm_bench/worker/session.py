@@ -1,0 +1,63 @@
+"""The worker's end of the conversation: what it has found so far, and the pipe on which it says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, perf_counter
+
+import msgspec
+
+from lstm_bench.record.attempt import Findings, Phase, Status
+from lstm_bench.worker import protocol
+
+PROGRESS_SECONDS = 0.25
+"""Between two messages of progress, at least."""
+
+_NOTHING = Findings()
+
+
+class Session:
+    """Tells the parent what happens.
+
+    Args:
+        pipe: a file descriptor to write to.
+    """
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = os.fdopen(pipe, "wb", buffering=0)
+        self._findings = _NOTHING
+        self._progress_due = 0.0
+
+    @contextmanager
+    def phase(self, name: Phase) -> Iterator[None]:
+        """Announce a phase, and record how long it took."""
+        self.say(protocol.Entered(name))
+        begin = perf_counter()
+        yield
+        self.found(Findings(seconds=self._findings.seconds | {name: perf_counter() - begin}))
+
+    def found(self, news: Findings) -> None:
+        """Add the fields that are set, and tell the parent, so that a later crash does not lose them."""
+        fields = {
+            name: value
+            for name in Findings.__struct_fields__
+            if (value := getattr(news, name)) != getattr(_NOTHING, name)
+        }
+        self._findings = msgspec.structs.replace(self._findings, **fields)
+        self.say(protocol.Found(self._findings))
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        """Tell how far the phase is, a few times a second at most."""
+        if monotonic() >= self._progress_due or done == total:
+            self._progress_due = monotonic() + PROGRESS_SECONDS
+            self.say(protocol.Progress(done, total, note))
+
+    def ended(self, status: Status, reason: str) -> None:
+        """Say the last word."""
+        self.say(protocol.Ended(status, reason))
+
+    def say(self, message: protocol.Message) -> None:
+        """Send a message."""
+        self._pipe.write(protocol.encode(message) + b"\n")

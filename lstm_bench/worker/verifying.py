@@ -1,0 +1,129 @@
+"""Hold the backend against the reference on the recipe's own model and first batches, before anything is believed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench.conformance import agreement, denormals, precision
+from lstm_bench.conformance.extent import agreement_extent
+from lstm_bench.record.attempt import Agreement, Extent, Findings
+from lstm_bench.worker.ending import Mismatch
+
+if TYPE_CHECKING:
+    from lstm_bench.model.parameters import Parameters
+    from lstm_bench.model.spec import ModelSpec
+    from lstm_bench.plugin.backend import Model
+    from lstm_bench.worker.prepare import Prepared
+    from lstm_bench.worker.session import Session
+
+
+def verify(prepared: Prepared, native: tuple[Any, Any], session: Session) -> Agreement:
+    """See which precision the backend computes in, and compare it with the reference.
+
+    Precision goes first: to the comparison a coarser product is a large error and no more.
+
+    Args:
+        prepared: the backend and the data.
+        native: sequences and targets of the first epoch, as the backend has them.
+        session: is told what is found.
+
+    Raises:
+        Mismatch: if the precision is another one, or a number is off the reference by more than its tolerance.
+        InvalidOutput: if the backend returns what cannot be compared.
+    """
+    # Each framework chooses the elements to drop, so the comparison leaves dropout out. That evaluation has none is
+    # seen after training.
+    dropless = msgspec.structs.replace(prepared.recipe.model, dropout=0.0)
+    with session.phase("precision"):
+        _verify_precision(prepared, dropless, session)
+    with session.phase("check"):
+        found = _compare(prepared, dropless, native)
+        _require_agreement(found, session)
+    return found
+
+
+def verify_trained(prepared: Prepared, model: Model[Any], before: Agreement, session: Session) -> None:
+    """Compare what a trained model infers with what the reference infers from the model's own parameters.
+
+    Raises:
+        Mismatch: if they disagree.
+        InvalidOutput: if the model returns what cannot be compared.
+    """
+    found = agreement.compare_trained(
+        model, prepared.build_reference, prepared.recipe.model, _bands(prepared), prepared.x[prepared.order[0]], before
+    )
+    _require_agreement(found, session)
+
+
+def _bands(prepared: Prepared) -> dict[str, float]:
+    return agreement.tolerances(prepared.setting.precision, prepared.setting.device)
+
+
+def _verify_precision(prepared: Prepared, spec: ModelSpec, session: Session) -> None:
+    """Tell what products are computed in, and whether denormal numbers are kept.
+
+    Raises:
+        Mismatch: if products are computed in another precision than was asked for.
+    """
+    asked = prepared.setting.precision
+    shape = precision.affordable(spec, (prepared.order.shape[1], *prepared.x.shape[1:]))
+
+    def build(parameters: Parameters) -> Model[Any]:
+        return prepared.build(parameters, spec)
+
+    products = precision.product_precisions(build, spec, prepared.parameters, shape)
+    session.found(Findings(observed_precision=precision.coarsest(products)))
+    if (difference := precision.difference(asked, products)) is not None:
+        raise Mismatch(difference)
+    session.found(Findings(observed_denormals=denormals.observe(build, prepared.parameters, shape, asked)))
+
+
+def _compare(prepared: Prepared, spec: ModelSpec, native: tuple[Any, Any]) -> Agreement:
+    """How far two fresh models are apart, on as much of the recipe's batches as the reference can do in seconds."""
+    x, y, order = prepared.x, prepared.y, prepared.order
+    whole = Extent(steps=agreement.STEPS, sequences=order.shape[1], time=x.shape[1])
+    extent = agreement_extent(spec, batch=whole.sequences, time=whole.time, steps=whole.steps)
+    rows = order[[step % len(order) for step in range(extent.steps)]]
+    put_already: tuple[Any, Any] | None = native
+    if extent != whole:
+        x, y, rows = _cut(spec, x, y, rows, extent)
+        put_already = None
+    found = agreement.compare_fresh(
+        partial(prepared.build, spec=spec),
+        partial(prepared.build_reference, spec=spec),
+        spec,
+        _bands(prepared),
+        x,
+        y,
+        rows,
+        put_already,
+        trains=prepared.trains,
+    )
+    return found if extent == whole else msgspec.structs.replace(found, extent=extent)
+
+
+def _cut(
+    spec: ModelSpec, x: NDArray[Any], y: NDArray[Any], rows: NDArray[np.intp], extent: Extent
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.intp]]:
+    """The sequences, targets and batches of a smaller extent."""
+    used, places = np.unique(rows[:, : extent.sequences], return_inverse=True)
+    targets = y[used] if spec.readout == "last" else y[used, : extent.time]
+    return x[used, : extent.time], targets, places.reshape(len(rows), -1)
+
+
+def _require_agreement(found: Agreement, session: Session) -> None:
+    session.found(Findings(agreement=found))
+    if found.disagreements:
+        name = found.disagreements[0]
+        at = f" at {found.worst[name]}" if name in found.worst else ""
+        error = found.errors[name]
+        shown = "not a number" if error is None else f"{error:.1e}"
+        raise Mismatch(
+            f"{name} is off the float64 reference by {shown}{at}, more than {found.tolerances[name]:.0e}"
+            + (f"; so is {', '.join(found.disagreements[1:])}" if len(found.disagreements) > 1 else "")
+        )
