@@ -7,17 +7,15 @@ import pytest
 
 from lstm_bench import ModelSpec, State, TrainSpec
 from lstm_bench.conformance.agreement import relative_error
-from lstm_bench.model.parameters import GATES, initial_parameters
+from lstm_bench.model.parameters import initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
+from onnx_network import layer_attributes, layer_weights
 
 # Before 1.23 the evaluator takes one direction only, runs a reverse one forwards and gives no final cell state.
 onnx = pytest.importorskip("onnx", minversion="1.23")
 evaluator = pytest.importorskip("onnx.reference")
 
 TRAIN = TrainSpec(loss="mse", optimizer="sgd", learning_rate=0.1, batch_size=1)
-
-# Where ONNX's gates stand among ours: its i, o, f, c in i, f, g, o; its z, r, h in r, z, n
-ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 
 def drawn(seed: int) -> tuple[ModelSpec, dict[str, np.ndarray], np.ndarray, State | None]:
@@ -40,29 +38,9 @@ def drawn(seed: int) -> tuple[ModelSpec, dict[str, np.ndarray], np.ndarray, Stat
     return spec, parameters, x, initial
 
 
-def in_onnx_order(rows: np.ndarray, cell: str) -> np.ndarray:
-    gates = np.split(rows, GATES[cell])
-    return np.concatenate([gates[k] for k in ORDER[cell]])
-
-
 def evaluated(spec: ModelSpec, parameters: dict[str, np.ndarray], x: np.ndarray, initial: State | None) -> list:
     """ONNX's Y as outputs `(B, T, D*H)`, Y_h and, of an LSTM, Y_c."""
-    size = spec.hidden_sizes[0]
-    layers = [
-        {name: parameters.get(f"layers.0.{direction}.{name}") for name in ("weight_ih", "weight_hh", "bias", "bias_hn")}
-        for direction in spec.directions
-    ]
-    given = {"X": x.swapaxes(0, 1)}
-    for ours, theirs in (("weight_ih", "W"), ("weight_hh", "R")):
-        given[theirs] = np.stack([in_onnx_order(layer[ours], spec.cell) for layer in layers])
-    if spec.bias:
-        # Two biases where we have one: all of ours goes into the first, and bias_hn to the end of the second.
-        recurrent = [np.zeros_like(layer["bias"]) for layer in layers]
-        if spec.cell == "gru":
-            for zeros, layer in zip(recurrent, layers, strict=True):
-                zeros[-size:] = layer["bias_hn"]
-        first = [in_onnx_order(layer["bias"], spec.cell) for layer in layers]
-        given["B"] = np.concatenate([np.stack(first), np.stack(recurrent)], axis=1)
+    given = {"X": x.swapaxes(0, 1)} | layer_weights(spec, parameters, 0)
     if initial is not None:
         given |= zip(("initial_h", "initial_c"), initial.h + initial.c, strict=False)
 
@@ -71,9 +49,7 @@ def evaluated(spec: ModelSpec, parameters: dict[str, np.ndarray], x: np.ndarray,
         spec.cell.upper(),
         [name if name in given else "" for name in names[: 7 if spec.cell == "lstm" else 6]],
         ["Y", "Y_h", "Y_c"][: 3 if spec.cell == "lstm" else 2],
-        hidden_size=size,
-        direction="bidirectional" if spec.bidirectional else "forward",
-        **({"linear_before_reset": 1} if spec.cell == "gru" else {}),
+        **layer_attributes(spec, 0),
     )
     feeds = {name: array.astype(np.float32) for name, array in given.items()}
     outputs, *final = evaluator.ReferenceEvaluator(node).run(None, feeds)

@@ -35,12 +35,13 @@ def draw(spec: ModelSpec, seed: int) -> Drawn:
     """Weights, sequences and an initial state for a model."""
     generator = np.random.default_rng(seed)
 
-    def numbers(*shape: int) -> np.ndarray:
-        return generator.uniform(-1, 1, shape).astype(np.float32).astype(np.float64)
+    def numbers(*shape: int, low: float = -1, high: float = 1) -> np.ndarray:
+        return generator.uniform(low, high, shape).astype(np.float32).astype(np.float64)
 
-    parameters = {name: numbers(*shape) for name, shape in state_shapes(spec).items()}
+    shapes = state_shapes(spec)
+    parameters = {name: numbers(*shape) for name, shape in shapes.items()}
     if spec.batch_norm:
-        parameters["batch_norm.variance"] = np.abs(parameters["batch_norm.variance"]) + 0.25
+        parameters["batch_norm.variance"] = numbers(*shapes["batch_norm.variance"], low=0.25, high=1.25)
     batch, time = generator.integers(1, [6, 10]).tolist()
     states = [(len(spec.directions), batch, size) for size in spec.hidden_sizes]
     h, c = (tuple(numbers(*shape) for shape in states) for _ in range(2))
