@@ -212,7 +212,7 @@ def test_running_statistics_move_a_tenth_of_the_way_to_the_biased_ones_of_each_b
     spec, train = spec_of(batch_norm=True), train_of()
     x, y, _ = data_for(spec, train)
     model = build(NumpyBackend(), spec, train, "float64")
-    readout = model.states(x[:4])[1].hidden[0][0]
+    readout = model.states(x[:4])[1].h[0][0]
     model.gradients(x[:4], y[:4])
     assert (model.parameters()["batch_norm.mean"] == 0).all(), "gradients changes nothing"
     model.train(x, y, np.arange(4)[None])
