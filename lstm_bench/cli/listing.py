@@ -25,7 +25,7 @@ def backends(plugins: Plugins) -> str:
         missing = info.missing()
         state = f"needs {', '.join(missing)}: {info.install}" if missing else "installed"
         rows.append((info.name, state, info.summary))
-        rows.append(("  can", ", ".join(info.abilities) or "infer only", ""))
+        rows.append(("  can", ", ".join(("infer", *info.abilities)), "what of a model it has"))
         rows += _options(info.options)
     return _section("backends", rows)
 
@@ -40,7 +40,8 @@ def tasks(plugins: Plugins) -> str:
     for info in plugins.tasks.values():
         names = [recipe.name for recipe in info.recipes]
         more = f" and {len(names) - MOST_RECIPES} more" if len(names) > MOST_RECIPES else ""
-        rows.append((info.name, ", ".join(names[:MOST_RECIPES]) + more, info.summary))
+        summary = info.summary + (" (the default task)" if info.default else "")
+        rows.append((info.name, ", ".join(names[:MOST_RECIPES]) + more, summary))
         rows += _options(info.options)
     return _section("tasks", rows)
 

@@ -116,5 +116,5 @@ def task_option(purpose: str) -> Callable[[F], F]:
         "tasks",
         multiple=True,
         metavar="NAME[:RECIPE][option=value,...]",
-        help=f"{purpose}; repeatable.  [default: the default task, as list shows it]",
+        help=f"{purpose}; repeatable.  [default: the task that list calls the default]",
     )

@@ -56,7 +56,7 @@ class Option(ABC, Generic[Value]):
     @property
     def shown(self) -> str:
         """What users may write, in as few letters as a list has room for."""
-        return "..."
+        return "any"
 
     @abstractmethod
     def read(self, text: str) -> Value:
@@ -145,6 +145,11 @@ class Integer(Option[int]):
         """The range."""
         return f"a whole number from {self.low} to {self.high}"
 
+    @property
+    def shown(self) -> str:
+        """The range."""
+        return f"{self.low}..{self.high}"
+
     def read(self, text: str) -> int:
         """Digits alone, without leading zeros."""
         number = int(text) if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) else _refuse(text)
@@ -167,6 +172,11 @@ class Integers(Option[tuple[int, ...]]):
     def wanted(self) -> str:
         """The range and an example."""
         return f"a whole number from {self.low} to {self.high}, or several as in 128x64x32"
+
+    @property
+    def shown(self) -> str:
+        """The form."""
+        return "128 or 128x64x32"
 
     def read(self, text: str) -> tuple[int, ...]:
         """Numbers with an x between them."""
@@ -194,6 +204,11 @@ class Number(Option[float]):
     def wanted(self) -> str:
         """The range."""
         return f"a number from {self.low:g} to {self.high:g}"
+
+    @property
+    def shown(self) -> str:
+        """The range."""
+        return f"{self.low:g}..{self.high:g}"
 
     def read(self, text: str) -> float:
         """As Python reads it."""

@@ -14,20 +14,20 @@ from builders import (
     never,
     some_plugins,
 )
-from lstm_bench import Option, ReporterInfo, __version__
+from lstm_bench import Choice, Integer, ReporterInfo, Text, __version__
 from lstm_bench.catalog.data import Found
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.cli.listing import SECTIONS, data_files, environment
 from sites import a_data_file
 
 OPTIONS = {
-    "mode": Option(default="fast", meaning="how", choices=("fast", "slow")),
-    "file": Option(default="x.csv", meaning="what"),
+    "mode": Choice(default="fast", meaning="how", choices=("fast", "slow")),
+    "file": Text(default="x.csv", meaning="what"),
 }
 PLUGINS = some_plugins(
-    a_backend_info("torch", requires=("numpy",), options=OPTIONS),
+    a_backend_info("torch", requires=("numpy",), abilities=("train", "states"), options=OPTIONS),
     a_missing_backend_info(),
-    a_task_info("flights", recipes=(a_recipe("tutorial"), a_recipe("deep")), options=OPTIONS),
+    a_task_info("flights", recipes=(a_recipe("tutorial"), a_recipe("deep")), options=OPTIONS, default=True),
     ReporterInfo(name="csv", summary="for spreadsheets", render=never),
     failures=("plugin 'rotten' is left out: boom",),
 )
@@ -46,16 +46,18 @@ def cells(text):
             [
                 ["backends"],
                 ["torch", "installed", "torch for tests"],
+                ["can", "infer, train, states", "what of a model it has"],
                 ["[mode=...]", "fast|slow", "how (default fast)"],
                 ["[file=...]", "any", "what (default x.csv)"],
                 ["nowhere", f"needs {NOT_THERE}: {PIP_LINE}", "nowhere for tests"],
+                ["can", "infer, train", "what of a model it has"],
             ],
         ),
         (
             "tasks",
             [
                 ["tasks"],
-                ["flights", "tutorial, deep", "flights for tests"],
+                ["flights", "tutorial, deep", "flights for tests (the default task)"],
                 ["[mode=...]", "fast|slow", "how (default fast)"],
                 ["[file=...]", "any", "what (default x.csv)"],
             ],
@@ -82,8 +84,8 @@ def test_of_many_recipes_the_first_stand_beside_their_task_and_all_among_the_rec
 
 
 def test_an_option_without_a_default_leaves_it_to_the_recipe():
-    plugins = some_plugins(a_task_info("speed", options={"batch": Option(default="", meaning="sequences")}))
-    assert cells(SECTIONS["tasks"](plugins))[2] == ["[batch=...]", "any", "sequences (default as the recipe says)"]
+    plugins = some_plugins(a_task_info("speed", options={"batch": Integer(default=None, meaning="sequences")}))
+    assert cells(SECTIONS["tasks"](plugins))[2] == ["[batch=...]", "1..1000000000", "sequences (default as the recipe says)"]
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -2,52 +2,9 @@ import sys
 
 import pytest
 
-from builders import NOT_THERE, a_backend_info
-from lstm_bench import Backend, BackendInfo, Model, Option, Unsupported
-from lstm_bench.errors import UnknownName
-from lstm_bench.plugin.backend import resolve_options
-
-OPTIONS = {
-    "mode": Option(default="fast", meaning="how", choices=("fast", "slow")),
-    "engine": Option(default="jax", meaning="what"),
-}
-
-
-@pytest.mark.parametrize(
-    ("given", "resolved"),
-    [
-        ({}, {"engine": "jax", "mode": "fast"}),
-        ({"mode": "slow"}, {"engine": "jax", "mode": "slow"}),
-        ({"mode": "slow", "engine": "anything at all"}, {"engine": "anything at all", "mode": "slow"}),
-    ],
-)
-def test_options_are_given_or_default_and_sorted_by_name(given, resolved):
-    assert list(resolve_options(OPTIONS, given, "backend 'x'").items()) == list(resolved.items())
-
-
-def test_no_options_resolve_to_none():
-    assert resolve_options({}, {}, "backend 'x'") == {}
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"mdoe": "fast"}, "unknown option 'mdoe' of backend 'x'. Did you mean 'mode'? There is: engine, mode."),
-        (
-            {"mode": "slwo"},
-            "unknown value 'slwo' of option 'mode' of backend 'x'. Did you mean 'slow'? There is: fast, slow.",
-        ),
-    ],
-)
-def test_an_unknown_option_or_value_is_named_with_the_nearest(given, message):
-    with pytest.raises(UnknownName) as caught:
-        resolve_options(OPTIONS, given, "backend 'x'")
-    assert str(caught.value) == message
-
-
-def test_an_option_of_a_backend_without_any_is_unknown():
-    with pytest.raises(UnknownName, match=r"unknown option 'mode' of backend 'x'\. There is: none\."):
-        resolve_options({}, {"mode": "fast"}, "backend 'x'")
+from builders import NOT_THERE, a_backend_info, a_model, a_training
+from lstm_bench import ABILITIES, Backend, BackendInfo, Choice, Flag, InvalidSpec, Model, Setting, Unsupported
+from lstm_bench.plugin.backend import build_or_refuse, if_supported, load_backend
 
 
 @pytest.mark.parametrize(
@@ -79,11 +36,7 @@ def test_an_info_is_given_by_name_only_and_cannot_be_changed():
 
 
 @pytest.mark.parametrize(
-    ("kind", "promises"),
-    [
-        (Backend, {"versions", "devices", "build"}),
-        (Model, {"put", "get", "infer", "train", "gradients", "states", "parameters"}),
-    ],
+    ("kind", "promises"), [(Backend, {"versions", "devices", "build"}), (Model, {"put", "get", "infer", "parameters"})]
 )
 def test_what_breaks_a_promise_says_at_construction_which_methods_are_missing(kind, promises):
     for method in promises:
@@ -92,14 +45,62 @@ def test_what_breaks_a_promise_says_at_construction_which_methods_are_missing(ki
             almost()
 
 
-def test_the_promised_methods_are_enough_and_the_rest_has_a_meaning():
-    backend = type("Least", (Backend,), dict.fromkeys(("versions", "devices", "build"), lambda self: None))()
-    assert backend.refuses(None, None, precision="float32", device="cpu", options={}) is None
-    assert backend.peak_device_memory("cpu") is None
-    methods = ("put", "get", "infer", "train", "gradients", "states", "parameters")
-    model = type("Least", (Model,), dict.fromkeys(methods, lambda self: None))()
-    assert model.native_parameter_count() is None
-    assert model.synchronize() is None
-    assert model.kernel_path(None) == ""
-    with pytest.raises(Unsupported, match="no gradient alone to be timed"):
-        model.differentiate(None, None)
+def least(kind, *methods, **more):
+    return type("Least", (kind,), dict.fromkeys(methods, lambda self: None) | more)()
+
+
+BACKEND, MODEL = ("versions", "devices", "build"), ("put", "get", "infer", "parameters")
+
+
+def test_the_promised_methods_are_enough():
+    assert least(Backend, *BACKEND).refuses(None, None, Setting("float32")) is None
+    assert least(Model, *MODEL).synchronize() is None
+
+
+@pytest.mark.parametrize("method", [method for methods in ABILITIES.values() for method in methods])
+def test_every_ability_that_is_left_out_says_so_with_a_reason(method):
+    owner, _, name = method.partition(".")
+    thing = least(Backend, *BACKEND) if owner == "Backend" else least(Model, *MODEL)
+    given = {"train": 3, "gradients": 2, "differentiate": 2, "input_gradient": 2, "states": 1, "kernel_path": 1}
+    given |= {"product": 2, "peak_device_memory": 1}
+    with pytest.raises(Unsupported, match="the (backend|framework) "):
+        getattr(thing, name)(*[None] * given.get(name, 0))
+
+
+def test_an_ability_that_there_is_not_is_named_with_those_that_there_are():
+    with pytest.raises(InvalidSpec, match=r"backend 'x' has no ability 'trian'; there is: train, "):
+        a_backend_info("x", abilities=("trian",))
+
+
+@pytest.mark.parametrize("name", ["learning-rate", "class", "_own", "get", "written"])
+def test_an_option_that_no_plugin_could_read_as_an_attribute_is_refused(name):
+    with pytest.raises(InvalidSpec, match=f"option {name!r} of backend 'x' must be a Python name"):
+        a_backend_info("x", options={name: Flag(default=False, meaning="")})
+
+
+def test_packages_of_an_option_are_missing_where_it_is_chosen():
+    engine = Choice(default="a", meaning="", choices=("a", "b"), requires={"b": (NOT_THERE,)})
+    info = a_backend_info("x", options={"engine": engine})
+    assert info.missing() == ()
+    assert info.missing(info.read({"engine": "b"})) == (NOT_THERE,)
+
+
+def test_what_a_backend_refuses_is_not_built():
+    never = least(Backend, *BACKEND, refuses=lambda self, spec, train, setting: f"no {setting.precision}")
+    with pytest.raises(Unsupported, match="no bfloat16"):
+        build_or_refuse(never, a_model(), a_training(), {}, Setting("bfloat16"), seed=0)
+
+
+def test_only_a_refusal_is_none():
+    def refuse():
+        raise Unsupported("no")
+
+    assert if_supported(refuse) is None
+    assert if_supported(lambda: 0) == 0
+    with pytest.raises(ZeroDivisionError):
+        if_supported(lambda: 1 / 0)
+
+
+def test_what_is_no_backend_is_named():
+    with pytest.raises(Exception, match="load of backend 'x' gave int"):
+        load_backend(a_backend_info("x", load=lambda: 3))

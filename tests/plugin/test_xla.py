@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstm_bench.plugin.xla import depth_of_loops, describe
+from lstm_bench.plugin.xla import depth_of_loops, describe_xla
 
 STEP = """\
 %fused_computation (param_0: f32[4,23], param_1: f32[23,80]) -> f32[4,80] {
@@ -87,11 +87,11 @@ def test_loops_are_counted_as_deep_as_they_lie_within_each_other(text, depth):
     ],
 )
 def test_a_loop_over_steps_of_training_is_none_over_time(text, around, loop):
-    assert describe(text, around=around) == f"XLA program, {loop}, products by XLA itself"
+    assert describe_xla(text, around=around) == f"XLA program, {loop}, products by XLA itself"
 
 
 def test_of_no_program_nothing_is_said():
-    assert describe("") == ""
+    assert describe_xla("") == ""
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_of_no_program_nothing_is_said():
     ],
 )
 def test_the_library_that_multiplies_is_known_by_its_mark(mark, library):
-    assert describe(program(entry=f"%p = f32[4,1] custom-call(%a), {mark}")).endswith(f"products by {library}")
+    assert describe_xla(program(entry=f"%p = f32[4,1] custom-call(%a), {mark}")).endswith(f"products by {library}")
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_the_library_that_multiplies_is_known_by_its_mark(mark, library):
     ],
 )
 def test_cudnns_rnn_is_known_by_its_call_and_not_by_what_else_bears_its_names(mark, path):
-    assert describe(program(entry=f"%p = f32[4,1] custom-call(%a), {mark}")).startswith(path)
+    assert describe_xla(program(entry=f"%p = f32[4,1] custom-call(%a), {mark}")).startswith(path)

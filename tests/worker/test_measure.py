@@ -13,7 +13,7 @@ from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.record.configuration import Effort
 from lstm_bench.text import describe
-from lstm_bench.worker.measure import outcome_of
+from lstm_bench.worker.ending import outcome_of
 from lstm_bench.worker.protocol import MeasureJob, Progress
 
 TASKS = Path(__file__).parents[1] / "zoo" / "small_tasks.py"
@@ -22,7 +22,7 @@ QUICK = Effort(name="quick", blocks=2, block_seconds=0.002, warmup_blocks=1, war
 
 
 def attempt(task, recipe, backend="numpy", on_message=lambda message: None, **changes):
-    chosen = PLUGINS.task(task).recipe(recipe, {})
+    chosen = PLUGINS.task(task).recipe(recipe, PLUGINS.task(task).read({}))
     given = {"task": task, "recipe": chosen, "epochs": chosen.epochs, "backend": backend, "threads": 1, "effort": QUICK}
     job = MeasureJob(configuration=a_configuration(**given | changes), plugin_files=(str(TASKS),))
     return run_attempt(job, PLUGINS.backend(backend), timeout=60.0, on_message=on_message)
@@ -55,7 +55,8 @@ def test_it_is_the_best_weights_that_are_judged(patient):
 def test_what_forecasts_are_drawn_beside_is_kept_in_the_attempt(patient):
     info = PLUGINS.task("flights")
     done = attempt("flights", None, epochs=1)
-    assert done.findings.observed == info.observed(info.recipe(None, {}), {})
+    options = info.read({})
+    assert done.findings.observed == info.observed(info.recipe(None, options), options)
     assert len(done.findings.observed.values) == 144
     assert patient[0].findings.observed is None
 
