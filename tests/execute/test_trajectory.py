@@ -12,10 +12,11 @@ import psutil
 import pytest
 
 from builders import a_backend_info, a_model, a_recipe, a_task_info, a_training
-from lstm_bench.catalog.choosing import ChosenTask
+from lstm_bench.catalog.choosing import ChosenBackend, ChosenTask
 from lstm_bench.execute.pool import Subject
 from lstm_bench.execute.trajectory import Curve, Trajectory, parting
 from lstm_bench.model.parameters import initial_parameters
+from lstm_bench.plugin.options import NO_OPTIONS
 from lstm_bench.reports.trajectory import render_json, summarise
 from lstm_bench.worker.training import epoch_orders
 from lstm_bench_numpy._model import NumpyBackend
@@ -32,8 +33,8 @@ import numpy as np
 
 
 class Narrow(NumpyBackend):
-    def refuses(self, spec, train, *, precision, device, options):
-        return "this one has no float64" if precision == "float64" else None
+    def refuses(self, spec, train, setting):
+        return "this one has no float64" if setting.precision == "float64" else None
 
 
 class Dying(NumpyModel):
@@ -47,8 +48,8 @@ class Dying(NumpyModel):
 
 
 class Dies(NumpyBackend):
-    def build(self, spec, train, parameters, *, precision, device, seed, options):
-        return Dying(spec, train, parameters, np.dtype(precision), seed)
+    def build(self, spec, train, parameters, setting, *, seed):
+        return Dying(spec, train, parameters, np.dtype(setting.precision), seed)
 
 
 @hookimpl
@@ -60,7 +61,7 @@ def lstm_bench_backends():
 SHUFFLED = """
 from pathlib import Path
 import numpy as np
-from lstm_bench import Dataset, Metric, ModelSpec, Option, Recipe, Split, Task, TaskInfo, TrainSpec, hookimpl
+from lstm_bench import Dataset, Metric, ModelSpec, Number, Recipe, Split, Task, TaskInfo, TrainSpec, hookimpl
 from lstm_bench.errors import LSTMBenchError
 
 
@@ -68,7 +69,7 @@ class Drawn(Task):
     def load(self, recipe, options, *, data_dir, seed):
         if data_dir is None:
             raise LSTMBenchError("set LSTM_BENCH_DATA")
-        x = np.load(data_dir / "x.npy") * float(options["scale"])
+        x = np.load(data_dir / "x.npy") * options.scale
         return Dataset(train=Split(x=x, y=x[:, -1:, 0]))
 
     def evaluate(self, predict, dataset):
@@ -80,7 +81,7 @@ def lstm_bench_tasks():
     yield TaskInfo(
         name="drawn", summary="with dropout, in an order that is drawn", load=Drawn,
         metric=Metric(name="mse", unit="", better="lower"),
-        options={"scale": Option(default="1", meaning="of the sequences")},
+        options={"scale": Number(default=1.0, meaning="of the sequences", low=0.0, high=1e9)},
         recipes=(Recipe(
             name="small", summary="", epochs=1, shuffle=True,
             model=ModelSpec(input_size=2, hidden_sizes=(3, 4), output_size=1, dropout=0.5),
@@ -141,10 +142,12 @@ LONG = [1.0] * 20
 
 
 def a_trajectory(low=LONG, double=LONG, reference=LONG, precision="float32", **of_low):
-    task = ChosenTask(a_task_info("flights"), {}, a_recipe())
+    task = ChosenTask(a_task_info("flights"), NO_OPTIONS, a_recipe())
 
     def curve(name, precision, losses, **how):
-        return Curve(task, Subject(a_backend_info(name), {}, precision, "cpu"), losses=list(losses), **how)
+        return Curve(
+            task, Subject(ChosenBackend(a_backend_info(name), NO_OPTIONS), precision, "cpu"), losses=list(losses), **how
+        )
 
     return Trajectory(
         task=task,
