@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lstm_bench.analysis import statistics
 from lstm_bench.analysis.groups import Group
+from lstm_bench.analysis.speed import achieved_by, start_and_step
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
@@ -16,8 +17,7 @@ from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmi
 from lstm_bench.charts.theme import Look
 from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.reports.numbers import digits, percent, seconds, significant, with_interval
-from lstm_bench.reports.speed import start_and_step, work
+from lstm_bench.reports.numbers import digits, percent, rounded_steps, seconds, significant, with_interval
 from lstm_bench.reports.summary import MEANINGS
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def draw_ceiling(attempts: Sequence[Attempt]) -> Figure | None:
 
 def _share(group: Group, scope: Scope) -> tuple[float, float] | None:
     """Operations per second, and as a share of the ceiling; ``None`` where one of them is not known."""
-    done = work(group, scope)
+    done = achieved_by(group, scope)
     return None if done is None or done.share is None else (done.flops_per_second, done.share)
 
 
@@ -276,14 +276,11 @@ def _start_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, li
     y = Axis(
         span.title, span.low, span.high, log=True, labels={t: seconds(t) for t in round_numbers(span.low, span.high)}
     )
-    marked = [(n, times[ours][0] + n * times[ours][1], f"{_steps(n)} steps") for n, ours, _ in sorted(crossings)]
+    marked = [(n, times[ours][0] + n * times[ours][1], f"{rounded_steps(n)} steps") for n, ours, _ in sorted(crossings)]
     width = column_width(1, curves)
     chart = lines(curves, x, y, width=width, height=260, crossings=marked)
     told = [
-        f"{names[ours]} is ahead of {names[theirs]} after {_steps(steps)}" for steps, ours, theirs in sorted(crossings)
+        f"{names[ours]} is ahead of {names[theirs]} after {rounded_steps(steps)}"
+        for steps, ours, theirs in sorted(crossings)
     ]
     return beside([chart], panel.title), notes, told
-
-
-def _steps(steps: float) -> str:
-    return f"{float(f'{steps:.2g}'):,.0f}"

@@ -61,6 +61,11 @@ def with_interval(text: str, relative: float | None) -> str:
     return text if relative is None else f"{text} ±{significant(100 * relative, 2)}%"
 
 
+def rounded_steps(steps: float) -> str:
+    """Training steps with two significant digits: ``6,200``."""
+    return f"{float(f'{steps:.2g}'):,.0f}"
+
+
 def percent(share: float) -> str:
     """A share in passing, with at most two significant digits: ``1.2%``, ``5%``."""
     return f"{float(f'{100 * share:.2g}'):g}%"

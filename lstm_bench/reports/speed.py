@@ -1,33 +1,33 @@
-"""What is said of speed beneath a table: which backend is fastest where that is shown, and whether times were sound."""
+"""The notes about speed beneath a table: which backend is fastest, what bounds it, and whether timings were stable."""
 
 from __future__ import annotations
 
-import statistics as stats
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from lstm_bench.analysis import statistics
 from lstm_bench.analysis.groups import Group, fastest, ratio
-from lstm_bench.analysis.speed import Achieved, achieved
+from lstm_bench.analysis.speed import Bounds, bounds_of, break_evens, by_speed, stability_of
 from lstm_bench.model.spec import SCOPES, Scope
-from lstm_bench.reports.numbers import compact, percent
+from lstm_bench.reports.numbers import compact, percent, rounded_steps
 
 T = TypeVar("T")
 
 NAMED = 6
-"""Of more others than so many, the nearest are named and the rest told together; of more models, all are."""
+"""How many others, or models, are named one by one. Of more others only the nearest are named; more models are
+summarised."""
 
 Model = tuple[str, Sequence[Group]]
-"""Groups that compute the same, each with another backend, device or precision, and what that is called."""
+"""The name of what some groups compute, and these groups, which differ in backend, device or precision."""
 
 
 def compared(name: str, models: Sequence[Model]) -> list[str]:
-    """The fastest backend of each scope beside each other one, and when it has made up for a slower start.
+    """Compare the fastest backend of each scope with each other backend, and tell when slow starts are paid back.
 
     Args:
         name: of the task and its recipe.
-        models: of it.
+        models: of that recipe.
     """
     several = [model for model in models if len(model[1]) > 1]
     if len(several) > NAMED:
@@ -35,10 +35,9 @@ def compared(name: str, models: Sequence[Model]) -> list[str]:
     notes = []
     for model, groups in several:
         for scope in SCOPES:
-            timed = [(found.value, group) for group in groups if (found := group.estimate(scope)) is not None]
+            timed = by_speed(groups, scope)
             if len(timed) > 1:
-                timed.sort(key=lambda pair: pair[0])
-                notes.append(f"{model}: {scope}: {_fastest([group for _, group in timed], scope)}")
+                notes.append(f"{model}: {scope}: {_fastest(timed, scope)}")
         if late := _break_even(groups):
             notes.append(f"{model}: {MADE_UP_FOR}: {'; '.join(late)}")
     return notes
@@ -51,8 +50,8 @@ def _fastest(groups: Sequence[Group], scope: Scope) -> str:
     """``jax takes 0.49 (0.48 .. 0.51) of numpy's time; no difference from keras shown (0.97 .. 1.02)``.
 
     Args:
-        groups: the fastest first.
-        scope: in which they are.
+        groups: timed in this scope, the fastest first.
+        scope: what is compared.
     """
     best, others = groups[0], groups[1:]
     near, far = _nearest(others)
@@ -79,7 +78,7 @@ def _fastest(groups: Sequence[Group], scope: Scope) -> str:
 
 
 def _nearest(others: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
-    """Those that are named, and those that are told together."""
+    """The others that are named, and those that are summarised."""
     named = len(others) if len(others) <= NAMED else NAMED // 2
     return others[:named], others[named:]
 
@@ -95,7 +94,7 @@ def _interval(found: statistics.Estimate) -> str:
 
 
 def _reach(values: Iterable[float], form: Callable[[float], str]) -> str:
-    """``1.4 to 3.2``, or one number where they are all shown alike."""
+    """``1.4 to 3.2``, or a single number where both ends look the same."""
     values = list(values)
     least, most = form(min(values)), form(max(values))
     return least if least == most else f"{least} to {most}"
@@ -112,7 +111,7 @@ def _fastest_of_many(name: str, models: Sequence[Model]) -> list[str]:
     """``train: shown to be fastest: jax in 7 of 10 settings, torch in 1, none in 2``, for each scope."""
     notes = []
     for scope in SCOPES:
-        timed = [groups for _, groups in models if sum(bool(group.rounds(scope)) for group in groups) > 1]
+        timed = [groups for _, groups in models if len(by_speed(groups, scope)) > 1]
         if not timed:
             continue
         found = [(best, groups) for groups in timed if (best := fastest(groups, scope)) is not None]
@@ -132,7 +131,7 @@ def _fastest_of_many(name: str, models: Sequence[Model]) -> list[str]:
 
 
 def label(group: Group, among: Sequence[Group]) -> str:
-    """The backend, and where that is not all that differs, device and precision."""
+    """The backend of a group, with device and precision where these differ among the groups."""
     configuration = group.first.configuration
     places = {(other.first.configuration.device, other.first.configuration.precision) for other in among}
     return configuration.backend_selector + (
@@ -140,22 +139,15 @@ def label(group: Group, among: Sequence[Group]) -> str:
     )
 
 
-def work(group: Group, scope: Scope) -> Achieved | None:
-    """What is computed in a second; ``None`` where it was not timed or the batch's shape is not known."""
-    found = group.estimate(scope)
-    told = next((a for a in group.trained if a.findings.batch_shape), None)
-    return None if found is None or told is None else achieved(told, scope, found.value)
-
-
 def bounds(name: str, models: Sequence[Model]) -> list[str]:
-    """The ceiling of each backend, and how much of a step is the floor: for each model, or their range over many.
+    """The ceiling of each backend, and the floor's share of a step: for each model, or as a range over many models.
 
     Args:
         name: of the task and its recipe.
-        models: of it.
+        models: of that recipe.
     """
     if len(models) > NAMED:
-        by_label: dict[str, list[_Bounds]] = {}
+        by_label: dict[str, list[Bounds]] = {}
         for _, groups in models:
             for who, found in _bounds(groups):
                 by_label.setdefault(who, []).append(found)
@@ -169,140 +161,82 @@ def bounds(name: str, models: Sequence[Model]) -> list[str]:
     return notes
 
 
-_Bounds = tuple[float | None, dict[Scope, float]]
-"""The ceiling in operations per second, and the share of a step that is floor."""
+def _bounds(groups: Sequence[Group]) -> list[tuple[str, Bounds]]:
+    return [(label(group, groups), found) for group in groups if (found := bounds_of(group)) is not None]
 
 
-def _bounds(groups: Sequence[Group]) -> list[tuple[str, _Bounds]]:
-    told = []
-    for group in groups:
-        ceiling = next((a.findings.ceiling for a in group.trained if a.findings.ceiling is not None), None)
-        if ceiling is not None:
-            shares = {
-                scope: floor / found.value
-                for scope, floor in ceiling.floor_seconds.items()
-                if (found := group.estimate(scope)) is not None
-            }
-            told.append((label(group, groups), (ceiling.flops_per_second, shares)))
-    return told
-
-
-def _bounds_in_words(found: Sequence[_Bounds]) -> str:
+def _bounds_in_words(found: Sequence[Bounds]) -> str:
     """``2 GFLOP/s, floor train 10%``."""
-    speeds = [speed for speed, _ in found if speed is not None]
+    speeds = [each.flops_per_second for each in found if each.flops_per_second is not None]
     words = [f"{_reach([speed / 1e9 for speed in speeds], compact)} GFLOP/s"] if speeds else []
     shares = [
         f"{scope} {_reach(values, percent)}"
         for scope in SCOPES
-        if (values := [shares[scope] for _, shares in found if scope in shares])
+        if (values := [each.floor_shares[scope] for each in found if scope in each.floor_shares])
     ]
     return ", ".join(words + ([f"floor {', '.join(shares)}"] if shares else []))
 
 
 def _few(told: Sequence[str]) -> list[str]:
-    """The first of them, and how many more there are."""
+    """The first texts, and how many more there are."""
     if len(told) <= NAMED:
         return list(told)
     return [*told[: NAMED // 2], f"and {len(told) - NAMED // 2} more"]
 
 
-def start_and_step(group: Group) -> tuple[float, float] | None:
-    """Seconds until the first training step is done, the framework's import left out, and of each step after it.
-
-    Medians over the rounds; ``None`` if training was not timed.
-    """
-    found = group.estimate("train")
-    starts = [
-        phases["build"] + phases["first step"]
-        for attempt in group.attempts
-        if {"build", "first step"} <= (phases := attempt.findings.seconds).keys()
-    ]
-    return (stats.median(starts), found.value) if found is not None and starts else None
-
-
-def _catching_up(groups: Sequence[Group]) -> list[tuple[Group, list[tuple[Group, float]]]]:
-    """Who starts later and steps faster than others: beside each, nearest in speed first, after how many steps.
-
-    The fastest comes first.
-    """
-    known = [(group, both) for group in groups if (both := start_and_step(group)) is not None]
-    known.sort(key=lambda pair: pair[1][1])
-    found = []
-    for at, (ours, our_times) in enumerate(known):
-        beside = [
-            (theirs, steps)
-            for theirs, their_times in known[at + 1 :]
-            if (steps := statistics.break_even(our_times, their_times))
-        ]
-        if beside:
-            found.append((ours, beside))
-    return found
-
-
 def _break_even(groups: Sequence[Group]) -> list[str]:
-    """For each backend that starts later and steps faster than another, after how many steps it is ahead."""
+    """``jax 6,200 beside numpy``, for each backend that starts later than another and whose steps are faster."""
     told = []
-    for ours, beside in _catching_up(groups):
-        near, far = _nearest(beside)
-        words = [f"{_steps(steps)} beside {label(theirs, groups)}" for theirs, steps in near]
+    for found in break_evens(groups):
+        near, far = _nearest(found.beside)
+        words = [f"{rounded_steps(steps)} beside {label(theirs, groups)}" for theirs, steps in near]
         if far:
-            words.append(f"{_reach([steps for _, steps in far], _steps)} beside {_others(len(far))}")
-        told.append(f"{label(ours, groups)} {', '.join(words)}")
+            words.append(f"{_reach([steps for _, steps in far], rounded_steps)} beside {_others(len(far))}")
+        told.append(f"{label(found.ours, groups)} {', '.join(words)}")
     return _few(told)
 
 
 def _break_even_of_many(name: str, models: Sequence[Model]) -> list[str]:
-    """For each pair of backends the range over the models in which the first is ahead after some steps."""
-    found: dict[tuple[str, str], list[float]] = {}
+    """For each pair of backends, the range of the steps after which the first has paid back its start."""
+    by_pair: dict[tuple[str, str], list[float]] = {}
     for _, groups in models:
-        for ours, beside in _catching_up(groups):
-            for theirs, steps in beside:
-                found.setdefault((label(ours, groups), label(theirs, groups)), []).append(steps)
+        for found in break_evens(groups):
+            for theirs, steps in found.beside:
+                by_pair.setdefault((label(found.ours, groups), label(theirs, groups)), []).append(steps)
     told = [
-        f"{ours} {_reach(steps, _steps)} beside {theirs} (in {len(steps)} of {len(models)} settings)"
-        for (ours, theirs), steps in sorted(found.items(), key=lambda pair: -len(pair[1]))
+        f"{ours} {_reach(steps, rounded_steps)} beside {theirs} (in {len(steps)} of {len(models)} settings)"
+        for (ours, theirs), steps in sorted(by_pair.items(), key=lambda pair: -len(pair[1]))
     ]
     return [f"{name}: {MADE_UP_FOR}: {'; '.join(_few(told))}"] if told else []
 
 
-def _steps(steps: float) -> str:
-    return f"{float(f'{steps:.2g}'):,.0f}"
-
-
 def soundness(groups: Sequence[Group]) -> list[str]:
-    """Processes that had not come to rest while they were timed, and blocks that are far from the others."""
-    restless: list[tuple[float, str, Counter[str]]] = []
-    processes, far, blocks_in_all = 0, 0, 0
-    for group in groups:
-        for scope in SCOPES:
-            rounds = group.rounds(scope)
-            processes += len(rounds)
-            blocks_in_all += sum(len(blocks) for blocks in rounds.values())
-            kinds: Counter[str] = Counter()
-            for blocks in rounds.values():
-                far += statistics.outliers(blocks)
-                if (found := statistics.steadiness(blocks)) != "flat":
-                    kinds[found] += 1
-            if kinds:
-                text = f"{group.first.configuration.name}: {scope}: of {len(rounds)} processes {_kinds(kinds)}"
-                restless.append((kinds.total() / len(rounds), text, kinds))
-    notes = [f"{text} while timed" for _, text, _ in restless]
+    """Processes that were not flat while they were timed, and blocks that are far from the others."""
+    found = stability_of(groups)
+    restless = [each for each in found if each.unsteady]
+    processes = sum(each.processes for each in found)
+    notes = [
+        f"{each.group.first.configuration.name}: {each.scope}: of {each.processes} processes {_kinds(each.unsteady)}"
+        for each in restless
+    ]
     if len(restless) > NAMED:
-        worst = sorted(restless, key=lambda one: -one[0])[: NAMED // 2]
-        every = sum((kinds for _, _, kinds in restless), Counter[str]())
+        shares = [each.unsteady.total() / each.processes for each in restless]
+        worst = sorted(zip(shares, notes, strict=True), key=lambda pair: -pair[0])[: NAMED // 2]
+        every = sum((each.unsteady for each in restless), Counter[statistics.Steadiness]())
         notes = [
             f"steadiness: of {processes:,} processes {_kinds(every)} while timed, in {len(restless)} rows and scopes; "
-            f"most of them in {'; '.join(text for _, text, _ in worst)}"
+            f"most of them in {'; '.join(text for _, text in worst)}"
         ]
-    if processes and not notes:
-        notes.append("steadiness: every process was flat while it was timed")
-    if far:
-        notes.append(
-            f"outliers: {far} of {blocks_in_all:,} blocks are far from the others of their process, none left out"
-        )
+    elif restless:
+        notes = [f"{text} while timed" for text in notes]
+    elif processes:
+        notes = ["steadiness: every process was flat while it was timed"]
+    if far := sum(each.outliers for each in found):
+        blocks = sum(each.blocks for each in found)
+        notes.append(f"outliers: {far} of {blocks:,} blocks are far from the others of their process, none left out")
     return notes
 
 
-def _kinds(kinds: Counter[str]) -> str:
+def _kinds(kinds: Counter[statistics.Steadiness]) -> str:
     """``12 slowing, 1 warming``."""
     return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())

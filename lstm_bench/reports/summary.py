@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 from lstm_bench.analysis.best import METRIC, Best, explain_marks, find_best, metric_of
 from lstm_bench.analysis.groups import Group, group_attempts, settings
+from lstm_bench.analysis.speed import achieved_by
 from lstm_bench.analysis.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
 from lstm_bench.conformance.agreement import REFERENCE
 from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.record.attempt import SOUND, Attempt, Machine
 from lstm_bench.record.configuration import Configuration
 from lstm_bench.reports.numbers import NO_BREAK, digits, mebibytes, percent, seconds, significant, with_interval
-from lstm_bench.reports.speed import bounds, compared, soundness, work
+from lstm_bench.reports.speed import bounds, compared, soundness
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ class _Told:
         self._several_machines = _several_machines(groups)
         self._several_seeds = any(len(group.trained) > 1 for group in groups)
         self._ends_early = judged and any(r.target is not None or r.patience is not None for r in recipes)
-        self._counted = bool(scopes) and any(work(group, scopes[0]) for group in groups)
+        self._counted = bool(scopes) and any(achieved_by(group, scopes[0]) for group in groups)
         targets = {recipe.target for recipe in recipes}
         self._target = targets.pop() if len(targets) == 1 else None
 
@@ -337,7 +338,7 @@ class _Told:
 
     def _work(self, group: Group, scope: Scope) -> Entry:
         """What is computed in a second, with the share of the ceiling where that is known."""
-        found, done = group.estimate(scope), work(group, scope)
+        found, done = group.estimate(scope), achieved_by(group, scope)
         if found is None or done is None:
             return Entry("")
         speed = found.rate(done.flops_per_second * found.value / 1e9)

@@ -22,12 +22,12 @@ from builders import (
 )
 from lstm_bench import Observed, charts
 from lstm_bench.analysis.groups import group_attempts
+from lstm_bench.analysis.speed import start_and_step
 from lstm_bench.analysis.statistics import break_even
 from lstm_bench.charts import KINDS, rendering
 from lstm_bench.errors import LSTMBenchError, UnknownName
 from lstm_bench.record.attempt import Ceiling, CurvePoint, Training
 from lstm_bench.record.store import latest, read_folder
-from lstm_bench.reports.speed import start_and_step
 from lstm_bench.reports.summary import summarise
 
 RESULTS = Path(__file__).parents[2] / "results"

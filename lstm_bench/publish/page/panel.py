@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from lstm_bench.analysis import statistics
 from lstm_bench.analysis.groups import Group
+from lstm_bench.analysis.speed import achieved_by
 from lstm_bench.model.spec import SCOPES
 from lstm_bench.publish.page.command import reproduce
 from lstm_bench.record.attempt import Attempt, Disturbance
 from lstm_bench.reports.frame import printable
 from lstm_bench.reports.numbers import compact, digits, mebibytes, percent, seconds
-from lstm_bench.reports.speed import work
 from lstm_bench.text import LONGEST_LINE, brief
 
 
@@ -173,7 +173,7 @@ def _bounds(group: Group) -> Iterator[str]:
     if found.flops_per_second is not None:
         yield f"a product of two {found.size} x {found.size} matrices: {compact(found.flops_per_second / 1e9)} GFLOP/s"
     for scope in SCOPES:
-        done, time, floor = work(group, scope), group.estimate(scope), found.floor_seconds.get(scope)
+        done, time, floor = achieved_by(group, scope), group.estimate(scope), found.floor_seconds.get(scope)
         if done is not None and done.share is not None:
             yield f"{scope} reaches {percent(done.share)} of it"
         if floor is not None and time is not None:
