@@ -6,9 +6,10 @@ import statistics as stats
 from collections.abc import Collection, Mapping, Sequence
 
 from lstm_bench.analysis.groups import Group, fastest
+from lstm_bench.analysis.learning import metric_of
 from lstm_bench.analysis.statistics import MARGIN, SURPRISING, chance_of_difference, surprising
 from lstm_bench.model.spec import SCOPES
-from lstm_bench.record.attempt import SOUND, Attempt
+from lstm_bench.record.attempt import SOUND
 
 METRIC = "metric"
 """Instead of a scope, in ``Best``."""
@@ -59,12 +60,6 @@ def most_able(groups: Sequence[Group]) -> Group | None:
                 return None
             chances.append(chance)
     return best if all(surprising(chances)) else None
-
-
-def metric_of(attempt: Attempt) -> float | None:
-    """What the table shows of how good the model was; ``None`` where it was not judged, or is not finite."""
-    judgement = attempt.findings.judgement
-    return None if judgement is None else judgement.metrics.get(judgement.metric)
 
 
 def explain_marks(best: Best) -> list[str]:

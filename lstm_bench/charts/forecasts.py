@@ -6,19 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lstm_bench.analysis.groups import Group
+from lstm_bench.analysis.learning import best_baseline, learners, metric_of, typical
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
-from lstm_bench.charts.learning import (
-    COINCIDE,
-    best_baseline,
-    column_width,
-    learners,
-    metric_of,
-    of_seeds,
-    typical,
-    width_of,
-)
+from lstm_bench.charts.learning import COINCIDE, column_width, of_seeds, width_of
 from lstm_bench.charts.panels import Axis, Curve, around, beside, from_zero, lines, stack
 from lstm_bench.charts.theme import Look
 from lstm_bench.record.attempt import Attempt, Judgement

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lstm_bench.analysis.groups import Group
+from lstm_bench.analysis.learning import best_baseline, learners, metric_of, typical
 from lstm_bench.analysis.statistics import spread
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
@@ -24,7 +25,7 @@ from lstm_bench.charts.panels import (
     stack,
 )
 from lstm_bench.charts.theme import WIDTH
-from lstm_bench.record.attempt import SOUND, Attempt, Judgement
+from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.numbers import seconds
 
 if TYPE_CHECKING:
@@ -47,25 +48,6 @@ LEAST_LOSS = 1e-5
 CUT = "Losses under a hundred-thousandth of the greatest are beyond the axis."
 
 COINCIDE = "Of curves that coincide, each is drawn thinner than the one beneath it."
-
-
-def learners(group: Group) -> list[Attempt]:
-    """The attempts that were trained and went well, one for each seed."""
-    return list({a.configuration.seed: a for a in group.trained if a.status in SOUND and a.findings.training}.values())
-
-
-def typical(group: Group) -> Attempt | None:
-    """Of several seeds the one whose metric is the median; ``None`` if none was trained."""
-    found = learners(group)
-    known = sorted((value, a.configuration.seed) for a in found if (value := metric_of(a)) is not None)
-    seed = known[(len(known) - 1) // 2][1] if known else None
-    return next((a for a in found if a.configuration.seed == seed), found[0] if found else None)
-
-
-def metric_of(attempt: Attempt) -> float | None:
-    """The number by which the task is judged; ``None`` if there is none, or it is not finite."""
-    judgement = attempt.findings.judgement
-    return None if judgement is None else judgement.metrics.get(judgement.metric)
 
 
 def of_seeds(groups: Sequence[Group]) -> list[str]:
@@ -337,17 +319,6 @@ def _best_baselines(group: Group, axis: str) -> dict[float, tuple[float, str]]:
             name, value = known
             return {gather.number(group, axis): (value, name)}
     return {}
-
-
-def best_baseline(judgement: Judgement) -> tuple[str, float] | None:
-    """The best of them by name and metric; ``None`` if there is none."""
-    known = {
-        name: value
-        for name, metrics in judgement.baselines.items()
-        if (value := metrics.get(judgement.metric)) is not None
-    }
-    best = min if judgement.better == "lower" else max
-    return best(known.items(), key=lambda pair: pair[1]) if known else None
 
 
 MOST_VALUES = 10

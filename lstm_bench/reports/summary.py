@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lstm_bench.analysis.best import METRIC, Best, explain_marks, find_best, metric_of
+from lstm_bench.analysis.best import METRIC, Best, explain_marks, find_best
 from lstm_bench.analysis.groups import Group, group_attempts, settings
+from lstm_bench.analysis.learning import best_baseline, metric_of
 from lstm_bench.analysis.speed import achieved_by
 from lstm_bench.analysis.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
 from lstm_bench.conformance.agreement import REFERENCE
@@ -435,18 +436,16 @@ def _verdict(groups: Sequence[Group]) -> list[str]:
     judgement = judged[0].first.findings.judgement if judged else None
     if judgement is None:
         return []
-    metric, lower = judgement.metric, judgement.better == "lower"
-    unit = f" {judgement.unit}" if judgement.unit else ""
-    baselines = {n: v for n, m in judgement.baselines.items() if (v := m.get(metric)) is not None}
-    if not baselines:
+    if (baseline := best_baseline(judgement)) is None:
         return []
-    best = (min if lower else max)(baselines, key=lambda name: baselines[name])
+    best, least = baseline
+    unit = f" {judgement.unit}" if judgement.unit else ""
     values = [stats.median(numbers) if (numbers := group.numbers(metric_of)) else None for group in judged]
-    beating = sum(v is not None and (v < baselines[best] if lower else v > baselines[best]) for v in values)
+    beating = sum(v is not None and (v < least if judgement.better == "lower" else v > least) for v in values)
     says = "no model beats" if beating == 0 else f"{beating} of {len(values)} models beat"
     return [
         f"{judged[0].first.configuration.task_selector}: {says} the best baseline, {best} "
-        f"({metric} {significant(baselines[best])}{unit})"
+        f"({judgement.metric} {significant(least)}{unit})"
     ]
 
 
