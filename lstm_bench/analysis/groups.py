@@ -138,6 +138,13 @@ def settings(configuration: Configuration) -> dict[str, str]:
     }
 
 
+def varied(groups: Sequence[Group]) -> list[str]:
+    """The settings that differ between groups, in the order of a table's columns."""
+    every = [settings(group.first.configuration) for group in groups]
+    names = dict.fromkeys(name for one in every for name in one)
+    return [name for name in names if len({one.get(name) for one in every}) > 1]
+
+
 def gpus_of_machines(groups: Sequence[Group]) -> dict[Machine | None, list[str]]:
     """The names of the GPUs that computed, by machine, both in the order of the groups; ``None`` is an unknown one."""
     gpus: dict[Machine | None, list[str]] = {}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from lstm_bench.analysis.groups import Group, gpus_of_machines, group_attempts, settings
+from lstm_bench.analysis.groups import Group, gpus_of_machines, group_attempts, settings, varied
 from lstm_bench.charts.panels import LONGEST_NAME, shorten
 from lstm_bench.charts.theme import DASHES, FREE, SHAPES, Look, looks
 from lstm_bench.record.attempt import SOUND, Attempt, Machine
@@ -126,13 +126,6 @@ def _machines(groups: Sequence[Group]) -> dict[Machine | None, str]:
         machine: name if names.count(name) == 1 else f"{name} (machine {number})"
         for number, (machine, name) in enumerate(zip(machines, names, strict=True), start=1)
     }
-
-
-def varied(groups: Sequence[Group]) -> list[str]:
-    """The settings that are not the same in all of them, in the order of a table's columns."""
-    every = [settings(group.first.configuration) for group in groups]
-    names = dict.fromkeys(name for one in every for name in one)
-    return [name for name in names if len({one.get(name) for one in every}) > 1]
 
 
 def telling(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:

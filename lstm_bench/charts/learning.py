@@ -117,7 +117,7 @@ def _loss_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, lis
         y = logarithmic([max(value, least) for value in values], title)
         if min(values) < y.low and CUT not in notes:
             notes.append(CUT)
-        shown = curves if last else [_unnamed(curve) for curve in curves]
+        shown = curves if last else [unnamed(curve) for curve in curves]
         charts.append(lines(shown, x, y, width=width, height=HEIGHT))
     return beside(charts, panel.title), notes
 
@@ -142,7 +142,8 @@ def _curves(gathered: Gathered, groups: Sequence[Group], points: Sequence[Sequen
     ]
 
 
-def _unnamed(curve: Curve) -> Curve:
+def unnamed(curve: Curve) -> Curve:
+    """A curve without its name, for all panels of a row but the last."""
     return Curve(curve.points, curve.look, width=curve.width, dots=curve.dots, intervals=curve.intervals)
 
 

@@ -12,7 +12,7 @@ from lstm_bench.analysis.speed import achieved_by, start_and_step
 from lstm_bench.charts import gather
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Gathered, Panel
-from lstm_bench.charts.learning import column_width, spaced
+from lstm_bench.charts.learning import column_width, spaced, unnamed
 from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, rows_room, stack
 from lstm_bench.charts.theme import Look
 from lstm_bench.model.spec import SCOPES, Scope
@@ -207,13 +207,9 @@ def _scaling_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HCo
         speeds = [v for c in curves for _, v in c.points if v is not None]
         speeds += [end for c in curves for _, low, high in c.intervals for end in (low, high)]
         y = logarithmic(speeds, f"{scope}, sequences/s")
-        shown = curves if scope == last else [_unnamed(curve) for curve in curves]
+        shown = curves if scope == last else [unnamed(curve) for curve in curves]
         charts.append(lines(shown, x, y, width=width, height=230))
     return beside(charts, panel.title), notes
-
-
-def _unnamed(curve: Curve) -> Curve:
-    return Curve(curve.points, curve.look, dots=curve.dots, intervals=curve.intervals)
 
 
 MOST_STEPS = 10_000_000

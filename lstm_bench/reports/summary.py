@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lstm_bench.analysis.best import METRIC, Best, explain_marks, find_best
-from lstm_bench.analysis.groups import Group, group_attempts, settings
+from lstm_bench.analysis.groups import Group, group_attempts, settings, varied
 from lstm_bench.analysis.learning import best_baseline, metric_of
 from lstm_bench.analysis.speed import achieved_by
 from lstm_bench.analysis.statistics import FEWEST_SEEDS, chance_of_difference, spread, surprising
@@ -205,12 +205,12 @@ def _recipe(configuration: Configuration) -> str:
 def _section(groups: Sequence[Group], best: Best) -> Section:
     configurations = [group.first.configuration for group in groups]
     judgement = next((a.findings.judgement for g in groups for a in g.attempts if a.findings.judgement), None)
-    varied = _varied(groups)
+    columns_of = varied(groups)
     scopes = [
         scope for scope in SCOPES if any(scope in configuration.recipe.scopes for configuration in configurations)
     ]
     judged = any(configuration.epochs for configuration in configurations)
-    told = _Told(groups, varied, scopes, best, judged=judged)
+    told = _Told(groups, columns_of, scopes, best, judged=judged)
     columns = told.columns(judgement.metric if judgement else "metric")
     rows = [told.row(group) for group in groups]
     if judgement is not None:
@@ -223,16 +223,10 @@ def _section(groups: Sequence[Group], best: Best) -> Section:
     selectors = {configuration.task_selector for configuration in configurations}
     title = selectors.pop() if len(selectors) == 1 else _recipe(configurations[0])
     constant = {
-        name: value for name, value in configurations[0].changes.items() if name.replace("-", " ") not in varied
+        name: value for name, value in configurations[0].changes.items() if name.replace("-", " ") not in columns_of
     }
     changed = ", ".join(f"{name} {value}" for name, value in constant.items())
     return Section(title, "; ".join(filter(None, (changed, metric))), columns, tuple(rows))
-
-
-def _varied(groups: Sequence[Group]) -> list[str]:
-    """The settings that are not the same in all rows."""
-    every = [settings(group.first.configuration) for group in groups]
-    return [name for name in every[0] if len({one.get(name) for one in every}) > 1]
 
 
 class _Told:

@@ -1,7 +1,7 @@
 import pytest
 
 from builders import a_configuration, a_machine, a_timing, an_attempt, some_findings
-from lstm_bench.analysis.groups import group_attempts, ratio
+from lstm_bench.analysis.groups import group_attempts, ratio, varied
 
 
 def timed(number, *blocks, run="r", machine=None, **changes):
@@ -73,3 +73,10 @@ def test_rounds_are_paired_within_a_run_only():
     assert ratio(new, old, "train").high < 1.06
     assert ratio(new, elsewhere, "train").high > 2
     assert ratio(new, old, "infer") is None
+
+
+def test_settings_that_differ_are_named_in_order_even_if_the_first_group_lacks_them():
+    configurations = [a_configuration(), a_configuration(threads=1, task_options={"delay": "10"})]
+    groups = group_attempts([timed(n, 1.0, configuration=each) for n, each in enumerate(configurations)])
+    assert varied(groups) == ["threads", "delay"]
+    assert varied(groups[:1]) == []
