@@ -13,7 +13,7 @@ def one_line(text: str) -> str:
     return re.sub(r"[^\S\N{NO-BREAK SPACE}]+", " ", shown).strip()
 
 
-LONGEST_CELL, LONGEST_LINE = 500, 2000
+LONGEST_ENTRY, LONGEST_LINE = 500, 2000
 """Characters that people are shown of a text in a table, and in a line. Results hold all of it."""
 
 

@@ -65,7 +65,7 @@ def publish(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Summ
         together = [outcome for outcome in shown if outcome.subject.precision == precision]
         columns = (Column("quantity"), *(Column(outcome.subject.selector, numeric=True) for outcome in together))
         rows = [Row.of(kind.name, *(_at_worst(outcome, kind.name) for outcome in together)) for kind in KINDS]
-        rows = [row for row in rows if any(row.cells[1:])]
+        rows = [row for row in rows if any(row.texts[1:])]
         rows.append(Row.of("cases", *(str(outcome.compared) for outcome in together)))
         sections.append(Section(precision, "", columns, tuple(rows)))
     notes = [note for note in summarise(outcomes, seed=seed, case=case).notes if note not in MEANING]

@@ -28,7 +28,7 @@ def render_json(attempts: Sequence[Attempt]) -> str:
 
 
 def harmless(value: Any) -> Any:
-    """A cell of a CSV file that a spreadsheet takes for no formula; what is no text is left alone."""
+    """A value of a CSV file, written so that no spreadsheet takes a text for a formula; numbers stay as they are."""
     if not isinstance(value, str):
         return value
     text = value.replace("\r\n", "\n").replace("\r", "\n")  # a lone carriage return would begin a row, and so a formula

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import Entry, Section, Summary, summarise
-from lstm_bench.text import LONGEST_CELL, LONGEST_LINE, brief
+from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief
 
 HEAD = r"% needs \usepackage{booktabs}"
 
@@ -107,7 +107,7 @@ def _table(section: Section) -> list[str]:
         rf"  \caption{{{escape(section.title)}{subtitle}}}",
         rf"  \begin{{tabular}}{{{alignment}}}",
         r"    \toprule",
-        _row(escape(column.title, LONGEST_CELL) for column in section.columns),
+        _row(escape(column.title, LONGEST_ENTRY) for column in section.columns),
         r"    \midrule",
         *found,
         *([r"    \midrule", *baselines] if baselines else []),
@@ -117,12 +117,12 @@ def _table(section: Section) -> list[str]:
     ]
 
 
-def _row(cells: Iterable[str]) -> str:
-    return rf"    {' & '.join(cells)} \\"
+def _row(texts: Iterable[str]) -> str:
+    return rf"    {' & '.join(texts)} \\"
 
 
 def _entry(entry: Entry) -> str:
-    text = escape(entry.text, LONGEST_CELL)
+    text = escape(entry.text, LONGEST_ENTRY)
     return rf"\textbf{{{text}}}" if entry.best else text
 
 

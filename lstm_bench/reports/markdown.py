@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import Entry, Summary, summarise
-from lstm_bench.text import LONGEST_CELL, LONGEST_LINE, brief
+from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief
 
 
 def render(attempts: Sequence[Attempt]) -> str:
@@ -22,7 +22,7 @@ def show(summary: Summary) -> str:
     for section in summary.sections:
         lines += [f"### {escape(section.title)}", ""]
         lines += [escape(section.subtitle), ""] if section.subtitle else []
-        lines.append(_line(escape(column.title, LONGEST_CELL) for column in section.columns))
+        lines.append(_line(escape(column.title, LONGEST_ENTRY) for column in section.columns))
         lines.append(_line("---:" if column.numeric else "---" for column in section.columns))
         lines += [_line(map(_entry, row.entries)) for row in section.rows]
         lines.append("")
@@ -31,14 +31,14 @@ def show(summary: Summary) -> str:
 
 
 def escape(text: str, most: int = LONGEST_LINE) -> str:
-    """Text that Markdown shows as it is: no HTML, no emphasis, no links, no new cells, on one line, cut off if long."""
+    """Text that Markdown shows as it is: no HTML, emphasis, links or column ends, on one line, cut off if long."""
     return re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(brief(text, most), quote=False))
 
 
 def _entry(entry: Entry) -> str:
-    text = escape(entry.text, LONGEST_CELL)
+    text = escape(entry.text, LONGEST_ENTRY)
     return f"**{text}**" if entry.best else text
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _line(texts: Iterable[str]) -> str:
+    return f"| {' | '.join(texts)} |"

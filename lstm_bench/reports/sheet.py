@@ -24,9 +24,9 @@ def render_csv(attempts: Sequence[Attempt]) -> str:
     writer.writerow(harmless(_plain(title)) for title in ("task", *titles))
     for section in sections:
         for row in section.rows:
-            texts = dict(zip(_titles(section), row.cells, strict=True))
-            cells = (section.title, *(texts.get(title, "") for title in titles))
-            writer.writerow(harmless(_plain(cell)) for cell in cells)
+            by_title = dict(zip(_titles(section), row.texts, strict=True))
+            texts = (section.title, *(by_title.get(title, "") for title in titles))
+            writer.writerow(harmless(_plain(text)) for text in texts)
     return printable(output.getvalue())
 
 
@@ -53,11 +53,11 @@ def _record(summary: Summary) -> dict[str, Any]:
 
 
 def _row_record(row: Row, titles: Iterable[str]) -> dict[str, Any]:
-    cells = {
+    entries = {
         title: {"text": _plain(entry.text), "value": entry.value, "interval": entry.interval, "best": entry.best}
         for title, entry in zip(titles, row.entries, strict=True)
     }
-    return {"baseline": row.baseline, "cells": cells}
+    return {"baseline": row.baseline, "cells": entries}
 
 
 def _titles(section: Section) -> list[str]:

@@ -68,7 +68,7 @@ class Row:
         return cls(tuple(map(Entry, texts)), baseline)
 
     @property
-    def cells(self) -> tuple[str, ...]:
+    def texts(self) -> tuple[str, ...]:
         """The texts."""
         return tuple(entry.text for entry in self.entries)
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import Section, Summary, summarise
-from lstm_bench.text import LONGEST_CELL, brief
+from lstm_bench.text import LONGEST_ENTRY, brief
 
 WIDTH_ELSEWHERE = 240
 """Columns, where the output is no terminal: nothing is to be folded in a file."""
@@ -54,9 +54,9 @@ def show(summary: Summary) -> str:
 
 def _fit(section: Section) -> Section:
     """The section with every text of its table fit for a terminal."""
-    columns = tuple(replace(column, title=brief(column.title, LONGEST_CELL)) for column in section.columns)
+    columns = tuple(replace(column, title=brief(column.title, LONGEST_ENTRY)) for column in section.columns)
     rows = tuple(
-        replace(row, entries=tuple(replace(entry, text=brief(entry.text, LONGEST_CELL)) for entry in row.entries))
+        replace(row, entries=tuple(replace(entry, text=brief(entry.text, LONGEST_ENTRY)) for entry in row.entries))
         for row in section.rows
     )
     return replace(section, columns=columns, rows=rows)
@@ -86,7 +86,7 @@ def _widths(section: Section, width: int) -> tuple[list[int | None], bool]:
 
     rich would make the widest columns narrower first, whatever stands in them.
     """
-    texts = [[column.title, *(row.cells[at] for row in section.rows)] for at, column in enumerate(section.columns)]
+    texts = [[column.title, *(row.texts[at] for row in section.rows)] for at, column in enumerate(section.columns)]
     least = [max(len(word) for text in column for word in text.split(" ")) for column in texts]
     most = [max(map(len, column)) for column in texts]
     for gap in (2, 1):

@@ -106,7 +106,7 @@ def test_rows_of_two_machines_say_which_is_theirs():
     away = {"findings": {"machine": a_machine(cores=64)}}
     (section,) = summarise([*some_run(*ROUNDS), *some_run(*ROUNDS, **away)]).sections
     at = [column.title for column in section.columns].index("machine")
-    assert [row.cells[at].replace("\u00a0", " ") for row in section.rows] == [
+    assert [row.texts[at].replace("\u00a0", " ") for row in section.rows] == [
         "Slide rule, Abacus 9, 2 cores, 8 GiB",
         "Slide rule, Abacus 9, 64 cores, 8 GiB",
         "",

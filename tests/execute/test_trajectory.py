@@ -186,10 +186,10 @@ def test_a_curve_that_ended_early_is_compared_as_far_as_it_goes():
     stopped = a_trajectory(low=LONG[:12], status="crashed", reason="killed after 12 steps by SIGSEGV")
     assert stopped.verdict == "crashed"
     (section,) = summarise([stopped], seed=0).sections
-    assert section.rows[-1].cells[1:] == ("12", "1", *["-"] * 6, "crashed")
+    assert section.rows[-1].texts[1:] == ("12", "1", *["-"] * 6, "crashed")
     parted = a_trajectory(low=with_loss(11, 1.5)[:12], status="crashed", reason="killed after 12 steps by SIGSEGV")
     (section,) = summarise([parted], seed=0).sections
-    assert section.rows[-1].cells[1:] == ("12", "1", *["step\u00a011"] * 6, "crashed")
+    assert section.rows[-1].texts[1:] == ("12", "1", *["step\u00a011"] * 6, "crashed")
 
 
 def test_json_writes_null_for_a_loss_that_is_not_finite():

@@ -266,7 +266,7 @@ def test_a_section_with_too_many_attempts_says_that_it_has_no_pictures(monkeypat
 
 
 @pytest.mark.parametrize("folder", ["copy", "flights-robust", "mnist-stacked"])
-def test_the_command_plans_the_cells_that_were_measured(folder, monkeypatch):
+def test_the_command_plans_the_configurations_that_were_measured(folder, monkeypatch):
     from lstm_bench.cli import running
 
     planned = []

@@ -1,4 +1,4 @@
-r"""The tables in LaTeX, read by a small parser: what is a command, what is text, how many cells a row has."""
+r"""The tables in LaTeX, read by a small parser: what is a command, what is text, how many entries a row has."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_escaped(text):
 
 
 def rows_of(report):
-    """Of each tabular: its alignment, and its rows as lists of cells; environments are checked on the way."""
+    """Of each tabular: its alignment, and its rows as lists of texts; environments are checked on the way."""
     tables, open_environments = [], []
     for line in report.splitlines():
         if found := re.fullmatch(r"\s*\\begin\{(\w+)\}(?:\{([lr]+)\})?", line):
@@ -81,7 +81,7 @@ def test_notes_are_a_list_in_small_print():
     assert report.index(r"{\footnotesize") < report.index(r"\begin{itemize}")
 
 
-def test_every_row_has_as_many_cells_as_columns():
+def test_every_row_has_as_many_entries_as_columns():
     attempts = [
         *some_run(*times(1.0)),
         *some_run(*times(2.0), backend="jax"),
@@ -140,8 +140,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_name_breaks_a_table(text):
-    cell = a_configuration(task=text, backend=text, device=text, changes={text: text})
-    report = render([an_attempt(configuration=cell, status="crashed", reason=text), an_attempt(2)])
+    configuration = a_configuration(task=text, backend=text, device=text, changes={text: text})
+    report = render([an_attempt(configuration=configuration, status="crashed", reason=text), an_attempt(2)])
     for alignment, rows in rows_of(report):
         assert {len(row) for row in rows} == {len(alignment)}
     assert report.isascii()
@@ -149,9 +149,9 @@ def test_no_name_breaks_a_table(text):
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex")
 def test_pdflatex_takes_it(tmp_path):
-    cells = [a_configuration(task=text, backend=text, device=text) for text in HOSTILE]
+    configurations = [a_configuration(task=text, backend=text, device=text) for text in HOSTILE]
     report = render(
-        [an_attempt(n, configuration=cell, status="crashed", reason=cell.task) for n, cell in enumerate(cells)]
+        [an_attempt(n, configuration=each, status="crashed", reason=each.task) for n, each in enumerate(configurations)]
     )
     text = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{report}\end{{document}}"
     (tmp_path / "report.tex").write_text(text)

@@ -57,7 +57,7 @@ def unescape(text):
 def markdown_rows(text):
     """Configurations of each line of each table, read as Markdown is: an escaped bar divides nothing."""
     return [
-        [unescape(cell).strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
+        [unescape(text).strip() for text in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
         for line in text.splitlines()
         if line.startswith("|")
     ]
@@ -72,10 +72,10 @@ def words(text):
 
 def test_the_summary_of_an_attempt_says_what_it_did():
     (section,) = summarise([an_attempt()]).sections
-    cells = {column.title: cell for column, cell in zip(section.columns, section.rows[0].cells, strict=True)}
+    texts = {column.title: text for column, text in zip(section.columns, section.rows[0].texts, strict=True)}
     assert section.title == "flights:tutorial"
     assert section.subtitle == "rmse in passengers, lower is better"
-    assert {title: " ".join(words(cell)) for title, cell in cells.items()} == {
+    assert {title: " ".join(words(text)) for title, text in texts.items()} == {
         "backend": "torch 2.9.1",
         "device": "cpu",
         "precision": "float32",
@@ -102,7 +102,7 @@ def test_tables_hold_status_metric_both_parameter_counts_and_baselines(render):
 
 def test_baselines_follow_the_attempts_and_are_marked_as_what_they_are():
     (section,) = summarise([an_attempt(1), an_attempt(2, configuration=numpy_configuration())]).sections
-    assert [(row.cells[0].split()[0], row.baseline) for row in section.rows] == [
+    assert [(row.texts[0].split()[0], row.baseline) for row in section.rows] == [
         ("torch", False),
         ("numpy", False),
         ("baseline:", True),
@@ -125,19 +125,21 @@ def test_each_task_is_a_section_of_its_own_with_its_own_metric():
 
 
 def test_a_task_has_one_section_in_whatever_order_the_attempts_come():
-    cells = [a_configuration(), a_configuration(task="copy"), a_configuration(seed=1)]
-    summary = summarise([an_attempt(number, configuration=configuration) for number, configuration in enumerate(cells)])
+    configurations = [a_configuration(), a_configuration(task="copy"), a_configuration(seed=1)]
+    summary = summarise(
+        [an_attempt(number, configuration=configuration) for number, configuration in enumerate(configurations)]
+    )
     assert [section.title for section in summary.sections] == ["flights:tutorial", "copy:tutorial"]
 
 
 def test_parameters_are_shown_once_where_the_framework_counts_the_same():
     for native in (None, 40_901):
         summary = summarise([an_attempt(findings=some_findings(native_parameter_count=native))])
-        assert summary.sections[0].rows[0].cells[3] == "40,901"
+        assert summary.sections[0].rows[0].texts[3] == "40,901"
 
 
 @pytest.mark.parametrize(
-    ("cells", "marks", "notes"),
+    ("configurations", "marks", "notes"),
     [
         ([a_configuration()], ["50.25"], []),
         ([a_configuration(epochs=30)], ["50.25*"], ["* trained for 30 of the recipe's 300 epochs"]),
@@ -154,11 +156,13 @@ def test_parameters_are_shown_once_where_the_framework_counts_the_same():
     ],
     ids=["in full", "shortened", "some"],
 )
-def test_a_model_that_was_not_trained_as_the_recipe_says_is_marked(cells, marks, notes):
-    summary = summarise([an_attempt(number, configuration=configuration) for number, configuration in enumerate(cells)])
+def test_a_model_that_was_not_trained_as_the_recipe_says_is_marked(configurations, marks, notes):
+    summary = summarise(
+        [an_attempt(number, configuration=configuration) for number, configuration in enumerate(configurations)]
+    )
     section = summary.sections[0]
     at = [column.title for column in section.columns].index("rmse")
-    assert [row.cells[at] for row in section.rows if not row.baseline] == marks
+    assert [row.texts[at] for row in section.rows if not row.baseline] == marks
     assert [note for note in summary.notes if "epochs" in note] == notes
 
 
@@ -239,12 +243,12 @@ def test_memory_is_that_of_the_device_where_it_has_its_own():
     memory = Memory(after_import=2**28, peak=2**30, device_peak=5 * 2**20)
     on_gpu = an_attempt(configuration=numpy_configuration(device="cuda:0"), findings=some_findings(memory=memory))
     summary = summarise([on_gpu])
-    assert summary.sections[0].rows[0].cells[-2] == "5\u00a0MiB"
+    assert summary.sections[0].rows[0].texts[-2] == "5\u00a0MiB"
     assert "on a GPU, the most that its allocator held" in "\n".join(summary.notes)
     assert "on a GPU" not in "\n".join(summarise([an_attempt()]).notes)
 
 
-def test_a_number_that_nobody_knows_is_an_empty_cell():
+def test_a_number_that_nobody_knows_is_an_empty_entry():
     unknown = some_findings(
         judgement=a_judgement(None),
         timings={},
@@ -253,7 +257,7 @@ def test_a_number_that_nobody_knows_is_an_empty_cell():
         native_parameter_count=None,
     )
     row = summarise([an_attempt(findings=unknown)]).sections[0].rows[0]
-    assert row.cells == ("torch 2.9.1", "cpu", "float32", "40,901", "", "", "", "", "", "ok")
+    assert row.texts == ("torch 2.9.1", "cpu", "float32", "40,901", "", "", "", "", "", "ok")
 
 
 @every_format
@@ -372,7 +376,7 @@ def test_markdown_shows_any_text_as_it_is(text):
     assert len(tables) == 2, "one for each task, whatever the order of the attempts"
     for table in tables:
         rows = markdown_rows(table)
-        assert {len(row) for row in rows} == {10}, "rows of one table must have equally many cells"
+        assert {len(row) for row in rows} == {10}, "rows of one table must have equally many entries"
     row = markdown_rows(tables[1])[2]
     assert row[1] == seen
     assert row[-1] == "crashed"
@@ -388,12 +392,12 @@ def test_escaped_markdown_reads_as_the_text_on_one_line(text):
 
 
 @hostile
-def test_csv_keeps_any_text_in_its_cell_and_defuses_formulas(text):
+def test_csv_keeps_any_text_in_its_column_and_defuses_formulas(text):
     (record,) = read_csv(FORMATS["attempts-csv"]([a_hostile_attempt(text)]))
     defused = f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
     for column in ("reason", "version", "device", "device_name", "processor", "kernel_path", "unit", "metric"):
         assert record[column] == defused
-    assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for cell in (*record, *record.values()))
+    assert not any(text.startswith(("=", "+", "-", "@", "\t")) for text in (*record, *record.values()))
 
 
 def test_csv_leaves_negative_numbers_alone():

@@ -87,11 +87,11 @@ def test_csv_is_one_table_of_all_with_the_columns_of_each_in_order():
 def test_csv_and_json_have_the_texts_of_every_other_table():
     attempts = some_attempts()
     sections = summarise(attempts).sections
-    shown = [[cell.replace("\u00a0", " ") for cell in row.cells] for section in sections for row in section.rows]
+    shown = [[text.replace("\u00a0", " ") for text in row.texts] for section in sections for row in section.rows]
     _, *rows = read_csv(attempts)
-    assert [[cell for cell in row[1:] if cell] for row in rows] == [[cell for cell in row if cell] for row in shown]
+    assert [[text for text in row[1:] if text] for row in rows] == [[text for text in row if text] for row in shown]
     found = [
-        [cell["text"] for cell in row["cells"].values()]
+        [entry["text"] for entry in row["cells"].values()]
         for section in read_json(attempts)["sections"]
         for row in section["rows"]
     ]
@@ -112,16 +112,16 @@ def test_json_holds_sections_with_their_columns_rows_and_notes():
 
 def test_beside_each_text_stands_the_number_in_the_unit_that_sorts_it():
     first, *_, baseline = read_json(some_attempts())["sections"][0]["rows"]
-    cells = first["cells"]
-    assert cells["backend"] == {"text": "torch 2.9.1", "value": None, "interval": None, "best": False}
-    assert {title: cells[title]["value"] for title in ("threads", "params", "rmse", "memory")} == {
+    entries = first["cells"]
+    assert entries["backend"] == {"text": "torch 2.9.1", "value": None, "interval": None, "best": False}
+    assert {title: entries[title]["value"] for title in ("threads", "params", "rmse", "memory")} == {
         "threads": 2,
         "params": 40_901,
         "rmse": 50.25,
         "memory": 3 * 2**20,
     }
-    assert cells["first step"]["value"] == pytest.approx(0.1)
-    speed = cells["train seq/s"]
+    assert entries["first step"]["value"] == pytest.approx(0.1)
+    speed = entries["train seq/s"]
     assert speed["value"] == pytest.approx(4000, rel=1e-3)
     low, high = speed["interval"]
     assert low < speed["value"] < high
@@ -147,5 +147,5 @@ def test_columns_of_the_same_title_are_told_apart():
     attempt = an_attempt(findings=some_findings(judgement=a_judgement(metric="memory", metrics={"memory": 7.0})))
     head, row, *_ = read_csv([attempt])
     assert (row[head.index("memory")], row[head.index("memory 2")]) == ("7.000", "3 MiB")
-    cells = read_json([attempt])["sections"][0]["rows"][0]["cells"]
-    assert (cells["memory"]["text"], cells["memory 2"]["text"]) == ("7.000", "3 MiB")
+    entries = read_json([attempt])["sections"][0]["rows"][0]["cells"]
+    assert (entries["memory"]["text"], entries["memory 2"]["text"]) == ("7.000", "3 MiB")

@@ -43,10 +43,10 @@ def said(found, begin):
 
 def test_rounds_are_one_row_with_half_the_interval():
     (section,) = summarise(a_row("torch", 1.0, 1.02, 0.98)).sections
-    cells = dict(zip([column.title for column in section.columns], section.rows[0].cells, strict=True))
+    texts = dict(zip([column.title for column in section.columns], section.rows[0].texts, strict=True))
     assert len([row for row in section.rows if not row.baseline]) == 1
-    assert cells["train seq/s"] == "4,000 ±5.1%"
-    assert cells["status"] == "ok"
+    assert texts["train seq/s"] == "4,000 ±5.1%"
+    assert texts["status"] == "ok"
 
 
 @pytest.mark.parametrize(("rounds", "says"), [((1.0,), "one round"), ((1.0, 1.0), "geometric mean over rounds")])
@@ -174,9 +174,9 @@ def bounded(*rows, most=2e9, floor=0.0001):
 def test_operations_are_counted_beside_what_could_at_most_be_reached():
     summary = summarise(bounded(a_row("torch", 1.0, 1.0)))
     (section,) = summary.sections
-    cells = dict(zip([column.title for column in section.columns], section.rows[0].cells, strict=True))
+    texts = dict(zip([column.title for column in section.columns], section.rows[0].texts, strict=True))
     per_second = operations(a_configuration().recipe.model, "train", batch=4, time=12) / 0.001 / 1e9
-    assert cells["train GFLOP/s"] == f"{significant(per_second)} ({percent(per_second / 2)})"
+    assert texts["train GFLOP/s"] == f"{significant(per_second)} ({percent(per_second / 2)})"
     assert said(summary.notes, ": ceiling: ") == "torch 2 GFLOP/s, floor train 10%"
 
 
@@ -195,8 +195,8 @@ def test_ceilings_over_many_models_are_a_range():
 def test_without_a_product_operations_are_counted_alone():
     summary = summarise(bounded(a_row("torch", 1.0), most=None))
     (section,) = summary.sections
-    cells = dict(zip([column.title for column in section.columns], section.rows[0].cells, strict=True))
-    assert re.fullmatch(r"[0-9.]+", cells["train GFLOP/s"])
+    texts = dict(zip([column.title for column in section.columns], section.rows[0].texts, strict=True))
+    assert re.fullmatch(r"[0-9.]+", texts["train GFLOP/s"])
     assert said(summary.notes, ": ceiling: ") == "torch floor train 10%"
 
 

@@ -22,7 +22,7 @@ def titles_and_rows(attempts):
     """Of the one section: each row as a dict by column title."""
     (section,) = summarise(attempts).sections
     return [
-        {column.title: " ".join(cell.split()) for column, cell in zip(section.columns, row.cells, strict=True)}
+        {column.title: " ".join(text.split()) for column, text in zip(section.columns, row.texts, strict=True)}
         for row in section.rows
     ]
 
@@ -48,11 +48,11 @@ def test_one_seed_has_no_range_and_no_column():
 
 def test_a_seed_that_failed_is_counted_and_its_reason_told():
     summary = summarise([with_value(0, 30.0), with_value(1, 50.0), a_failure(2, configuration=a_configuration(seed=2))])
-    assert [row.cells[-1] for row in summary.sections[0].rows if not row.baseline] == ["ok", "crashed"]
+    assert [row.texts[-1] for row in summary.sections[0].rows if not row.baseline] == ["ok", "crashed"]
     summary = summarise(
         [with_value(0, 30.0), an_attempt(1, configuration=a_configuration(seed=1), status="diverged", reason="nan")]
     )
-    assert summary.sections[0].rows[0].cells[-1] == "1 ok, 1 diverged"
+    assert summary.sections[0].rows[0].texts[-1] == "1 ok, 1 diverged"
     assert any(note.endswith("diverged: nan") and "seed 1" in note for note in summary.notes)
 
 
@@ -186,4 +186,4 @@ def test_throughput_of_very_slow_steps_is_not_lost():
         .sections[0]
         .rows[0]
     )
-    assert row.cells[5] == "0.0500"
+    assert row.texts[5] == "0.0500"

@@ -21,7 +21,7 @@ from lstm_bench.publish.page.panel import Panel, open_up
 from lstm_bench.publish.page.words import headline, in_words
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import Column, Row, Section, summarise
-from lstm_bench.text import LONGEST_CELL, LONGEST_LINE, brief
+from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief
 
 if TYPE_CHECKING:
     from lstm_bench.charts import Picture
@@ -98,7 +98,7 @@ def render(attempts: Sequence[Attempt]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "cell": lambda text: brief(text, LONGEST_CELL),
+        "entry": lambda text: brief(text, LONGEST_ENTRY),
         "line": lambda text: brief(text, LONGEST_LINE),
         "svg": Markup,  # made by the charts, which escape what they are given
     }
@@ -139,9 +139,9 @@ def _line(section: Section, row: Row) -> Line:
         "backend": configuration.backend_selector,
         "device": configuration.device,
         "precision": configuration.precision,
-        "status": row.cells[-1],
+        "status": row.texts[-1],
     }
-    return Line(row, {name: brief(text, LONGEST_CELL) for name, text in keys.items()}, open_up(row.group))
+    return Line(row, {name: brief(text, LONGEST_ENTRY) for name, text in keys.items()}, open_up(row.group))
 
 
 def _choices(parts: Sequence[Part]) -> dict[str, list[str]]:

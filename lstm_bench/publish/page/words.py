@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lstm_bench.analysis.groups import Group, gpus_of_machines
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import Section, Summary, processor_name
-from lstm_bench.text import LONGEST_CELL, brief
+from lstm_bench.text import LONGEST_ENTRY, brief
 
 NAMED = 6
 """Of more machines or failures, the others are counted."""
@@ -21,8 +21,8 @@ def headline(attempts: Sequence[Attempt]) -> str:
     place = processors[0] if len(processors) == 1 else f"{len(processors)} kinds of processors"
     devices = list(dict.fromkeys(a.findings.device_name for a in attempts if a.findings.device_name))
     places = ([place] if processors else []) + (devices if len(devices) < 2 else [f"{len(devices)} kinds of GPUs"])
-    return brief(", ".join(tasks), LONGEST_CELL) + (
-        f" on {brief(' and '.join(places), LONGEST_CELL)}" if places else ""
+    return brief(", ".join(tasks), LONGEST_ENTRY) + (
+        f" on {brief(' and '.join(places), LONGEST_ENTRY)}" if places else ""
     )
 
 
@@ -73,7 +73,7 @@ def _failures(groups: Sequence[Group]) -> str:
     if not failed:
         return ""
     more = f"; and {len(failed) - NAMED} others" if len(failed) > NAMED else ""
-    return f"Not ok: {'; '.join(brief(name, LONGEST_CELL) for name in failed[:NAMED])}{more}."
+    return f"Not ok: {'; '.join(brief(name, LONGEST_ENTRY) for name in failed[:NAMED])}{more}."
 
 
 def _agreement(groups: Sequence[Group]) -> str:
@@ -94,11 +94,11 @@ def _fastest(section: Section) -> str:
     """The marked rows of each column of times."""
     told = []
     for at, column in enumerate(section.columns):
-        best = [row.cells[0] for row in section.rows if row.entries[at].best]
+        best = [row.texts[0] for row in section.rows if row.entries[at].best]
         if best:
             told.append(f"{column.title} {', '.join(dict.fromkeys(best))}")
     if told:
-        return f"{brief(section.title, LONGEST_CELL)}: shown to be best: {'; '.join(told)}."
+        return f"{brief(section.title, LONGEST_ENTRY)}: shown to be best: {'; '.join(told)}."
     return ""
 
 
