@@ -11,7 +11,7 @@ from lstm_bench.charts.panels import LONGEST_NAME, shorten
 from lstm_bench.charts.theme import DASHES, FREE, SHAPES, Look, looks
 from lstm_bench.record.attempt import SOUND, Attempt, Machine
 from lstm_bench.record.configuration import Configuration
-from lstm_bench.reports.summary import processor_name
+from lstm_bench.reports.models import processor_name
 
 MOST_PANELS = 6
 """Of one picture, beneath each other."""

@@ -17,8 +17,8 @@ from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmi
 from lstm_bench.charts.theme import Look
 from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.record.attempt import Attempt
+from lstm_bench.reports.notes import MEANINGS
 from lstm_bench.reports.numbers import digits, percent, rounded_steps, seconds, significant, with_interval
-from lstm_bench.reports.summary import MEANINGS
 
 if TYPE_CHECKING:
     import altair as alt

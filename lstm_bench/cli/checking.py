@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lstm_bench.catalog.loading import Plugins
     from lstm_bench.execute.pool import Subject
     from lstm_bench.model.spec import Precision
-    from lstm_bench.reports.summary import Summary
+    from lstm_bench.reports.table import Summary
 
 
 @click.command()

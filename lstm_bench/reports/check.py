@@ -13,7 +13,7 @@ from lstm_bench.conformance.agreement import REFERENCE
 from lstm_bench.conformance.cases import draw_case
 from lstm_bench.conformance.differential import KINDS
 from lstm_bench.execute.check import Outcome
-from lstm_bench.reports.summary import Column, Row, Section, Summary
+from lstm_bench.reports.table import Column, Row, Section, Summary
 
 COLUMNS = (
     Column("quantity"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lstm_bench.analysis.comparison import FIRST_STEP, Comparison, Limit, Line
 from lstm_bench.reports.numbers import digits, percent, seconds
-from lstm_bench.reports.summary import Column, Row, Section, Summary
+from lstm_bench.reports.table import Column, Row, Section, Summary
 
 COLUMNS = (
     Column("cell"),

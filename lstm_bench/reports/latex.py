@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.reports.summary import Entry, Section, Summary, summarise
+from lstm_bench.reports.summary import summarise
+from lstm_bench.reports.table import Entry, Section, Summary
 from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief
 
 HEAD = r"% needs \usepackage{booktabs}"

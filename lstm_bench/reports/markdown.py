@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.reports.summary import Entry, Summary, summarise
+from lstm_bench.reports.summary import summarise
+from lstm_bench.reports.table import Entry, Summary
 from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief
 
 

@@ -12,7 +12,8 @@ import msgspec
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.frame import escape_control, harmless, printable
 from lstm_bench.reports.numbers import NO_BREAK
-from lstm_bench.reports.summary import Row, Section, Summary, summarise
+from lstm_bench.reports.summary import summarise
+from lstm_bench.reports.table import Row, Section, Summary
 
 
 def render_csv(attempts: Sequence[Attempt]) -> str:

@@ -10,6 +10,7 @@ from lstm_bench.analysis import statistics
 from lstm_bench.analysis.groups import Group, fastest, ratio
 from lstm_bench.analysis.speed import Bounds, bounds_of, break_evens, by_speed, stability_of
 from lstm_bench.model.spec import SCOPES, Scope
+from lstm_bench.reports.models import SameModel
 from lstm_bench.reports.numbers import compact, percent, rounded_steps
 
 T = TypeVar("T")
@@ -18,28 +19,25 @@ NAMED = 6
 """How many others, or models, are named one by one. Of more others only the nearest are named; more models are
 summarised."""
 
-Model = tuple[str, Sequence[Group]]
-"""The name of what some groups compute, and these groups, which differ in backend, device or precision."""
 
-
-def compared(name: str, models: Sequence[Model]) -> list[str]:
+def compared(name: str, models: Sequence[SameModel]) -> list[str]:
     """Compare the fastest backend of each scope with each other backend, and tell when slow starts are paid back.
 
     Args:
         name: of the task and its recipe.
         models: of that recipe.
     """
-    several = [model for model in models if len(model[1]) > 1]
+    several = [model for model in models if len(model.groups) > 1]
     if len(several) > NAMED:
         return [*_fastest_of_many(name, several), *_break_even_of_many(name, several)]
     notes = []
-    for model, groups in several:
+    for model in several:
         for scope in SCOPES:
-            timed = by_speed(groups, scope)
+            timed = by_speed(model.groups, scope)
             if len(timed) > 1:
-                notes.append(f"{model}: {scope}: {_fastest(timed, scope)}")
-        if late := _break_even(groups):
-            notes.append(f"{model}: {MADE_UP_FOR}: {'; '.join(late)}")
+                notes.append(f"{model.name}: {scope}: {_fastest(timed, scope)}")
+        if late := _break_even(model.groups):
+            notes.append(f"{model.name}: {MADE_UP_FOR}: {'; '.join(late)}")
     return notes
 
 
@@ -107,11 +105,11 @@ def _others(count: int, what: str = "") -> str:
     return f"the {what}s of {count} others" if what else f"{count} others"
 
 
-def _fastest_of_many(name: str, models: Sequence[Model]) -> list[str]:
+def _fastest_of_many(name: str, models: Sequence[SameModel]) -> list[str]:
     """``train: shown to be fastest: jax in 7 of 10 settings, torch in 1, none in 2``, for each scope."""
     notes = []
     for scope in SCOPES:
-        timed = [groups for _, groups in models if len(by_speed(groups, scope)) > 1]
+        timed = [model.groups for model in models if len(by_speed(model.groups, scope)) > 1]
         if not timed:
             continue
         found = [(best, groups) for groups in timed if (best := fastest(groups, scope)) is not None]
@@ -139,7 +137,7 @@ def label(group: Group, among: Sequence[Group]) -> str:
     )
 
 
-def bounds(name: str, models: Sequence[Model]) -> list[str]:
+def bounds(name: str, models: Sequence[SameModel]) -> list[str]:
     """The ceiling of each backend, and the floor's share of a step: for each model, or as a range over many models.
 
     Args:
@@ -148,16 +146,16 @@ def bounds(name: str, models: Sequence[Model]) -> list[str]:
     """
     if len(models) > NAMED:
         by_label: dict[str, list[Bounds]] = {}
-        for _, groups in models:
-            for who, found in _bounds(groups):
+        for model in models:
+            for who, found in _bounds(model.groups):
                 by_label.setdefault(who, []).append(found)
         told = [f"{who} {text}" for who, found in by_label.items() if (text := _bounds_in_words(found))]
         return [f"{name}: ceiling, over {len(models)} settings: {'; '.join(_few(told))}"] if told else []
     notes = []
-    for model, groups in models:
-        told = [f"{who} {text}" for who, found in _bounds(groups) if (text := _bounds_in_words([found]))]
+    for model in models:
+        told = [f"{who} {text}" for who, found in _bounds(model.groups) if (text := _bounds_in_words([found]))]
         if told:
-            notes.append(f"{model}: ceiling: {'; '.join(_few(told))}")
+            notes.append(f"{model.name}: ceiling: {'; '.join(_few(told))}")
     return notes
 
 
@@ -196,13 +194,14 @@ def _break_even(groups: Sequence[Group]) -> list[str]:
     return _few(told)
 
 
-def _break_even_of_many(name: str, models: Sequence[Model]) -> list[str]:
+def _break_even_of_many(name: str, models: Sequence[SameModel]) -> list[str]:
     """For each pair of backends, the range of the steps after which the first has paid back its start."""
     by_pair: dict[tuple[str, str], list[float]] = {}
-    for _, groups in models:
-        for found in break_evens(groups):
+    for model in models:
+        for found in break_evens(model.groups):
             for theirs, steps in found.beside:
-                by_pair.setdefault((label(found.ours, groups), label(theirs, groups)), []).append(steps)
+                pair = label(found.ours, model.groups), label(theirs, model.groups)
+                by_pair.setdefault(pair, []).append(steps)
     told = [
         f"{ours} {_reach(steps, rounded_steps)} beside {theirs} (in {len(steps)} of {len(models)} settings)"
         for (ours, theirs), steps in sorted(by_pair.items(), key=lambda pair: -len(pair[1]))

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.reports.summary import Section, Summary, summarise
+from lstm_bench.reports.summary import summarise
+from lstm_bench.reports.table import Section, Summary
 from lstm_bench.text import LONGEST_ENTRY, brief
 
 WIDTH_ELSEWHERE = 240

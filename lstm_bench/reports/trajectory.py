@@ -10,7 +10,7 @@ import msgspec
 from lstm_bench.conformance.agreement import REFERENCE, STEPS
 from lstm_bench.execute.trajectory import RECENT, THRESHOLDS, Curve, Loss, Trajectory, curves_of, parting
 from lstm_bench.reports.numbers import NO_BREAK
-from lstm_bench.reports.summary import Column, Row, Section, Summary
+from lstm_bench.reports.table import Column, Row, Section, Summary
 
 REFUSED = "refused"
 """Instead of a step, where the framework has no float64."""

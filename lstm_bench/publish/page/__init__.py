@@ -20,7 +20,8 @@ from lstm_bench.errors import NotInstalled
 from lstm_bench.publish.page.panel import Panel, open_up
 from lstm_bench.publish.page.words import headline, in_words
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.reports.summary import Column, Row, Section, summarise
+from lstm_bench.reports.summary import summarise
+from lstm_bench.reports.table import Column, Row, Section
 from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from lstm_bench.analysis.groups import Group, gpus_of_machines
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.reports.summary import Section, Summary, processor_name
+from lstm_bench.reports.models import processor_name
+from lstm_bench.reports.table import Section, Summary
 from lstm_bench.text import LONGEST_ENTRY, brief
 
 NAMED = 6
