@@ -1,189 +1,26 @@
-"""What a grid shows: a column for what varies, a row for all seeds, a scope for each time."""
+"""All of a report: a section for each task."""
 
-import pytest
-
-from builders import (
-    a_configuration,
-    a_failure,
-    a_judgement,
-    a_model,
-    a_recipe,
-    a_timing,
-    a_training,
-    an_attempt,
-    some_findings,
-)
-from lstm_bench.record.attempt import Training
-from lstm_bench.record.published import Published
+from builders import a_configuration, a_failure, a_judgement, an_attempt, some_findings
 from lstm_bench.reports.summary import summarise
 
 
-def titles_and_rows(attempts):
-    """Of the one section: each row as a dict by column title."""
-    (section,) = summarise(attempts).sections
-    return [
-        {column.title: " ".join(text.split()) for column, text in zip(section.columns, row.texts, strict=True)}
-        for row in section.rows
-    ]
-
-
-def with_value(number, value, **configuration):
-    return an_attempt(
-        number,
-        configuration=a_configuration(**{"seed": number} | configuration),
-        findings=some_findings(judgement=a_judgement(value)),
+def test_each_task_is_a_section_of_its_own_with_its_own_metric():
+    accuracy = a_judgement(
+        metric="accuracy", unit="", better="higher", metrics={"accuracy": 0.5}, baselines={"chance": {"accuracy": 0.1}}
     )
+    copy = an_attempt(2, configuration=a_configuration(task="copy"), findings=some_findings(judgement=accuracy))
+    sections = summarise([an_attempt(1), copy, a_failure(3, configuration=a_configuration(task="new"))]).sections
+    assert [(section.title, section.subtitle, section.columns[4].title) for section in sections] == [
+        ("flights:tutorial", "rmse in passengers, lower is better", "rmse"),
+        ("copy:tutorial", "accuracy, higher is better", "accuracy"),
+        ("new:tutorial", "", "metric"),
+    ]
+    assert [len(section.rows) for section in sections] == [3, 2, 1]
 
 
-def test_attempts_that_differ_in_their_seed_alone_are_one_row_with_median_and_range():
-    (row, *_) = titles_and_rows([with_value(n, value) for n, value in enumerate([30.0, 90.0, 50.0])])
-    assert (row["seeds"], row["rmse"], row["status"]) == ("3", "50.00 (30.00 .. 90.00)", "ok")
-
-
-def test_one_seed_has_no_range_and_no_column():
-    (row, *_) = titles_and_rows([with_value(0, 30.0)])
-    assert row["rmse"] == "30.00"
-    assert "seeds" not in row
-
-
-def test_a_seed_that_failed_is_counted_and_its_reason_told():
-    summary = summarise([with_value(0, 30.0), with_value(1, 50.0), a_failure(2, configuration=a_configuration(seed=2))])
-    assert [row.texts[-1] for row in summary.sections[0].rows if not row.baseline] == ["ok", "crashed"]
+def test_a_task_has_one_section_in_whatever_order_the_attempts_come():
+    configurations = [a_configuration(), a_configuration(task="copy"), a_configuration(seed=1)]
     summary = summarise(
-        [with_value(0, 30.0), an_attempt(1, configuration=a_configuration(seed=1), status="diverged", reason="nan")]
+        [an_attempt(number, configuration=configuration) for number, configuration in enumerate(configurations)]
     )
-    assert summary.sections[0].rows[0].texts[-1] == "1 ok, 1 diverged"
-    assert any(note.endswith("diverged: nan") and "seed 1" in note for note in summary.notes)
-
-
-def test_the_same_seed_twice_is_two_rows():
-    rows = titles_and_rows([with_value(0, 30.0), an_attempt(1, configuration=a_configuration(seed=0))])
-    assert [row["rmse"] for row in rows[:2]] == ["30.00", "50.25"]
-
-
-def test_what_varies_has_a_column_and_what_does_not_has_none():
-    recipe = a_recipe()
-    gru = a_recipe(model=a_model(cell="gru"))
-    rows = titles_and_rows(
-        [
-            with_value(0, 1.0, recipe=recipe, task_options={"delay": "10"}),
-            with_value(0, 2.0, recipe=gru, task_options={"delay": "10"}, changes={"cell": "gru"}),
-            with_value(0, 3.0, recipe=gru, task_options={"delay": "20"}, changes={"cell": "gru"}),
-        ]
-    )
-    assert [(row["cell"], row["delay"]) for row in rows[:3]] == [("lstm", "10"), ("gru", "10"), ("gru", "20")]
-    assert "hidden" not in rows[0]
-    assert {row["delay"] for row in rows[3:]} == {"10", "20"}  # the baselines of each
-
-
-def test_what_was_changed_everywhere_stands_under_the_title():
-    (section,) = summarise([with_value(0, 1.0, changes={"hidden": "100"})]).sections
-    assert section.subtitle == "hidden 100; rmse in passengers, lower is better"
-
-
-def seeds_of(backend, values, **configuration):
-    return [with_value(seed, value, backend=backend, **configuration) for seed, value in enumerate(values)]
-
-
-@pytest.mark.parametrize(
-    ("theirs", "says"),
-    [
-        ([11.0, 12.0, 13.0, 14.0, 15.0], "rmse of torch is off numpy's by more than seeds explain (p = 0.0079"),
-        ([1.5, 2.5, 3.5, 4.5, 5.5], "rmse of no backend is off numpy's by more than seeds explain (p = 0.69 or more"),
-        ([11.0, 12.0, 13.0], None),
-    ],
-    ids=["off", "not off", "too few"],
-)
-def test_the_seeds_say_whether_a_backend_is_off_the_reference(theirs, says):
-    notes = summarise([*seeds_of("numpy", [1.0, 2.0, 3.0, 4.0, 5.0]), *seeds_of("torch", theirs)]).notes
-    told = [note for note in notes if "seeds explain (p" in note]
-    assert len(told) == (says is not None)
-    assert says is None or says in told[0]
-
-
-def test_models_that_differ_are_not_held_against_each_other():
-    gru = a_recipe(model=a_model(cell="gru"))
-    attempts = [*seeds_of("numpy", [1.0, 2.0, 3.0, 4.0]), *seeds_of("torch", [11.0, 12.0, 13.0, 14.0], recipe=gru)]
-    assert not any("seeds explain" in note for note in summarise(attempts).notes)
-
-
-def a_training_run(**changes):
-    return Training(**{"steps": 400, "seconds": 2.5, "first_losses": (), "epoch_losses": (1.0,)} | changes)
-
-
-@pytest.mark.parametrize(
-    ("stopped", "shown"), [(["target"], "400"), ([""], "not in 400"), (["target", "", "target"], "2 of 3 in 400")]
-)
-def test_a_target_shows_after_how_many_steps_and_seconds_it_was_reached(stopped, shown):
-    recipe = a_recipe(evaluate_every=100, target=0.99)
-    attempts = [
-        an_attempt(
-            n,
-            configuration=a_configuration(recipe=recipe, seed=n),
-            findings=some_findings(training=a_training_run(stopped=how)),
-        )
-        for n, how in enumerate(stopped)
-    ]
-    (row, *_) = titles_and_rows(attempts)
-    assert (row["steps to 0.99"], row["training"]) == (shown, "2.5 s")
-
-
-def test_patience_shows_how_long_training_went_on():
-    recipe = a_recipe(validation=0.1, patience=3)
-    attempt = an_attempt(
-        configuration=a_configuration(recipe=recipe), findings=some_findings(training=a_training_run())
-    )
-    assert titles_and_rows([attempt])[0]["steps"] == "400"
-
-
-def a_speed_attempt():
-    recipe = a_recipe("tiny", epochs=0, scopes=("infer", "gradient"))
-    published = (
-        Published(name="cuDNN", hardware="GTX 1080", scope="infer", seconds=0.002, source="arXiv 1"),
-        Published(name="cuDNN", hardware="GTX 1080", scope="gradient", seconds=0.005, source="arXiv 1"),
-    )
-    timings = {"infer": a_timing("infer"), "gradient": a_timing("gradient", block_ns=(3_000_000,))}
-    findings = some_findings(judgement=None, training=None, timings=timings, published=published)
-    return an_attempt(configuration=a_configuration(task="speed", recipe=recipe, epochs=0), findings=findings)
-
-
-def test_a_task_about_speed_shows_times_for_a_batch_and_what_others_published():
-    ours, theirs = titles_and_rows([a_speed_attempt()])
-    assert list(ours) == [
-        "backend",
-        "device",
-        "precision",
-        "params",
-        "gradient",
-        "infer",
-        "first step",
-        "memory",
-        "status",
-    ]
-    assert (ours["gradient"], ours["infer"]) == ("300 µs", "141 µs")
-    assert theirs["backend"] == "published: cuDNN"
-    assert (theirs["device"], theirs["gradient"], theirs["infer"]) == ("GTX 1080", "5 ms", "2 ms")
-
-
-def test_scopes_are_explained_and_published_times_have_their_source():
-    notes = summarise([a_speed_attempt()]).notes
-    assert "gradient: forward, loss and backward, without an update; infer: forward in evaluation mode" in notes
-    assert "published: measured by others, on other hardware: arXiv 1" in notes
-    assert any(note.startswith("times: for one batch") for note in notes)
-
-
-@pytest.mark.parametrize(("blocks", "told"), [(10, False), (9, True)])
-def test_fewer_blocks_than_the_effort_has_are_told(blocks, told):
-    findings = some_findings(timings={"train": a_timing(block_ns=(1_000_000,) * blocks)})
-    assert any("fewer blocks" in note for note in summarise([an_attempt(findings=findings)]).notes) == told
-
-
-def test_throughput_of_very_slow_steps_is_not_lost():
-    slow = a_timing("train", batch_size=1, steps_per_block=1, block_ns=(20_000_000_000,))
-    configuration = a_configuration(recipe=a_recipe(train=a_training(batch_size=1)))
-    row = (
-        summarise([an_attempt(configuration=configuration, findings=some_findings(timings={"train": slow}))])
-        .sections[0]
-        .rows[0]
-    )
-    assert row.texts[5] == "0.0500"
+    assert [section.title for section in summary.sections] == ["flights:tutorial", "copy:tutorial"]
