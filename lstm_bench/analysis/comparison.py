@@ -54,7 +54,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparedTime:
     """One measure of one pair.
 
     Attributes:
@@ -67,9 +67,9 @@ class Line:
 
     pair: Pair
     measure: str
-    old: statistics.Estimate
-    new: statistics.Estimate
-    ratio: statistics.Estimate
+    old: statistics.IntervalEstimate
+    new: statistics.IntervalEstimate
+    ratio: statistics.IntervalEstimate
 
     @property
     def verdict(self) -> statistics.Verdict:
@@ -78,17 +78,17 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """Everything that two sets of attempts have in common.
 
     Attributes:
-        lines: measure by measure, pair by pair.
+        times: measure by measure, pair by pair.
         failed: pairs of which a side has no sound attempt, so that nothing is compared.
         unmatched: what only one side has, in words.
         differences: what else differs, in words.
     """
 
-    lines: tuple[Line, ...]
+    times: tuple[ComparedTime, ...]
     failed: tuple[Pair, ...]
     unmatched: tuple[str, ...]
     differences: tuple[str, ...]
@@ -106,10 +106,10 @@ class Limit:
     measure: str
     share: float
 
-    def exceeded(self, line: Line) -> bool:
+    def exceeded(self, time: ComparedTime) -> bool:
         """Whether it is shown, and not only seen, that the new one is slower by more than this."""
-        applies = self.measure in (line.measure, "any")
-        return applies and line.ratio.low is not None and line.ratio.low > 1 + self.share
+        applies = self.measure in (time.measure, "any")
+        return applies and time.ratio.low is not None and time.ratio.low > 1 + self.share
 
 
 def parse_limit(text: str) -> Limit:
@@ -165,7 +165,7 @@ def select(attempts: Iterable[Attempt], where: Where) -> list[Attempt]:
 
 def compare(
     old: Sequence[Attempt], new: Sequence[Attempt], *, apart: Iterable[str] = (), although: Iterable[str] = ()
-) -> Comparison:
+) -> RunComparison:
     """Compare the times of whatever both sides have.
 
     Args:
@@ -193,14 +193,14 @@ def compare(
         )
     for pair in pairs:
         _require_alike(pair, although)
-    lines, failed = [], []
+    times, failed = [], []
     for pair in pairs:
-        found = _lines(pair)
-        lines += found
+        found = _times(pair)
+        times += found
         if not found:
             failed.append(pair)
     differences = dict.fromkeys(text for pair in pairs for text in _differences(pair, apart))
-    return Comparison(tuple(lines), tuple(failed), tuple(unmatched), tuple(differences))
+    return RunComparison(tuple(times), tuple(failed), tuple(unmatched), tuple(differences))
 
 
 def _facts(attempt: Attempt) -> dict[str, str]:
@@ -233,14 +233,14 @@ def _in_words(key: str, value: str) -> str:
     return value if key in _READERS else f"{key} {value}"
 
 
-def _lines(pair: Pair) -> list[Line]:
-    lines = []
+def _times(pair: Pair) -> list[ComparedTime]:
+    times = []
     for measure in MEASURES:
         old, new = _rounds(pair.old, measure), _rounds(pair.new, measure)
         if old and new:
             ratio = statistics.ratio(new, old, paired=of_one_run(pair.old, pair.new))
-            lines.append(Line(pair, measure, statistics.estimate(old), statistics.estimate(new), ratio))
-    return lines
+            times.append(ComparedTime(pair, measure, statistics.estimate(old), statistics.estimate(new), ratio))
+    return times
 
 
 def _rounds(group: Group, measure: str) -> Mapping[tuple[int, int], Sequence[float]]:

@@ -54,7 +54,7 @@ class Group:
         """Seconds per step of each block, by seed and round; of what ended ``ok``, or ``disturbed`` twice."""
         return self._rounds[scope]
 
-    def estimate(self, scope: Scope) -> statistics.Estimate | None:
+    def estimate(self, scope: Scope) -> statistics.IntervalEstimate | None:
         """Seconds per step; ``None`` if nothing was timed."""
         return self._estimates[scope]
 
@@ -70,7 +70,7 @@ class Group:
         }
 
     @cached_property
-    def _estimates(self) -> dict[Scope, statistics.Estimate | None]:
+    def _estimates(self) -> dict[Scope, statistics.IntervalEstimate | None]:
         return {scope: statistics.estimate(rounds) if rounds else None for scope, rounds in self._rounds.items()}
 
 
@@ -94,7 +94,7 @@ def group_attempts(attempts: Sequence[Attempt]) -> list[Group]:
     ]
 
 
-def ratio(ours: Group, theirs: Group, scope: Scope) -> statistics.Estimate | None:
+def ratio(ours: Group, theirs: Group, scope: Scope) -> statistics.IntervalEstimate | None:
     """How many times as long a step of ours takes as one of theirs; ``None`` if one of them was not timed."""
     our_rounds, their_rounds = ours.rounds(scope), theirs.rounds(scope)
     if not (our_rounds and their_rounds):

@@ -97,7 +97,7 @@ Steadiness = Literal["flat", "warming", "slowing", "unsteady"]
 
 
 @dataclass(frozen=True)
-class Estimate:
+class IntervalEstimate:
     """A number above 0 and how sure it is.
 
     Attributes:
@@ -122,13 +122,13 @@ class Estimate:
         """Both ends of it; ``None`` with one round."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
-    def rate(self, amount: float) -> Estimate:
+    def rate(self, amount: float) -> IntervalEstimate:
         """How much gets done in a second, where these are the seconds that so much takes."""
         low, high = (None if end is None else amount / end for end in (self.high, self.low))
-        return Estimate(amount / self.value, low, high, self.rounds)
+        return IntervalEstimate(amount / self.value, low, high, self.rounds)
 
 
-def estimate(rounds: Rounds) -> Estimate:
+def estimate(rounds: Rounds) -> IntervalEstimate:
     """Seconds per step.
 
     Args:
@@ -138,7 +138,7 @@ def estimate(rounds: Rounds) -> Estimate:
     return _student(medians, within)
 
 
-def ratio(ours: Rounds, theirs: Rounds, *, paired: bool) -> Estimate:
+def ratio(ours: Rounds, theirs: Rounds, *, paired: bool) -> IntervalEstimate:
     """How many times as long ours take as theirs: above 1, ours are slower.
 
     Args:
@@ -156,7 +156,7 @@ def ratio(ours: Rounds, theirs: Rounds, *, paired: bool) -> Estimate:
     return _welch(_logarithms(list(ours.values())), _logarithms(list(theirs.values())))
 
 
-def verdict(found: Estimate) -> Verdict:
+def verdict(found: IntervalEstimate) -> Verdict:
     """What a ratio of times shows of the first of the two."""
     if found.low is None or found.high is None:
         return "not judged"
@@ -194,27 +194,27 @@ def _median_weights(count: int) -> NDArray[Any]:
     return np.asarray(np.diff(steps))
 
 
-def _student(values: NDArray[Any], within: NDArray[Any]) -> Estimate:
+def _student(values: NDArray[Any], within: NDArray[Any]) -> IntervalEstimate:
     """Of the rounds' logarithms; never surer than the blocks alone would be."""
     count, centre = len(values), float(values.mean())
     if count < 2:
-        return Estimate(math.exp(centre), None, None, count)
+        return IntervalEstimate(math.exp(centre), None, None, count)
     variance = max(float(values.var(ddof=1)), float(within.mean())) / count
     half = _quantile(count - 1) * math.sqrt(variance)
-    return Estimate(math.exp(centre), math.exp(centre - half), math.exp(centre + half), count)
+    return IntervalEstimate(math.exp(centre), math.exp(centre - half), math.exp(centre + half), count)
 
 
-def _welch(ours: tuple[NDArray[Any], NDArray[Any]], theirs: tuple[NDArray[Any], NDArray[Any]]) -> Estimate:
+def _welch(ours: tuple[NDArray[Any], NDArray[Any]], theirs: tuple[NDArray[Any], NDArray[Any]]) -> IntervalEstimate:
     counts = [len(values) for values, _ in (ours, theirs)]
     centre = float(ours[0].mean() - theirs[0].mean())
     if min(counts) < 2:
-        return Estimate(math.exp(centre), None, None, min(counts))
+        return IntervalEstimate(math.exp(centre), None, None, min(counts))
     parts = [max(float(values.var(ddof=1)), float(within.mean())) / len(values) for values, within in (ours, theirs)]
     if (total := sum(parts)) == 0:
-        return Estimate(math.exp(centre), math.exp(centre), math.exp(centre), min(counts))
+        return IntervalEstimate(math.exp(centre), math.exp(centre), math.exp(centre), min(counts))
     freedom = total**2 / sum(part**2 / (count - 1) for part, count in zip(parts, counts, strict=True))
     half = _quantile(freedom) * math.sqrt(total)
-    return Estimate(math.exp(centre), math.exp(centre - half), math.exp(centre + half), min(counts))
+    return IntervalEstimate(math.exp(centre), math.exp(centre - half), math.exp(centre + half), min(counts))
 
 
 @lru_cache(maxsize=1024)

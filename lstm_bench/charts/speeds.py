@@ -28,13 +28,13 @@ INTERVALS = "Lines through dots: 95% intervals over rounds."
 ONE_ROUND = "One round, so there are no intervals: it cannot tell how much processes differ."
 
 
-def throughput_of(group: Group, scope: Scope) -> statistics.Estimate | None:
+def throughput_of(group: Group, scope: Scope) -> statistics.IntervalEstimate | None:
     """Sequences per second; ``None`` if nothing was timed."""
     found = group.estimate(scope)
     return None if found is None else found.rate(group.first.configuration.recipe.train.batch_size)
 
 
-def in_words(found: statistics.Estimate) -> str:
+def in_words(found: statistics.IntervalEstimate) -> str:
     """As a table has it: ``8,060 ±1.2%``."""
     return with_interval(significant(found.value, digits(found.value, found.relative)), found.relative)
 

@@ -70,9 +70,9 @@ def compare(
     title = f"{_side(old, before)} -> {_side(new or old, after)}"
     summary = shown.summarise(found, title, parsed)
     click.echo({"table": terminal, "md": markdown}[form].show(summary), nl=False)
-    if parsed and all(line.ratio.low is None for line in found.lines):
+    if parsed and all(time.ratio.low is None for time in found.times):
         raise LSTMBenchError("--fail-if needs two rounds on each side, and there is one: run without --quick")
-    exceeded = [line for line in found.lines if any(limit.exceeded(line) for limit in parsed)]
+    exceeded = [time for time in found.times if any(limit.exceeded(time) for limit in parsed)]
     broken = [pair for pair in found.failed if not _failed(pair.old.first) and _failed(pair.new.first)]
     return 1 if parsed and (exceeded or broken) else 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lstm_bench.analysis.comparison import FIRST_STEP, Comparison, Limit, Line
+from lstm_bench.analysis.comparison import FIRST_STEP, ComparedTime, Limit, RunComparison
 from lstm_bench.reports.numbers import digits, percent, seconds
 from lstm_bench.reports.table import Column, Row, Section, Summary
 
@@ -19,7 +19,7 @@ COLUMNS = (
 )
 
 
-def summarise(found: Comparison, title: str, limits: Sequence[Limit]) -> Summary:
+def summarise(found: RunComparison, title: str, limits: Sequence[Limit]) -> Summary:
     """One row for each measure of each pair, and beneath what else there is to know.
 
     Args:
@@ -27,24 +27,24 @@ def summarise(found: Comparison, title: str, limits: Sequence[Limit]) -> Summary
         title: names both sides.
         limits: that must not be exceeded.
     """
-    rows = [_row(line, limits) for line in found.lines]
+    rows = [_row(time, limits) for time in found.times]
     for pair in found.failed:
         old, new = ("".join(dict.fromkeys(group.statuses)) for group in (pair.old, pair.new))
         rows.append(Row.of(pair.new.first.configuration.name, "", old, new, "", "", "not compared"))
     notes = [*found.unmatched, *(f"also differs: {text}" for text in found.differences)]
     notes.append("old and new: seconds of a step, geometric mean over rounds of the median over blocks")
-    if any(line.measure == FIRST_STEP for line in found.lines):
+    if any(time.measure == FIRST_STEP for time in found.times):
         notes.append("first step: of training, in which whatever compiles, compiles")
-    if any(line.ratio.low is None for line in found.lines):
+    if any(time.ratio.low is None for time in found.times):
         notes.append("not judged: one round cannot tell how much processes differ; run without --quick")
     return Summary((Section(title, "time ratios; above 1 the new one is slower", COLUMNS, tuple(rows)),), tuple(notes))
 
 
-def _row(line: Line, limits: Sequence[Limit]) -> Row:
-    ratio = line.ratio
+def _row(time: ComparedTime, limits: Sequence[Limit]) -> Row:
+    ratio = time.ratio
     interval = "" if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
-    over = [limit for limit in limits if limit.exceeded(line)]
-    verdict = line.verdict + "".join(f", by more than {percent(limit.share)}" for limit in over)
-    name = line.pair.new.first.configuration.name
-    old, new = (seconds(side.value, digits(side.value, side.relative)) for side in (line.old, line.new))
-    return Row.of(name, line.measure, old, new, f"{ratio.value:.3f}", interval, verdict)
+    over = [limit for limit in limits if limit.exceeded(time)]
+    verdict = time.verdict + "".join(f", by more than {percent(limit.share)}" for limit in over)
+    name = time.pair.new.first.configuration.name
+    old, new = (seconds(side.value, digits(side.value, side.relative)) for side in (time.old, time.new))
+    return Row.of(name, time.measure, old, new, f"{ratio.value:.3f}", interval, verdict)

@@ -16,7 +16,7 @@ def digits(value: float, relative: float | None) -> int:
 
     Args:
         value: above 0.
-        relative: half the interval as a share of the value, as ``Estimate.relative`` has it.
+        relative: half the interval as a share of the value, as ``IntervalEstimate.relative`` has it.
     """
     if relative is None:
         return DIGITS_OF_ONE_ROUND

@@ -81,13 +81,13 @@ def _nearest(others: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
     return others[:named], others[named:]
 
 
-def _ratio(ours: Group, theirs: Group, scope: Scope) -> statistics.Estimate:
+def _ratio(ours: Group, theirs: Group, scope: Scope) -> statistics.IntervalEstimate:
     found = ratio(ours, theirs, scope)
     assert found is not None, "both were timed"
     return found
 
 
-def _interval(found: statistics.Estimate) -> str:
+def _interval(found: statistics.IntervalEstimate) -> str:
     return f"{found.low:.2f} .. {found.high:.2f}"
 
 

@@ -8,15 +8,15 @@ from lstm_bench.errors import LSTMBenchError, UnknownName
 @pytest.mark.parametrize(("factor", "says"), [(1.5, "slower"), (0.5, "faster"), (1.001, "no difference shown")])
 def test_what_is_on_both_sides_is_compared_measure_by_measure(factor, says):
     found = compare(some_run(*ROUNDS), some_run(*times(factor), run="new"))
-    assert [(line.measure, line.verdict) for line in found.lines] == [("train", says), ("first step", says)]
-    assert found.lines[0].old.value == pytest.approx(0.001, rel=1e-3)
-    assert found.lines[0].ratio.value == pytest.approx(factor)
+    assert [(time.measure, time.verdict) for time in found.times] == [("train", says), ("first step", says)]
+    assert found.times[0].old.value == pytest.approx(0.001, rel=1e-3)
+    assert found.times[0].ratio.value == pytest.approx(factor)
     assert (found.failed, found.unmatched, found.differences) == ((), (), ())
 
 
 def test_one_round_is_not_judged():
     found = compare(some_run(1.0), some_run(9.0, run="new"))
-    assert {line.verdict for line in found.lines} == {"not judged"}
+    assert {time.verdict for time in found.times} == {"not judged"}
 
 
 def test_what_one_side_lacks_is_told():
@@ -35,7 +35,7 @@ def test_sides_with_nothing_in_common_are_an_error():
 
 def test_two_backends_can_be_the_sides():
     found = compare(some_run(*ROUNDS), some_run(*times(2), backend="jax"), apart=["backend"])
-    assert found.lines[0].verdict == "slower"
+    assert found.times[0].verdict == "slower"
 
 
 def test_rows_that_belong_to_the_same_are_an_error():
@@ -57,7 +57,7 @@ def test_what_may_not_differ_is_named_unless_one_is_told(what, new, complaint):
     old, new = some_run(*ROUNDS), some_run(*ROUNDS, run="new", **new)
     with pytest.raises(LSTMBenchError, match=rf"differs in {what}: .*{complaint}.*--although {what}"):
         compare(old, new)
-    assert "train" in [line.measure for line in compare(old, new, although=[what]).lines]
+    assert "train" in [time.measure for time in compare(old, new, although=[what]).times]
 
 
 def test_what_may_differ_is_told():
@@ -69,7 +69,7 @@ def test_a_side_that_failed_is_not_compared_and_not_forgotten():
     configuration = a_configuration(recipe=a_recipe(scopes=("train",)))
     new = [a_failure(9, configuration=configuration, run="new", findings=some_findings(timings={}))]
     found = compare(some_run(*ROUNDS), new)
-    assert found.lines == ()
+    assert found.times == ()
     assert [pair.new.statuses for pair in found.failed] == [["crashed"]]
 
 
@@ -134,11 +134,11 @@ def test_a_malformed_limit_is_quoted(text, complaint):
 
 
 def test_a_limit_is_exceeded_only_by_what_is_shown():
-    slower = compare(some_run(*ROUNDS), some_run(*times(1.2), run="new")).lines[0]
+    slower = compare(some_run(*ROUNDS), some_run(*times(1.2), run="new")).times[0]
     assert slower.ratio.low < 1.2
     assert Limit("train", 0.05).exceeded(slower)
     assert Limit("any", 0.05).exceeded(slower)
     assert not Limit("infer", 0.05).exceeded(slower)
     assert not Limit("train", 0.2).exceeded(slower)
-    alone = compare(some_run(1.0), some_run(9.0, run="new")).lines[0]
+    alone = compare(some_run(1.0), some_run(9.0, run="new")).times[0]
     assert not Limit("train", 0.05).exceeded(alone)

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from lstm_bench.analysis.statistics import (
-    Estimate,
+    IntervalEstimate,
     Spread,
     break_even,
     chance_of_difference,
@@ -80,7 +80,7 @@ def test_the_median_of_an_even_number_of_blocks_lies_between_the_middle_two():
 
 def test_one_round_has_no_interval_and_shows_no_difference():
     found = ratio(rounds(2.0), rounds(1.0), paired=True)
-    assert found == Estimate(2.0, None, None, 1)
+    assert found == IntervalEstimate(2.0, None, None, 1)
     assert found.relative is None
     assert verdict(found) == "not judged"
 
@@ -115,7 +115,7 @@ def test_without_pairs_the_interval_is_welchs():
 
 
 def test_equal_numbers_without_pairs_have_an_interval_of_no_width():
-    assert ratio(rounds(2.0, 2.0), rounds(1.0, 1.0), paired=False) == Estimate(2.0, 2.0, 2.0, 2)
+    assert ratio(rounds(2.0, 2.0), rounds(1.0, 1.0), paired=False) == IntervalEstimate(2.0, 2.0, 2.0, 2)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_equal_numbers_without_pairs_have_an_interval_of_no_width():
     ],
 )
 def test_a_difference_is_one_only_if_the_interval_leaves_one_by_more_than_a_hundredth(low, high, says):
-    assert verdict(Estimate(math.sqrt(low * high), low, high, 3)) == says
+    assert verdict(IntervalEstimate(math.sqrt(low * high), low, high, 3)) == says
 
 
 def test_equal_things_are_called_different_in_no_more_than_one_of_twenty_comparisons():

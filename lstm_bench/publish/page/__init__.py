@@ -17,7 +17,7 @@ import msgspec
 
 from lstm_bench import __version__
 from lstm_bench.errors import NotInstalled
-from lstm_bench.publish.page.panel import Panel, open_up
+from lstm_bench.publish.page.panel import RowPanel, open_up
 from lstm_bench.publish.page.words import headline, in_words
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import summarise
@@ -35,7 +35,7 @@ MOST_DRAWN = 500
 
 
 @dataclass(frozen=True)
-class Line:
+class PageRow:
     """A row of a table, and what it is filtered by.
 
     Attributes:
@@ -46,7 +46,7 @@ class Line:
 
     row: Row
     keys: dict[str, str]
-    panel: Panel | None
+    panel: RowPanel | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Part:
         title: a task's selector, or that and its recipe.
         subtitle: what it is judged by.
         columns: of its table.
-        lines: of it.
+        rows: of its table.
         pictures: of its attempts.
         too_many: whether it has none since there are more attempts than are drawn.
     """
@@ -65,7 +65,7 @@ class Part:
     title: str
     subtitle: str
     columns: Sequence[Column]
-    lines: Sequence[Line]
+    rows: Sequence[PageRow]
     pictures: Sequence[Picture]
     too_many: bool
 
@@ -124,16 +124,16 @@ def render(attempts: Sequence[Attempt]) -> str:
 def _part(section: Section) -> Part:
     from lstm_bench import charts
 
-    lines = [_line(section, row) for row in section.rows]
+    rows = [_page_row(section, row) for row in section.rows]
     attempts = [attempt for row in section.rows if row.group for attempt in row.group.attempts]
     too_many = len(attempts) > MOST_DRAWN
     pictures = [] if too_many else charts.pictures(attempts)
-    return Part(section.title, section.subtitle, section.columns, lines, pictures, too_many)
+    return Part(section.title, section.subtitle, section.columns, rows, pictures, too_many)
 
 
-def _line(section: Section, row: Row) -> Line:
+def _page_row(section: Section, row: Row) -> PageRow:
     if row.group is None:
-        return Line(row, {}, None)
+        return PageRow(row, {}, None)
     configuration = row.group.first.configuration
     keys = {
         "task": section.title,
@@ -142,21 +142,20 @@ def _line(section: Section, row: Row) -> Line:
         "precision": configuration.precision,
         "status": row.texts[-1],
     }
-    return Line(row, {name: brief(text, LONGEST_ENTRY) for name, text in keys.items()}, open_up(row.group))
+    return PageRow(row, {name: brief(text, LONGEST_ENTRY) for name, text in keys.items()}, open_up(row.group))
 
 
 def _choices(parts: Sequence[Part]) -> dict[str, list[str]]:
     """What each filter can be set to, where there is a choice."""
     found = {
-        name: list(dict.fromkeys(line.keys[name] for part in parts for line in part.lines if line.keys))
-        for name in FILTERS
+        name: list(dict.fromkeys(row.keys[name] for part in parts for row in part.rows if row.keys)) for name in FILTERS
     }
     return {name: values for name, values in found.items() if len(values) > 1}
 
 
 def _failures(parts: Sequence[Part]) -> int:
     """Rows in which not all is well."""
-    return sum(line.keys["status"] != "ok" for part in parts for line in part.lines if line.keys)
+    return sum(row.keys["status"] != "ok" for part in parts for row in part.rows if row.keys)
 
 
 def _pack(attempts: Sequence[Attempt]) -> tuple[str, list[str]]:

@@ -33,7 +33,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Panel:
+class RowPanel:
     """Everything that there is to know of a group of attempts.
 
     Attributes:
@@ -51,10 +51,10 @@ class Panel:
     attempts: tuple[tuple[str, str], ...]
 
 
-def open_up(group: Group) -> Panel:
+def open_up(group: Group) -> RowPanel:
     """The panel of a row."""
     seeds = sorted({attempt.configuration.seed for attempt in group.attempts})
-    return Panel(
+    return RowPanel(
         command=_whole(reproduce(group.first.configuration, seeds)),
         problems=tuple(
             (
