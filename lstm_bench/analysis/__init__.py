@@ -1,1 +1,1 @@
-"""What attempts mean: statistics, groups of rounds, comparisons, who is best and how fast."""
+"""The meaning of attempts: statistics, groups of rounds, comparisons, the best rows, speed and learning."""

@@ -1,4 +1,4 @@
-"""Which rows are marked as the best of a column: those of which it is shown, and of most columns none."""
+"""Which rows are marked as the best of a column. A row is marked only if it is shown to be best, so most are not."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from lstm_bench.model.spec import SCOPES
 from lstm_bench.record.attempt import SOUND
 
 METRIC = "metric"
-"""Instead of a scope, in ``Best``."""
+"""The key of the metric's column in ``Best``, whose other keys are scopes."""
 
 Best = Mapping[str, Collection[Group]]
-"""The groups that are marked, by scope and ``METRIC``."""
+"""The marked groups, by scope or ``METRIC``."""
 
 
 def find_best(models: Sequence[Sequence[Group]]) -> Best:
-    """The best of each column among the groups of each model.
+    """Find the best group of each column among the groups of each model.
 
     Args:
-        models: groups that compute the same.
+        models: for each model the groups that compute it.
     """
     found: dict[str, set[Group]] = {}
     for groups in models:
@@ -35,10 +35,10 @@ def find_best(models: Sequence[Sequence[Group]]) -> Best:
 
 
 def most_able(groups: Sequence[Group]) -> Group | None:
-    """The one whose metric is shown to be better than that of each other by more than seeds explain, if one is.
+    """The best group by its metric, if its lead over each other group is larger than seeds explain.
 
-    As beneath the table, several p-values are corrected for their number; with few seeds none is surprising. A group
-    of which a seed has come to nothing is not the best, however good the others are.
+    The p-values are corrected for their number, as in the notes beneath the table. With few seeds no p-value is
+    surprising. A group with a failed seed is not the best, however good its other seeds are.
     """
     values = {
         group: found
@@ -56,14 +56,14 @@ def most_able(groups: Sequence[Group]) -> Group | None:
     for other, theirs in values.items():
         if other is not best:
             chance = chance_of_difference(values[best], theirs)
-            if chance is None or chance > SURPRISING:  # no need to look at the others
+            if chance is None or chance > SURPRISING:  # one rival is as good, so nobody is best
                 return None
             chances.append(chance)
     return best if all(surprising(chances)) else None
 
 
 def explain_marks(best: Best) -> list[str]:
-    """What the marks say, where there are any."""
+    """The note that explains the marks, if there are any."""
     reasons = []
     if any(best.get(scope) for scope in SCOPES):
         reasons.append(

@@ -1,4 +1,4 @@
-"""Two sets of attempts beside each other: which of them belong together, what else differs, how times compare."""
+"""Compare two sets of attempts: pair those that belong together, compare their times, name what else differs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lstm_bench.model.spec import SCOPES
 from lstm_bench.record.attempt import SOUND, Attempt
 
 Where = Mapping[str, str]
-"""Values by key of ``KEYS`` that attempts must have."""
+"""Values that attempts must have, by key: a key of ``_READERS`` or a setting."""
 
 FIRST_STEP = "first step"
 
 MEASURES = (*SCOPES, FIRST_STEP)
-"""What can be compared, each in seconds."""
+"""The times that can be compared, in seconds."""
 
 ALTHOUGH = ("machine", "threads", "scopes")
-"""What has to be the same on both sides, unless one is told that it is not."""
+"""What must be the same on both sides, unless the caller allows a difference."""
 
 _READERS: dict[str, Callable[[Attempt], str]] = {
     "task": lambda attempt: attempt.configuration.task_selector,
@@ -35,17 +35,17 @@ _READERS: dict[str, Callable[[Attempt], str]] = {
 }
 
 NOT_PAIRED_BY = ("version", "lstm-bench", "run", "seed", "threads", "effort")
-"""What two attempts that belong together may differ in."""
+"""Keys in which the two sides of a pair may differ."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What one configuration took before, and what it takes now.
+    """One configuration on both sides.
 
     Attributes:
-        name: what both have in common.
-        old: attempts.
-        new: attempts.
+        name: the values that both sides have in common.
+        old: its attempts on the old side.
+        new: its attempts on the new side.
     """
 
     name: tuple[str, ...]
@@ -55,14 +55,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class ComparedTime:
-    """One measure of one pair.
+    """A time of one pair, on both sides.
 
     Attributes:
-        pair: whose it is.
+        pair: that was timed.
         measure: one of ``MEASURES``.
-        old: seconds.
-        new: seconds.
-        ratio: of new to old: above 1, the new one is slower.
+        old: seconds on the old side.
+        new: seconds on the new side.
+        ratio: of new to old; above 1 the new side is slower.
     """
 
     pair: Pair
@@ -73,19 +73,19 @@ class ComparedTime:
 
     @property
     def verdict(self) -> statistics.Verdict:
-        """What that shows of the new one."""
+        """Whether the new side is shown to be faster or slower."""
         return statistics.verdict(self.ratio)
 
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Everything that two sets of attempts have in common.
+    """The comparison of two sets of attempts.
 
     Attributes:
-        times: measure by measure, pair by pair.
-        failed: pairs of which a side has no sound attempt, so that nothing is compared.
-        unmatched: what only one side has, in words.
-        differences: what else differs, in words.
+        times: pair by pair, and of each pair measure by measure.
+        failed: pairs that are not compared, since one side has no sound attempt.
+        unmatched: configurations that only one side has, in words.
+        differences: what else differs between the sides, in words.
     """
 
     times: tuple[ComparedTime, ...]
@@ -96,7 +96,7 @@ class RunComparison:
 
 @dataclass(frozen=True)
 class Limit:
-    """``train slower than 5%``.
+    """How much slower the new side may be, such as ``train slower than 5%``.
 
     Attributes:
         measure: one of ``MEASURES``, or ``any``.
@@ -107,7 +107,7 @@ class Limit:
     share: float
 
     def exceeded(self, time: ComparedTime) -> bool:
-        """Whether it is shown, and not only seen, that the new one is slower by more than this."""
+        """Whether the new side is shown to be slower by more than this: the whole interval lies beyond the limit."""
         applies = self.measure in (time.measure, "any")
         return applies and time.ratio.low is not None and time.ratio.low > 1 + self.share
 
@@ -116,7 +116,8 @@ def parse_limit(text: str) -> Limit:
     """Read ``MEASURE slower than N%``.
 
     Raises:
-        LSTMBenchError: if it is not of this form.
+        LSTMBenchError: if the text has another form.
+        UnknownName: if there is no such measure.
     """
     match = re.fullmatch(r"\s*(.+?)\s+slower\s+than\s+([0-9]+(?:\.[0-9]+)?)\s*%\s*", text)
     if match is None:
@@ -128,10 +129,10 @@ def parse_limit(text: str) -> Limit:
 
 
 def parse_where(text: str) -> dict[str, str]:
-    """Read ``KEY=VALUE``, several with a comma between them; commas in brackets belong to a value.
+    """Read ``KEY=VALUE,KEY=VALUE``. Commas within brackets belong to a value.
 
     Raises:
-        LSTMBenchError: if it is not of this form.
+        LSTMBenchError: if the text has another form.
     """
     found: dict[str, str] = {}
     for item in re.split(r",(?![^\[]*\])", text):
@@ -145,11 +146,11 @@ def parse_where(text: str) -> dict[str, str]:
 
 
 def select(attempts: Iterable[Attempt], where: Where) -> list[Attempt]:
-    """Those that have all these values.
+    """Select the attempts that have all these values.
 
     Raises:
         UnknownName: for a key that no attempt has.
-        LSTMBenchError: if none has the values, with those that there are.
+        LSTMBenchError: if no attempt has one of the values; the error lists the values that there are.
     """
     attempts = list(attempts)
     facts = [_facts(attempt) for attempt in attempts]
@@ -166,16 +167,17 @@ def select(attempts: Iterable[Attempt], where: Where) -> list[Attempt]:
 def compare(
     old: Sequence[Attempt], new: Sequence[Attempt], *, apart: Iterable[str] = (), although: Iterable[str] = ()
 ) -> RunComparison:
-    """Compare the times of whatever both sides have.
+    """Compare the times of the configurations that both sides have.
 
     Args:
-        old: attempts, of each configuration those of one run.
+        old: attempts, for each configuration those of one run.
         new: likewise.
-        apart: keys in which the sides differ on purpose, so that they do not decide what belongs together.
-        although: what of ``ALTHOUGH`` may differ.
+        apart: keys in which the sides differ on purpose; they are ignored when configurations are paired.
+        although: names in ``ALTHOUGH`` that may differ.
 
     Raises:
-        LSTMBenchError: if nothing belongs together, if several do, or if something differs that may not.
+        LSTMBenchError: if no configuration is on both sides, if a configuration has several partners, or if
+            something differs that must not.
     """
     apart, although = tuple(apart), tuple(although)
     ours, theirs = _by_name(new, apart, "new"), _by_name(old, apart, "old")
@@ -208,10 +210,10 @@ def _facts(attempt: Attempt) -> dict[str, str]:
 
 
 def _by_name(attempts: Sequence[Attempt], apart: Sequence[str], side: str) -> dict[tuple[str, ...], Group]:
-    """Groups by what has to be alike in a pair.
+    """Groups by the values that both sides of a pair share.
 
     Raises:
-        LSTMBenchError: if two have the same name.
+        LSTMBenchError: if two groups share them.
     """
     found: dict[tuple[str, ...], Group] = {}
     ignored = {*apart, *NOT_PAIRED_BY}
@@ -278,7 +280,7 @@ def _place(attempt: Attempt) -> str:
 
 
 def _differences(pair: Pair, apart: Sequence[str]) -> list[str]:
-    """What differs and may; between two backends, all versions do."""
+    """Differences that are allowed and worth telling; versions are left out between two backends."""
     old, new = pair.old.first, pair.new.first
     found = []
     libraries = () if "backend" in apart else dict.fromkeys((*old.findings.versions, *new.findings.versions))

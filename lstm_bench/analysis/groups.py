@@ -1,4 +1,4 @@
-"""Attempts that belong together: one row of a table, one side of a comparison."""
+"""Groups of attempts that belong together: one row of a table, one side of a comparison."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lstm_bench.record.attempt import SOUND, Attempt, Machine, Status
 from lstm_bench.record.configuration import Configuration
 
 Round = tuple[int, int]
-"""A seed, and a round of it."""
+"""A seed and the number of a round."""
 
 
-@dataclass(frozen=True, eq=False)  # so that it is a key, though its attempts, which hold dicts, are none
+@dataclass(frozen=True, eq=False)  # groups are keys of dicts, and attempts cannot be hashed
 class Group:
-    """Attempts of one run that differ in seed and round alone.
+    """Attempts of one run that differ only in seed and round.
 
     Attributes:
         attempts: in order of seeds, rounds and time.
@@ -28,30 +28,30 @@ class Group:
 
     @property
     def first(self) -> Attempt:
-        """Speaks for all of them, where they are alike."""
+        """The first attempt, which stands for all in everything that they share."""
         return self.attempts[0]
 
     @property
     def trained(self) -> tuple[Attempt, ...]:
-        """Those that do all there is to do, one for each seed."""
+        """The attempts that trained as well as timed, one for each seed."""
         return tuple(attempt for attempt in self.attempts if not attempt.times_only)
 
     @cached_property
     def final(self) -> dict[Round, Attempt]:
-        """What counts of each round: the last attempt, which is the second if the first was disturbed."""
+        """The attempt that counts for each round: the last, since a disturbed attempt is repeated once."""
         return {(attempt.configuration.seed, attempt.round): attempt for attempt in self.attempts}
 
     @property
     def statuses(self) -> list[Status]:
-        """Of what counts."""
+        """The statuses of the attempts that count."""
         return [attempt.status for attempt in self.final.values()]
 
     def numbers(self, of: Callable[[Attempt], float | None]) -> list[float]:
-        """A number of each attempt that has it."""
+        """A number of each attempt, without the attempts that do not have it."""
         return [value for attempt in self.attempts if (value := of(attempt)) is not None]
 
     def rounds(self, scope: Scope) -> Mapping[Round, Sequence[float]]:
-        """Seconds per step of each block, by seed and round; of what ended ``ok``, or ``disturbed`` twice."""
+        """Seconds per step of each block, by seed and round, of rounds that ended ``ok`` or ``disturbed`` twice."""
         return self._rounds[scope]
 
     def estimate(self, scope: Scope) -> statistics.IntervalEstimate | None:
@@ -75,7 +75,7 @@ class Group:
 
 
 def group_attempts(attempts: Sequence[Attempt]) -> list[Group]:
-    """The attempts that differ in seed and round alone together, in order of the first of each."""
+    """Group attempts that differ only in seed and round, in order of each group's first attempt."""
     groups: dict[tuple[object, ...], list[Attempt]] = {}
     for attempt in attempts:
         alike = (
@@ -83,7 +83,7 @@ def group_attempts(attempts: Sequence[Attempt]) -> list[Group]:
             attempt.run,
             next(iter(attempt.findings.versions.items()), None) if attempt.findings.versions else None,
         )
-        again = 0  # before there were runs, a seed that was there already began another row
+        again = 0  # attempts of old versions have no run: there, a repeated seed begins another group
         while not attempt.run and any(
             a.configuration.seed == attempt.configuration.seed for a in groups.get((*alike, again), [])
         ):
@@ -95,7 +95,7 @@ def group_attempts(attempts: Sequence[Attempt]) -> list[Group]:
 
 
 def ratio(ours: Group, theirs: Group, scope: Scope) -> statistics.IntervalEstimate | None:
-    """How many times as long a step of ours takes as one of theirs; ``None`` if one of them was not timed."""
+    """Our time per step divided by theirs; ``None`` if one of the groups was not timed."""
     our_rounds, their_rounds = ours.rounds(scope), theirs.rounds(scope)
     if not (our_rounds and their_rounds):
         return None
@@ -103,15 +103,15 @@ def ratio(ours: Group, theirs: Group, scope: Scope) -> statistics.IntervalEstima
 
 
 def fastest(groups: Sequence[Group], scope: Scope) -> Group | None:
-    """The one whose steps are shown to be faster than those of each other that was timed; ``None`` if none is.
+    """The group that is shown to be faster than each other timed group; ``None`` if there is no such group.
 
-    Nothing is corrected for their number: one that is not the fastest is called so only if it is shown to be faster
-    than the one that is, and than all others as well (an intersection-union test: Berger 1982). That is wrong most
-    often where two are equal and no other is near: in 5 % of cases, were it not for the verdict's margin.
+    The number of comparisons needs no correction, since all of them must succeed at once (an intersection-union
+    test: Berger 1982). The worst case is two equal groups that are far ahead of all others: then a group is wrongly
+    called fastest in 5 % of cases, or fewer, since the verdict also asks for a margin.
 
     Args:
         groups: that compute the same on the same machine.
-        scope: in which they are compared.
+        scope: whose times are compared.
     """
     timed = [(found.value, group) for group in groups if (found := group.estimate(scope)) is not None]
     if len(timed) < 2:
@@ -122,14 +122,14 @@ def fastest(groups: Sequence[Group], scope: Scope) -> Group | None:
 
 
 def of_one_run(ours: Group, theirs: Group) -> bool:
-    """Whether rounds of the same name ran beside each other."""
+    """Whether both groups are of the same run, so that rounds of the same number ran beside each other."""
     return bool(ours.first.run) and ours.first.run == theirs.first.run
 
 
 def settings(configuration: Configuration) -> dict[str, str]:
-    """What a sweep may vary in a configuration, by its name in a table; not backend, device, precision and seed."""
+    """The values that a sweep can vary, by their names in a table, without backend, device, precision and seed."""
     axes = {name.replace("-", " "): axis.read(configuration.recipe) for name, axis in AXES.items()}
-    # An option that is an axis, too, is empty where the recipe says what it is.
+    # An option with the name of an axis is empty where the recipe decides, so the axis' value overrides it.
     return {
         **configuration.task_options,
         **axes,
@@ -146,7 +146,7 @@ def varied(groups: Sequence[Group]) -> list[str]:
 
 
 def gpus_of_machines(groups: Sequence[Group]) -> dict[Machine | None, list[str]]:
-    """The names of the GPUs that computed, by machine, both in the order of the groups; ``None`` is an unknown one."""
+    """The names of the GPUs that computed, by machine, in the order of the groups; an unknown machine is ``None``."""
     gpus: dict[Machine | None, list[str]] = {}
     for configuration, found in ((group.first.configuration, group.first.findings) for group in groups):
         names = gpus.setdefault(found.machine, [])

@@ -1,10 +1,10 @@
-"""Pure functions of numbers: what many of them say together, and whether two groups differ.
+"""Pure functions of numbers: estimates with intervals, tests of differences, steadiness and outliers.
 
-Times are judged by rounds: in each, what is compared ran once, in a process of its own. Processes differ by more than
-the blocks within one (where memory lies, which processor it began on), so a round counts as one observation, the median
-of its blocks, and how much rounds differ decides how sure anything is. Ratios are what matters, so all of it is done
-with logarithms: an estimate is the geometric mean of the rounds' medians, and its interval Student's, which holds for
-as few as two rounds.
+Times are judged by rounds. In each round every configuration runs once, in a process of its own. Processes differ by
+more than the blocks within a process do, for example in where their memory lies and on which processor they began.
+A round is therefore one observation, the median of its blocks, and the spread between rounds decides how wide an
+interval is. Ratios matter, not differences, so everything is computed with logarithms: an estimate is the geometric
+mean of the rounds' medians, with Student's interval, which holds for as few as two rounds.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST_SEEDS = 4
-"""With fewer on each side no outcome whatever would be surprising: of 3 and 3, one in ten is the most extreme."""
+"""With fewer seeds on a side no outcome is surprising: with 3 and 3, one outcome in ten is as extreme as possible."""
 
 SURPRISING = 0.05
-"""A difference that chance alone makes more seldom than this is said to be one."""
+"""A difference counts if chance alone would cause it more rarely than this."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some numbers, and how far they reach.
+    """The median and the range of some numbers.
 
     Attributes:
-        median: of them.
-        least: of them.
-        most: of them.
+        median: of the numbers.
+        least: the smallest number.
+        most: the largest number.
     """
 
     median: float
@@ -42,17 +42,17 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """Of these numbers; ``None`` if there are none."""
+    """The median and range of these numbers; ``None`` if there are no numbers."""
     if not values:
         return None
     return Spread(stats.median(values), min(values), max(values))
 
 
 def chance_of_difference(ours: Sequence[float], theirs: Sequence[float]) -> float | None:
-    """How often chance alone would make two groups of numbers as different as these, if they were of one kind.
+    """The two-sided p-value of the rank-sum test (Mann & Whitney 1947): how easily chance alone explains a difference.
 
-    The two-sided p-value of the rank-sum test (Mann & Whitney 1947), which asks nothing of how numbers are spread.
-    Seeds that the groups have in common are not paired, which errs on the side of seeing no difference.
+    The test assumes nothing about the distribution of the numbers. Seeds that both groups have are not paired, which
+    makes differences harder to see, not easier.
 
     Args:
         ours: one number for each seed.
@@ -69,9 +69,9 @@ def chance_of_difference(ours: Sequence[float], theirs: Sequence[float]) -> floa
 
 
 def surprising(chances: Sequence[float]) -> list[bool]:
-    """Which of several p-values are under ``SURPRISING`` once it is considered that several were looked at.
+    """Which of several p-values are below ``SURPRISING`` after a correction for their number.
 
-    Holm's step-down correction (1979): the chance that even one difference is wrongly said to be is kept.
+    Holm's step-down correction (1979) limits the chance that even one of the differences is a false alarm.
     """
     by_size = sorted(range(len(chances)), key=lambda at: chances[at])
     found = [False] * len(chances)
@@ -83,13 +83,13 @@ def surprising(chances: Sequence[float]) -> list[bool]:
 
 
 CONFIDENCE = 0.95
-"""Of every interval."""
+"""The confidence level of every interval."""
 
 MARGIN = 0.01
-"""A ratio is a difference only if its interval leaves 1 by more than this: less is of no use to anybody."""
+"""A ratio counts as a difference only if its whole interval is further from 1 than this. Less does not matter."""
 
 Rounds = Mapping[Any, Sequence[float]]
-"""Seconds per step of each block, by what names the round."""
+"""Seconds per step of each block, by the name of the round."""
 
 Verdict = Literal["faster", "slower", "no difference shown", "not judged"]
 
@@ -98,13 +98,13 @@ Steadiness = Literal["flat", "warming", "slowing", "unsteady"]
 
 @dataclass(frozen=True)
 class IntervalEstimate:
-    """A number above 0 and how sure it is.
+    """A number above 0 with its 95 % interval.
 
     Attributes:
         value: the geometric mean of the rounds' medians, or of their ratios.
-        low: where the interval of 95 % begins; ``None`` with one round, which cannot tell.
-        high: where it ends.
-        rounds: how many there were; of two groups that are not paired, those of the smaller.
+        low: the lower end of the interval; ``None`` with one round, which does not determine an interval.
+        high: the upper end of the interval; ``None`` with one round.
+        rounds: the number of rounds; for two groups that are not paired, that of the smaller group.
     """
 
     value: float
@@ -114,39 +114,39 @@ class IntervalEstimate:
 
     @property
     def relative(self) -> float | None:
-        """Half the interval as a share of the value: 0.02 for ± 2 %."""
+        """Half the width of the interval as a share of the value: 0.02 for ± 2 %; ``None`` with one round."""
         return None if self.low is None or self.high is None else math.sqrt(self.high / self.low) - 1
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Both ends of it; ``None`` with one round."""
+        """Both ends of the interval; ``None`` with one round."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
     def rate(self, amount: float) -> IntervalEstimate:
-        """How much gets done in a second, where these are the seconds that so much takes."""
+        """The rate per second, for an amount of work that takes this many seconds."""
         low, high = (None if end is None else amount / end for end in (self.high, self.low))
         return IntervalEstimate(amount / self.value, low, high, self.rounds)
 
 
 def estimate(rounds: Rounds) -> IntervalEstimate:
-    """Seconds per step.
+    """Estimate the seconds per step.
 
     Args:
-        rounds: at least one, each with at least one block.
+        rounds: at least one round, each with at least one block.
     """
     medians, within = _logarithms(list(rounds.values()))
     return _student(medians, within)
 
 
 def ratio(ours: Rounds, theirs: Rounds, *, paired: bool) -> IntervalEstimate:
-    """How many times as long ours take as theirs: above 1, ours are slower.
+    """Estimate our time divided by theirs; above 1 ours is slower.
 
     Args:
         ours: at least one round.
-        theirs: likewise.
-        paired: whether rounds of the same name ran beside each other, so that what drifts in between meets both: then
-            only those that both have count, if there are any, by their ratios. Otherwise all count, by Welch's
-            interval.
+        theirs: at least one round.
+        paired: whether rounds of the same name ran beside each other, so that a drift of the machine affects both.
+            Then only rounds that both sides have count, by their ratios, if there are any. Otherwise all rounds
+            count, with Welch's interval.
     """
     common = [name for name in ours if name in theirs] if paired else []
     if common:
@@ -157,7 +157,7 @@ def ratio(ours: Rounds, theirs: Rounds, *, paired: bool) -> IntervalEstimate:
 
 
 def verdict(found: IntervalEstimate) -> Verdict:
-    """What a ratio of times shows of the first of the two."""
+    """Whether a ratio of times shows that the first of the two is faster or slower."""
     if found.low is None or found.high is None:
         return "not judged"
     if found.low > 1 + MARGIN:
@@ -166,12 +166,12 @@ def verdict(found: IntervalEstimate) -> Verdict:
 
 
 def _logarithms(rounds: Sequence[Sequence[float]]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Of each round the logarithm of its median, and that one's variance by how much its blocks differ."""
+    """The logarithm of each round's median, and the variance of that median that follows from its blocks."""
     import numpy as np
 
     medians, variances = np.empty(len(rounds)), np.empty(len(rounds))
     counts = np.array([len(blocks) for blocks in rounds])
-    for count in np.unique(counts):  # usually one
+    for count in np.unique(counts):  # usually all rounds have the same
         alike = np.flatnonzero(counts == count)
         logs = np.sort(np.log(np.array([rounds[at] for at in alike.tolist()], dtype=np.float64)), axis=1)
         weights = _median_weights(int(count))
@@ -182,9 +182,9 @@ def _logarithms(rounds: Sequence[Sequence[float]]) -> tuple[NDArray[Any], NDArra
 
 @lru_cache(maxsize=64)
 def _median_weights(count: int) -> NDArray[Any]:
-    """How probably the median of so many numbers drawn from themselves is each of them, in order.
+    """For each of ``count`` sorted numbers, the probability that it is the median of a bootstrap sample.
 
-    What a bootstrap with endless draws would find (Maritz & Jarrett 1978, equation 2).
+    The limit of a bootstrap with endless draws (Maritz & Jarrett 1978, equation 2).
     """
     import numpy as np
     from scipy.special import betainc
@@ -195,7 +195,7 @@ def _median_weights(count: int) -> NDArray[Any]:
 
 
 def _student(values: NDArray[Any], within: NDArray[Any]) -> IntervalEstimate:
-    """Of the rounds' logarithms; never surer than the blocks alone would be."""
+    """Student's interval of the rounds' logarithms, never narrower than the blocks alone would make it."""
     count, centre = len(values), float(values.mean())
     if count < 2:
         return IntervalEstimate(math.exp(centre), None, None, count)
@@ -219,27 +219,27 @@ def _welch(ours: tuple[NDArray[Any], NDArray[Any]], theirs: tuple[NDArray[Any], 
 
 @lru_cache(maxsize=1024)
 def _quantile(freedom: float) -> float:
-    """Student's, of the upper end of the interval."""
+    """Student's quantile for the upper end of the interval."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 DRIFT = 0.03
-"""A process whose later half of blocks takes so much more or less than its earlier one is not flat."""
+"""A process is not flat if its later half of blocks is faster or slower than its earlier half by this share."""
 
 SPREAD = 0.1
-"""One of whose blocks the middle half differs by so much is unsteady, whichever way it goes."""
+"""A process is unsteady if the middle half of its blocks spans more than this share of their median."""
 
 FAR = 3.0
-"""Interquartile ranges beyond the middle half from which on a block is an outlier (Tukey 1977: far out)."""
+"""A block is an outlier if it is this many interquartile ranges beyond the middle half (Tukey 1977: far out)."""
 
 
 def steadiness(blocks: Sequence[float]) -> Steadiness:
-    """Whether a process had come to rest while it was timed: by its earlier and its later half.
+    """Whether the timings of a process were stable, judged by its earlier and its later half.
 
     Args:
-        blocks: in order; with fewer than four there is nothing to be seen, and it is flat.
+        blocks: times in order; fewer than four show nothing and count as flat.
     """
     if len(blocks) < 4:
         return "flat"
@@ -252,7 +252,7 @@ def steadiness(blocks: Sequence[float]) -> Steadiness:
 
 
 def outliers(blocks: Sequence[float]) -> int:
-    """How many blocks are far from the others. They are told of, and never dropped."""
+    """How many blocks are far from the others. Reports mention outliers and never drop them."""
     if len(blocks) < 4:
         return 0
     low, _, high = _quartiles(blocks)
@@ -266,14 +266,14 @@ def _quartiles(blocks: Sequence[float]) -> tuple[float, float, float]:
 
 
 def break_even(ours: tuple[float, float], theirs: tuple[float, float]) -> float | None:
-    """After how many steps we have made up for a slower start.
+    """The number of steps after which our faster steps have paid back our later start.
 
     Args:
-        ours: seconds before and of the first step, and seconds of each step after it.
+        ours: seconds until the end of the first step, and seconds of each later step.
         theirs: likewise.
 
     Returns:
-        The steps; 0.0 if we are ahead from the start on, ``None`` if we never catch up.
+        The steps; 0.0 if we are ahead from the start, ``None`` if we never catch up.
     """
     (our_start, our_step), (their_start, their_step) = ours, theirs
     if our_step >= their_step:

@@ -1,4 +1,4 @@
-"""The page, an output format registered the way a stranger's would be, and the folder that is published with it."""
+"""The HTML page, registered as an output format, and folders that are published with it."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""A folder that is published: a README.md whose tables are those of the attempts beside it, and a page of the same.
+"""Publish a folder: fill the tables of its README.md with the attempts beside it, and make a page of them.
 
-What people write in README.md stays. What stands between two marks is made from attempts, again each time::
+Text that people wrote in README.md stays. Text between two marks is made from attempts, each time anew::
 
     <!-- report copy -->
     <!-- end -->
 
-gets the tables of the attempts in the folder ``copy`` below, and::
+gets the tables of the attempts in the subfolder ``copy``, and::
 
     <!-- plot recall copy -->
     <!-- end -->
 
-gets that picture of them, in the file ``copy/recall.svg``.
+gets the picture ``recall`` of these attempts, in the file ``copy/recall.svg``.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _MARK = re.compile(r"<!-- (report|plot|end)\b(.*?)-->\s*")
 
 
 def publish(folder: Path, plugins: Plugins) -> tuple[dict[Path, str], list[str]]:
-    """What the published files of a folder have to hold. Nothing is written.
+    """Make the texts of the published files of a folder, without writing them.
 
-    The page is of the attempts that README.md has a mark for: whatever else lies in the folder, such as trials in
-    ``local``, is not published.
+    The page shows the attempts that README.md has a mark for. Other attempts in the folder, such as trials in
+    ``local``, are not published.
 
     Args:
-        folder: that has attempts, in it or below.
-        plugins: with the formats.
+        folder: has attempts, in it or in subfolders.
+        plugins: have the formats.
 
     Returns:
         The text of each file, and one line for each result file that could not be read.
 
     Raises:
-        LSTMBenchError: if there are no attempts, or a mark in README.md says nothing that could be made.
+        LSTMBenchError: if there are no attempts, or if a mark in README.md cannot be filled.
     """
     text, made = folder / TEXT, _Made(folder, plugins)
     written = _fill(text, _read(text) if text.exists() else _beginning(folder), made.make)
@@ -53,14 +53,14 @@ def publish(folder: Path, plugins: Plugins) -> tuple[dict[Path, str], list[str]]
 
 
 def stale(files: dict[Path, str]) -> Iterator[Path]:
-    """Those of these files that do not hold what they have to."""
+    """The files that are missing or do not have this text."""
     for path, text in files.items():
         if not path.exists() or _read(path) != text:
             yield path
 
 
 def _fill(path: Path, written: str, make: Callable[[Sequence[str]], str]) -> str:
-    """A text with everything between two marks made anew from the words of the first."""
+    """The text with everything between two marks made anew from the words of the first mark."""
     lines, opened, places = [], 0, 0
     for number, line in enumerate(written.splitlines(keepends=True), 1):
         mark = _MARK.fullmatch(line)
@@ -77,7 +77,7 @@ def _fill(path: Path, written: str, make: Callable[[Sequence[str]], str]) -> str
         opened, places = number, places + 1
         try:
             lines += [line, make([kind, *shlex.split(rest)])]
-        except (LSTMBenchError, ValueError) as error:  # the latter of a quote that does not end
+        except (LSTMBenchError, ValueError) as error:  # ValueError: a quotation mark without its other half
             raise LSTMBenchError(f"{path}, line {number}: {error}") from error
     if opened:
         raise LSTMBenchError(f"{path}, line {opened}: this mark has no other half")
@@ -89,14 +89,14 @@ def _fill(path: Path, written: str, make: Callable[[Sequence[str]], str]) -> str
 
 
 class _Made:
-    """What marks ask for, and what is gathered on the way.
+    """Makes the text for each mark, and collects attempts and pictures on the way.
 
     Args:
-        folder: in which marks name folders.
-        plugins: with the formats.
+        folder: has the folders that marks name.
+        plugins: have the formats.
 
     Attributes:
-        attempts: of all folders that were named, by id.
+        attempts: of all folders that marks named, by id.
         pictures: the text of each file.
         problems: one line for each result file that could not be read.
     """
@@ -108,7 +108,7 @@ class _Made:
         self.problems: set[str] = set()
 
     def make(self, words: Sequence[str]) -> str:
-        """The text that stands behind a mark."""
+        """The text for the words of a mark."""
         match words:
             case ["report", name]:
                 return self._plugins.reporter("md").render(self._read(name))
@@ -128,7 +128,7 @@ class _Made:
         return f"![{escape(figure.title)}]({path.relative_to(self._folder).as_posix()})\n"
 
     def _read(self, name: str) -> list[Attempt]:
-        """The latest attempts of each configuration in a folder below."""
+        """The latest attempts of each configuration in a subfolder."""
         below = self._folder / name
         if Path(name).is_absolute() or ".." in Path(name).parts or not below.is_dir():
             raise LSTMBenchError(f"there is no folder {name!r} in {self._folder}")
@@ -141,16 +141,16 @@ class _Made:
 
 
 def _beginning(folder: Path) -> str:
-    """A README.md to begin with: a place for the tables of each folder that has attempts.
+    """A first README.md, with a place for the tables of each subfolder that has attempts.
 
     Raises:
-        NoResults: if none has.
+        NoResults: if there are no attempts.
     """
     count = len(store.read_folder(folder)[0])
     if not count:
         raise NoResults(folder)
     below = {path.name: len(store.read_folder(path)[0]) for path in sorted(folder.iterdir()) if path.is_dir()}
-    if sum(below.values()) < count:  # some lie in the folder itself, whose tables hold those below, too
+    if sum(below.values()) < count:  # the folder itself has some, and its tables include those of subfolders
         return "# Results\n\n<!-- report . -->\n<!-- end -->\n"
     places = [f"## {name}\n\n<!-- report {shlex.quote(name)} -->\n<!-- end -->\n" for name, of in below.items() if of]
     return "# Results\n\n" + "\n".join(places)

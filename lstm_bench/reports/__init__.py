@@ -1,4 +1,4 @@
-"""The built-in text formats, registered the way a stranger's would be."""
+"""The built-in text formats, registered the same way as a format of another package."""
 
 from __future__ import annotations
 

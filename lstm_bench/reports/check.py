@@ -1,4 +1,4 @@
-"""What ``lstm-bench check`` prints: for each backend, how far it is off the reference."""
+"""The output of ``lstm-bench check``: how far each backend is off the reference."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHOWN = (
 
 
 def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Summary:
-    """A table for each backend and precision, and what failed with the command that shows it again."""
+    """A table for each backend and precision, and for each failure the command that reproduces it."""
     notes = []
     for outcome in outcomes:
         name = outcome.subject.name
@@ -57,7 +57,7 @@ def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Su
 
 
 def publish(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Summary:
-    """A table for each precision with the backends side by side, and in full what does not agree."""
+    """A table for each precision with the backends side by side, and a full table for each that does not agree."""
     in_full = tuple(_section(outcome) for outcome in outcomes if outcome.compared and outcome.verdict != "agrees")
     shown = [outcome for outcome in outcomes if outcome.compared]
     sections = []

@@ -1,4 +1,4 @@
-"""The table of two sets of attempts beside each other."""
+"""The output of ``lstm-bench compare``: the times of two sets of attempts side by side."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ COLUMNS = (
 
 
 def summarise(found: RunComparison, title: str, limits: Sequence[Limit]) -> Summary:
-    """One row for each measure of each pair, and beneath what else there is to know.
+    """A table with one row for each measure of each pair, and notes on all that was not compared.
 
     Args:
-        found: what was compared.
-        title: names both sides.
-        limits: that must not be exceeded.
+        found: the comparison.
+        title: the names of both sides.
+        limits: how much slower the new side may be.
     """
     rows = [_row(time, limits) for time in found.times]
     for pair in found.failed:

@@ -1,7 +1,7 @@
-r"""The tables in LaTeX, for pdflatex as for its successors; of packages they need booktabs alone.
+r"""The tables in LaTeX, for pdflatex and its successors; the only package that they need is booktabs.
 
-The text is ASCII: what TeX would take for a command is escaped, accents are written as commands, and a letter that
-pdflatex has no glyph for is named, as in ``[U+6A21]``.
+The text is ASCII. Characters with a meaning in TeX are escaped, accents are written as commands, and a letter without a
+glyph in pdflatex becomes its code point, such as ``[U+6A21]``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COMMANDS = {
     "|": r"\textbar{}",
     "`": r"\textasciigrave{}",
     '"': r"\char34{}",
-    # After \\ or \item these would be taken for arguments.
+    # TeX would read these as arguments after \\ or \item.
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",
@@ -61,7 +61,7 @@ COMMANDS = {
     "œ": r"\oe{}",
     "Œ": r"\OE{}",
 }
-"""What is not written as itself."""
+"""The characters that are escaped, and how."""
 
 ACCENTS = {
     "\N{COMBINING GRAVE ACCENT}": "`",
@@ -77,7 +77,7 @@ ACCENTS = {
     "\N{COMBINING RING ABOVE}": "r",
     "\N{COMBINING CEDILLA}": "c",
 }
-"""The command of each accent that every font has."""
+"""The command of each accent, for accents that every font has."""
 
 
 def render(attempts: Sequence[Attempt]) -> str:
@@ -128,9 +128,9 @@ def _entry(entry: Entry) -> str:
 
 
 def escape(text: str, most: int = LONGEST_LINE) -> str:
-    """Text that LaTeX sets as it is, on one line and in ASCII, cut off if long."""
+    """Escape a text so that LaTeX sets it as it is: on one line, in ASCII, cut off if long."""
     composed = unicodedata.normalize("NFC", brief(text, most))
-    apart = re.sub(r"([-',])(?=\1)", "\\1\0", composed)  # so that two do not become a dash or a quotation mark
+    apart = re.sub(r"([-',])(?=\1)", "\\1\0", composed)  # two in a row would become a dash or a quotation mark
     return "".join(map(_letter, apart))
 
 

@@ -1,4 +1,4 @@
-"""The tables in Markdown, as GitHub reads it."""
+"""The tables in the Markdown that GitHub shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def show(summary: Summary) -> str:
 
 
 def escape(text: str, most: int = LONGEST_LINE) -> str:
-    """Text that Markdown shows as it is: no HTML, emphasis, links or column ends, on one line, cut off if long."""
+    """Escape a text so that Markdown shows it as it is: on one line, cut off if long."""
     return re.sub(r"([\\`*_{}\[\]|~])", r"\\\1", html.escape(brief(text, most), quote=False))
 
 

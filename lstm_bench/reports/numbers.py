@@ -1,4 +1,4 @@
-"""Numbers for people: as many digits as hold, thousands apart, in units that suit them."""
+"""Numbers for people: only digits that are certain, with thousands separators, in fitting units."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ NO_BREAK = "\u00a0"
 """Between a number and its unit."""
 
 FEWEST_DIGITS, MOST_DIGITS, DIGITS_OF_ONE_ROUND = 2, 4, 3
-"""Significant digits of a time: with an interval, and of one round, which has none."""
+"""Significant digits of a time: the limits where there is an interval, and the number for one round, without one."""
 
 
 def digits(value: float, relative: float | None) -> int:
-    """How many significant digits of a time or a speed hold: those down to the first one of half its interval.
+    """The number of significant digits to show: down to the first digit of half the interval.
 
     Args:
         value: above 0.
-        relative: half the interval as a share of the value, as ``IntervalEstimate.relative`` has it.
+        relative: half the interval as a share of the value, as in ``IntervalEstimate``; ``None`` for one round.
     """
     if relative is None:
         return DIGITS_OF_ONE_ROUND
@@ -27,23 +27,23 @@ def digits(value: float, relative: float | None) -> int:
 
 
 def significant(value: float, count: int = 4) -> str:
-    """So many significant digits, without an exponent where people can read it: ``2,150``, ``50.71``, ``0.9312``."""
+    """This many significant digits, without an exponent if that is readable: ``2,150``, ``50.71``, ``0.9312``."""
     rounded = float(f"{value:.{count}g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (count - 1) else f"{value:#.{count}g}"
 
 
 def compact(value: float) -> str:
-    """At most three significant digits, without zeros at the end: ``2``, ``2.5``, ``1,230``."""
+    """At most three significant digits and no zeros at the end: ``2``, ``2.5``, ``1,230``."""
     text = significant(value, 3)
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def seconds(value: float, count: int | None = None) -> str:
-    """Seconds in the unit that suits them.
+    """Seconds in the largest unit in which the number is at least 1.
 
     Args:
         value: seconds.
-        count: of significant digits; ``None`` for what ``compact`` shows, where it is not known how many hold.
+        count: of significant digits; ``None`` for the format of ``compact``, if it is not known how many are certain.
     """
     rounded = float(f"{value:.{count or 3}g}")
     unit, scale = next(((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if rounded >= s), ("ns", 1e-9))
@@ -57,7 +57,7 @@ def mebibytes(value: float) -> str:
 
 
 def with_interval(text: str, relative: float | None) -> str:
-    """``8,060 ±1.2%``: a number with half its interval as a share of it, if it has one."""
+    """``8,060 ±1.2%``: a number with half its interval as a share, if there is an interval."""
     return text if relative is None else f"{text} ±{significant(100 * relative, 2)}%"
 
 
@@ -67,5 +67,5 @@ def rounded_steps(steps: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in passing, with at most two significant digits: ``1.2%``, ``5%``."""
+    """A share as a percentage with at most two significant digits: ``1.2%``, ``5%``."""
     return f"{float(f'{100 * share:.2g}'):g}%"

@@ -1,4 +1,4 @@
-"""The tables for spreadsheets and programs: the columns and the rounding that people see."""
+"""The tables for spreadsheets and programs, with the columns and the rounding that people see."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lstm_bench.reports.table import Row, Section, Summary
 
 
 def render_csv(attempts: Sequence[Attempt]) -> str:
-    """One table of all sections: the task, then the columns of each, empty where a section has none of that title."""
+    """CSV of all sections as one table: the task, then the columns of all sections, empty where a section lacks one."""
     sections = summarise(attempts).sections
     titles = _all_titles(sections)
     output = io.StringIO()
@@ -32,7 +32,7 @@ def render_csv(attempts: Sequence[Attempt]) -> str:
 
 
 def render_json(attempts: Sequence[Attempt]) -> str:
-    """The sections with their columns and rows, and the notes; beside each text the number that it stands for."""
+    """JSON of the sections and the notes; each entry has its text and the number behind it."""
     content = msgspec.json.encode(_record(summarise(attempts)))
     return escape_control(msgspec.json.format(content, indent=2).decode()) + "\n"
 
@@ -62,7 +62,7 @@ def _row_record(row: Row, titles: Iterable[str]) -> dict[str, Any]:
 
 
 def _titles(section: Section) -> list[str]:
-    """The columns' titles, numbered where two are alike, as those of a metric and an option can be."""
+    """The titles of the columns, numbered where two are the same, as those of a metric and an option can be."""
     titles: list[str] = []
     for column in section.columns:
         title, number = column.title, 2
@@ -73,7 +73,7 @@ def _titles(section: Section) -> list[str]:
 
 
 def _all_titles(sections: Iterable[Section]) -> list[str]:
-    """Those of all sections, each before those that it stands before in its own."""
+    """The titles of all sections, each before the titles that follow it in its own section."""
     found: list[str] = []
     for section in sections:
         new: list[str] = []
@@ -89,5 +89,5 @@ def _all_titles(sections: Iterable[Section]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """For programs, which do not break lines."""
+    """The text with usual spaces, since programs do not break lines."""
     return text.replace(NO_BREAK, " ")

@@ -19,7 +19,7 @@ from lstm_bench.reports.table import Section, Summary
 from lstm_bench.text import LONGEST_ENTRY, brief
 
 WIDTH_ELSEWHERE = 240
-"""Columns, where the output is no terminal: nothing is to be folded in a file."""
+"""Characters per line where the output is not a terminal, so that files have no folded lines."""
 
 STYLES = {
     "ok": "green",
@@ -31,16 +31,16 @@ STYLES = {
     "not judged": "default",
     "not compared": "yellow",
 }
-"""Of the last column; whatever else stands there is red."""
+"""Colours of the last column, by its text; any other text is red."""
 
 
 def render(attempts: Sequence[Attempt]) -> str:
-    """A table for each task as text, with colours if stdout is a terminal that has them."""
+    """A table for each task as text, with colours if stdout is a terminal with colours."""
     return show(summarise(attempts))
 
 
 def show(summary: Summary) -> str:
-    """Tables and notes as text, with colours if stdout is a terminal that has them."""
+    """Tables and notes as text, with colours if stdout is a terminal with colours."""
     on_terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if on_terminal else WIDTH_ELSEWHERE
     output = io.StringIO()
@@ -54,7 +54,7 @@ def show(summary: Summary) -> str:
 
 
 def _fit(section: Section) -> Section:
-    """The section with every text of its table fit for a terminal."""
+    """The section with every text of its table on one line, and cut off if long."""
     columns = tuple(replace(column, title=brief(column.title, LONGEST_ENTRY)) for column in section.columns)
     rows = tuple(
         replace(row, entries=tuple(replace(entry, text=brief(entry.text, LONGEST_ENTRY)) for entry in row.entries))
@@ -68,7 +68,7 @@ def _table(section: Section, width: int) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, padding=(0, int(roomy), 0, 0), pad_edge=False, header_style="bold"
     )
-    # Every text is a Text, so that nothing in it is read as markup.
+    # A Text is never read as markup, unlike a string.
     for column, chosen in zip(section.columns, widths, strict=True):
         justify: JustifyMethod = "right" if column.numeric else "left"
         table.add_column(Text(column.title), justify=justify, overflow="fold", width=chosen)
@@ -83,9 +83,9 @@ def _table(section: Section, width: int) -> Table:
 
 
 def _widths(section: Section, width: int) -> tuple[list[int | None], bool]:
-    """Each column's width so that no word is cut, and whether there is room for gaps of two; no widths if it cannot be.
+    """A width for each column that cuts no word, and whether gaps of two fit; all widths ``None`` if words do not fit.
 
-    rich would make the widest columns narrower first, whatever stands in them.
+    Without these widths, rich would narrow the widest columns first and cut their words.
     """
     texts = [[column.title, *(row.texts[at] for row in section.rows)] for at, column in enumerate(section.columns)]
     least = [max(len(word) for text in column for word in text.split(" ")) for column in texts]

@@ -1,4 +1,4 @@
-"""What ``lstm-bench check --trajectory`` prints: for each task, at which step each backend's loss curve parts."""
+"""The output of ``lstm-bench check --trajectory``: the step at which each backend's loss curve departs from others."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lstm_bench.reports.numbers import NO_BREAK
 from lstm_bench.reports.table import Column, Row, Section, Summary
 
 REFUSED = "refused"
-"""Instead of a step, where the framework has no float64."""
+"""In place of a step, where the framework has no float64."""
 
 NOT_KNOWN = "-"
-"""Instead of a step, where a curve is missing or ended too early."""
+"""In place of a step, where a curve is missing or ended too early."""
 
 
 def summarise(trajectories: Sequence[Trajectory], *, seed: int) -> Summary:
-    """A table for each task, with what failed and what the columns mean."""
+    """A table for each task, with notes on failures and on the columns."""
     by_task: dict[str, list[Trajectory]] = {}
     for trajectory in trajectories:
         by_task.setdefault(trajectory.task.selector, []).append(trajectory)
@@ -49,7 +49,7 @@ def _section(trajectories: Sequence[Trajectory], seed: int) -> Section:
 
 
 def _step_columns(off: str) -> list[Column]:
-    """One for each threshold, of which the first says what is told in all."""
+    """A column for each threshold; the title of the first also names the curve that is compared with."""
     above = [f">{NO_BREAK}{_power(threshold)}" for threshold in THRESHOLDS]
     return [Column(title, numeric=True) for title in (f"{off} {above[0]}", *above[1:])]
 
@@ -64,7 +64,7 @@ def _row(trajectory: Trajectory) -> Row:
 
 
 def _extent(curve: Curve) -> tuple[str, str]:
-    """How many steps it has, and the loss of the last one."""
+    """The number of steps, and the loss of the last step."""
     return str(len(curve.losses)), _write(curve.losses[-1]) if curve.losses else NOT_KNOWN
 
 
@@ -86,7 +86,7 @@ def _power(threshold: float) -> str:
 
 
 def _notes(trajectories: Sequence[Trajectory]) -> list[str]:
-    """What failed, and what is wrong, on one task."""
+    """Failures and departures from the reference on one task."""
     task = trajectories[0].task
     notes = []
     for curve in curves_of(trajectories):
@@ -120,7 +120,7 @@ def _meaning(trajectories: Sequence[Trajectory]) -> tuple[str, ...]:
 
 
 def render_json(trajectories: Sequence[Trajectory], *, seed: int) -> str:
-    """Every loss of every curve, ``null`` where it is not finite, and the steps at which they part."""
+    """Every loss of every curve, ``null`` where it is not finite, and the steps at which curves part."""
     by_task: dict[str, dict[str, Any]] = {}
     for one in trajectories:
         record = by_task.setdefault(

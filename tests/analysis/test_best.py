@@ -1,4 +1,4 @@
-"""Which rows are marked as the best of a column, and which are not."""
+"""Which rows are marked as the best of a column."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FORMATS = {name: info.render for name, info in load_plugins().reporters.items()}
 
 
 def runs(**factors):
-    """Rounds of backends, each so many times as slow as another."""
+    """Rounds of these backends, slower by these factors."""
     return [a for name, factor in factors.items() for a in some_run(*times(factor), backend=name)]
 
 
 def marked(attempts, column="train seq/s"):
-    """The backends that are marked in a column."""
+    """The marked backends of a column."""
     return [
         row.entries[0].text.split()[0]
         for section in summarise(attempts).sections

@@ -5,7 +5,7 @@ from lstm_bench.analysis.groups import group_attempts, ratio, varied
 
 
 def timed(number, *blocks, run="r", machine=None, **changes):
-    """An attempt with blocks of so many milliseconds for one step."""
+    """An attempt with one step in each block, which takes this many milliseconds."""
     timings = {"train": a_timing("train", steps_per_block=1, block_ns=tuple(round(b * 1e6) for b in blocks))}
     findings = some_findings(timings=timings, machine=machine or a_machine())
     return an_attempt(number, **{"run": run, "findings": findings} | changes)

@@ -26,7 +26,7 @@ def test_a_spread_is_the_median_and_how_far_numbers_reach():
 
 
 def exact_chance(ours, theirs):
-    """By counting: of all ways to deal these numbers into two groups, how many are as extreme."""
+    """The share of all ways to deal these numbers into two groups that are as extreme."""
     together = [*ours, *theirs]
     ways = list(combinations(range(len(together)), len(ours)))
     ranks = {value: rank for rank, value in enumerate(sorted(together), 1)}
@@ -59,7 +59,7 @@ def test_of_many_comparisons_only_what_would_surprise_among_as_many_does():
 
 
 def rounds(*medians, spread=0.0):
-    """Rounds with these medians, whose blocks differ by so much."""
+    """Rounds with these medians and blocks with this relative spread."""
     return {at: [median * (1 - spread), median, median * (1 + spread)] for at, median in enumerate(medians)}
 
 
@@ -133,7 +133,7 @@ def test_a_difference_is_one_only_if_the_interval_leaves_one_by_more_than_a_hund
 
 
 def test_equal_things_are_called_different_in_no_more_than_one_of_twenty_comparisons():
-    """With rounds that differ by 5 %, which the margin does little against."""
+    """Rounds differ by 5 %, so the margin of 1 % hardly helps."""
     generator = np.random.default_rng(7)
     said = []
     for _ in range(1000):

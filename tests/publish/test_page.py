@@ -1,4 +1,4 @@
-"""The page, as a file: what is in it, that it is one, and that names stay text."""
+"""The page as a file: its content, its form, and hostile names, which stay text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ VOID = {"meta", "link", "input", "br", "img", "hr"}
 
 
 class Reader(HTMLParser):
-    """Elements that are closed in order, their text, and what the page would run or fetch."""
+    """The elements and texts of a page; asserts that elements are closed in order."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)

@@ -49,7 +49,7 @@ UNPRINTABLE = {
 
 
 def a_hostile_attempt(text):
-    """An attempt all of whose texts are this one."""
+    """An attempt in which every text is this text."""
     judgement = a_judgement(unit=text, metric=text, metrics={text: 1.0}, baselines={text: {text: 2.0}})
     findings = some_findings(
         machine=a_machine(processor=text, system=text, python=text),
@@ -67,7 +67,7 @@ def a_hostile_attempt(text):
 
 
 def markdown_rows(text):
-    """Configurations of each line of each table, read as Markdown is: an escaped bar divides nothing."""
+    """The texts of each row of each table, read as Markdown: an escaped bar is part of a text."""
     return [
         [unescape(text).strip() for text in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
         for line in text.splitlines()

@@ -1,4 +1,4 @@
-r"""The tables in LaTeX, read by a small parser: what is a command, what is text, how many entries a row has."""
+r"""The tables in LaTeX, read by a small parser: commands, text, and the number of entries in a row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALLOWED = {token for command in COMMANDS.values() for token in TOKEN.findall(com
 
 
 def check_escaped(text):
-    """That there are only commands that escape something, balanced braces, and nothing that TeX would act on."""
+    """Assert that all commands are escapes, braces are balanced, and TeX acts on nothing else."""
     depth = 0
     for token in TOKEN.findall(text):
         if token.startswith("\\"):
@@ -37,7 +37,7 @@ def check_escaped(text):
 
 
 def rows_of(report):
-    """Of each tabular: its alignment, and its rows as lists of texts; environments are checked on the way."""
+    """Alignment and rows of each tabular, rows as lists of texts; asserts that environments are nested."""
     tables, open_environments = [], []
     for line in report.splitlines():
         if found := re.fullmatch(r"\s*\\begin\{(\w+)\}(?:\{([lr]+)\})?", line):

@@ -24,7 +24,7 @@ def words(text):
 
 
 def titles_and_rows(attempts):
-    """Of the one section: each row as a dict by column title."""
+    """Each row of the only section, as a dict by column title."""
     (section,) = summarise(attempts).sections
     return [
         {column.title: " ".join(text.split()) for column, text in zip(section.columns, row.texts, strict=True)}

@@ -1,4 +1,4 @@
-"""The tables as csv and json."""
+"""The tables as CSV and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of speed: intervals, what is fastest, when a slow start is made up for, whether times were sound."""
+"""The notes about speed: intervals, the fastest backend, break-even points, ceilings, stability."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lstm_bench.reports.summary import summarise
 
 
 def a_row(name, *milliseconds, start=1.0, blocks=(1.0,), **configuration):
-    """Rounds in which a training step took so long, each of whose blocks took so many times as long as the next."""
+    """Rounds with these times of a training step, and blocks with these multiples of that time."""
     made = []
     for number, each in enumerate(milliseconds):
         timing = a_timing("train", steps_per_block=1, block_ns=tuple(round(each * b * 1e6) for b in blocks))
@@ -90,7 +90,7 @@ def test_a_slow_start_is_made_up_for_after_some_steps():
 
 
 def many(count, start=1.0):
-    """Backends, each slower than the one before and, unless it is told otherwise, as soon ready."""
+    """Backends, each slower than the one before and ready slightly earlier."""
     return [a_row(f"b{n}", *(10 + n + d for d in (0.0, 0.01)), start=start - n / 1000) for n in range(count)]
 
 
@@ -160,7 +160,7 @@ def test_of_many_models_in_none_of_which_one_is_shown_to_be_fastest_that_is_said
 
 
 def bounded(*rows, most=2e9, floor=0.0001):
-    """These rows, as attempts that know what could at most be reached: batches of 4 x 12 x 1."""
+    """These rows as attempts with a ceiling and a floor, and batches of 4 x 12 x 1."""
     ceiling = Ceiling(size=512, flops_per_second=most, floor_seconds={"train": floor})
     return [
         msgspec.structs.replace(

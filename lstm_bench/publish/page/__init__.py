@@ -1,6 +1,6 @@
-"""One HTML file that holds everything: it opens offline, asks nobody for anything, and can be published as it stands.
+"""A report as one self-contained HTML file, which needs no network.
 
-Without JavaScript all of it can be read; with it, tables are sorted and filtered, rows opened, attempts unpacked.
+Without JavaScript everything can be read. With it, readers sort and filter tables, open rows and unpack attempts.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from lstm_bench.charts import Picture
 
 MOST_RAW_BYTES = 2_000_000
-"""Of packed attempts in a page; those beyond are left out, and the page says so."""
+"""Limit of the packed attempts in a page. The page says how many attempts are left out."""
 
 MOST_DRAWN = 500
-"""Attempts of a section up to which it gets pictures: of a grid of 2,000, two of them take half a megabyte each."""
+"""A section with more attempts gets no pictures: two pictures of a grid of 2,000 take half a megabyte each."""
 
 
 @dataclass(frozen=True)
 class PageRow:
-    """A row of a table, and what it is filtered by.
+    """A row of a table on the page.
 
     Attributes:
-        row: as everywhere.
-        keys: by the filter's name; empty for a baseline.
-        panel: what is behind it; ``None`` for a baseline.
+        row: as in every report.
+        keys: the values by which the row is filtered, by the filter's name; empty for a baseline.
+        panel: opens below the row; ``None`` for a baseline.
     """
 
     row: Row
@@ -54,12 +54,12 @@ class Part:
     """A section of the page.
 
     Attributes:
-        title: a task's selector, or that and its recipe.
-        subtitle: what it is judged by.
-        columns: of its table.
-        rows: of its table.
-        pictures: of its attempts.
-        too_many: whether it has none since there are more attempts than are drawn.
+        title: a task's selector, or the task and its recipe.
+        subtitle: the metric by which models are judged.
+        columns: of the table.
+        rows: of the table.
+        pictures: of the attempts.
+        too_many: whether there are no pictures because there are too many attempts.
     """
 
     title: str
@@ -74,7 +74,7 @@ FILTERS = ("task", "backend", "device", "precision", "status")
 
 
 def render(attempts: Sequence[Attempt]) -> str:
-    """The page of these attempts; the same bytes for the same attempts.
+    """Make the page of these attempts; the same attempts give the same bytes.
 
     Raises:
         NotInstalled: without the extra ``report``.
@@ -101,7 +101,7 @@ def render(attempts: Sequence[Attempt]) -> str:
     environment.filters |= {
         "entry": lambda text: brief(text, LONGEST_ENTRY),
         "line": lambda text: brief(text, LONGEST_LINE),
-        "svg": Markup,  # made by the charts, which escape what they are given
+        "svg": Markup,  # made by the charts, which escape all texts
     }
     text = environment.from_string(_read("page.html.j2")).render(
         title=headline(attempts),
@@ -146,7 +146,7 @@ def _page_row(section: Section, row: Row) -> PageRow:
 
 
 def _choices(parts: Sequence[Part]) -> dict[str, list[str]]:
-    """What each filter can be set to, where there is a choice."""
+    """The values of each filter, for filters with more than one value."""
     found = {
         name: list(dict.fromkeys(row.keys[name] for part in parts for row in part.rows if row.keys)) for name in FILTERS
     }
@@ -154,12 +154,12 @@ def _choices(parts: Sequence[Part]) -> dict[str, list[str]]:
 
 
 def _failures(parts: Sequence[Part]) -> int:
-    """Rows in which not all is well."""
+    """The number of rows that are not ``ok``."""
     return sum(row.keys["status"] != "ok" for part in parts for row in part.rows if row.keys)
 
 
 def _pack(attempts: Sequence[Attempt]) -> tuple[str, list[str]]:
-    """The attempts as JSON, packed with gzip in base64, as many as there is room for; and their ids."""
+    """As many attempts as fit, as gzipped JSON in base64, and the ids of these attempts."""
     found = [msgspec.json.encode(attempt) for attempt in attempts]
     while True:
         text = base64.b64encode(gzip.compress(b"[" + b",".join(found) + b"]", mtime=0)).decode()
@@ -169,7 +169,7 @@ def _pack(attempts: Sequence[Attempt]) -> tuple[str, list[str]]:
 
 
 def _hash(script: str) -> str:
-    """Of the only script that a browser may run here (Content Security Policy, level 2)."""
+    """The hash of the script, which is the only one that the page allows (Content Security Policy, level 2)."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 

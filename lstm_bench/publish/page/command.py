@@ -9,11 +9,11 @@ from lstm_bench.record.configuration import Configuration
 
 
 def reproduce(configuration: Configuration, seeds: Sequence[int] = ()) -> str:
-    """Lines for a shell, with every option that is not what ``lstm-bench run`` takes by itself.
+    """Lines for a shell, with every option that is not the default of ``lstm-bench run``.
 
     Args:
-        configuration: what was measured.
-        seeds: of all attempts; none for the configuration's own. There is a line for each run of seeds without a gap.
+        configuration: that was measured.
+        seeds: of all attempts; by default the configuration's own seed. Each range of seeds without a gap gets a line.
     """
     runs: list[list[int]] = []
     for seed in sorted(seeds) or [configuration.seed]:

@@ -1,4 +1,4 @@
-"""What stands behind a row: its numbers one by one, how they came about, and the command that measures it again."""
+"""The panel that opens below a row: its numbers in full, how they were measured, and the command to repeat it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Table:
 
     Attributes:
         title: above it.
-        columns: titles; the first column names what a line is about.
+        columns: titles; the first column names each row.
         rows: texts.
     """
 
@@ -34,14 +34,14 @@ class Table:
 
 @dataclass(frozen=True)
 class RowPanel:
-    """Everything that there is to know of a group of attempts.
+    """Everything that is known about a group of attempts.
 
     Attributes:
-        command: measures it again.
-        problems: status and reason of each attempt that did not end well, with what it had printed last.
-        tables: numbers.
-        facts: what else was found, by its name.
-        attempts: ids, by what the attempt was.
+        command: measures the group again.
+        problems: status and reason of each attempt that is not ``ok``, with the end of its output.
+        tables: of numbers.
+        facts: name and text of everything else.
+        attempts: id of each attempt, with its seed and round.
     """
 
     command: str
@@ -52,7 +52,7 @@ class RowPanel:
 
 
 def open_up(group: Group) -> RowPanel:
-    """The panel of a row."""
+    """Make the panel of a row."""
     seeds = sorted({attempt.configuration.seed for attempt in group.attempts})
     return RowPanel(
         command=_whole(reproduce(group.first.configuration, seeds)),
@@ -71,12 +71,12 @@ def open_up(group: Group) -> RowPanel:
 
 
 def _whole(command: str) -> str:
-    """The command as it is, unless a name in it has no end."""
+    """The command in full, unless it is longer than a line may be."""
     return printable(command) if len(command) <= LONGEST_LINE else brief(command)
 
 
 def _turn(attempt: Attempt) -> str:
-    """Which of the group it is."""
+    """Seed and round of an attempt."""
     seed = f"seed {attempt.configuration.seed}, " if attempt.configuration.seed else ""
     return f"{seed}round {attempt.round + 1}"
 
@@ -120,7 +120,7 @@ def _metrics(group: Group) -> Table:
 
 
 def _facts(group: Group) -> Iterator[tuple[str, str]]:
-    """In the order in which people ask."""
+    """Name and text of each fact, the most wanted first."""
     first = group.first
     configuration, found = first.configuration, first.findings
     effort = configuration.effort

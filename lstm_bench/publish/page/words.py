@@ -1,4 +1,4 @@
-"""What a page says before its tables: what was run, whether it agrees, what failed, and what is fastest."""
+"""The sentences above the tables of a page: what was run, whether it agrees, what failed, and what is fastest."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lstm_bench.reports.table import Section, Summary
 from lstm_bench.text import LONGEST_ENTRY, brief
 
 NAMED = 6
-"""Of more machines or failures, the others are counted."""
+"""How many machines or failures are named. The others are counted."""
 
 
 def headline(attempts: Sequence[Attempt]) -> str:
-    """Which tasks, and where: ``flights, copy on an Intel Xeon``."""
+    """The tasks and the processor: ``flights, copy on Intel Xeon``."""
     tasks = list(dict.fromkeys(attempt.configuration.task for attempt in attempts))
     processors = list(dict.fromkeys(processor_name(a.findings.machine) for a in attempts if a.findings.machine))
     place = processors[0] if len(processors) == 1 else f"{len(processors)} kinds of processors"
@@ -28,7 +28,7 @@ def headline(attempts: Sequence[Attempt]) -> str:
 
 
 def in_words(summary: Summary) -> list[str]:
-    """Sentences about all of it."""
+    """The sentences about all attempts."""
     groups = [row.group for section in summary.sections for row in section.rows if row.group is not None]
     said = [_extent(groups), _failures(groups), _agreement(groups)]
     said += [_fastest(section) for section in summary.sections]
@@ -65,7 +65,7 @@ def _machines(groups: Sequence[Group]) -> str:
 
 
 def _failures(groups: Sequence[Group]) -> str:
-    """Which rows are not well, by name."""
+    """The names of the rows that are not ``ok``."""
     failed = [
         f"{group.first.configuration.name} ({', '.join(dict.fromkeys(s for s in group.statuses if s != 'ok'))})"
         for group in groups
@@ -92,7 +92,7 @@ def _agreement(groups: Sequence[Group]) -> str:
 
 
 def _fastest(section: Section) -> str:
-    """The marked rows of each column of times."""
+    """The marked rows of each column."""
     told = []
     for at, column in enumerate(section.columns):
         best = [row.texts[0] for row in section.rows if row.entries[at].best]
