@@ -123,7 +123,7 @@ def test_beside_many_others_a_slow_start_is_made_up_for_beside_the_nearest():
 
 
 def sized(*hidden):
-    """The same backends on models of these sizes; torch is the fastest, but for the largest, and starts late."""
+    """Three backends on models of these sizes; torch starts late and is the fastest, except on the largest model."""
     rows = []
     for size in hidden:
         recipe = a_recipe(model=a_model(hidden_sizes=(size,)))
