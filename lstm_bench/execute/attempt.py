@@ -27,7 +27,7 @@ def run_attempt(
         The attempt, however it ended. Only ``KeyboardInterrupt`` gets out, and then no worker is left behind.
     """
     begun = datetime.now(UTC)
-    heard = _Heard(on_message)
+    heard = _AttemptSoFar(on_message)
     ending = converse(job, backend, timeout=timeout, where=lambda: f"in phase {heard.phase!r}", on_message=heard.take)
     return Attempt(
         id=_new_id(begun),
@@ -45,7 +45,7 @@ def run_attempt(
     )
 
 
-class _Heard:
+class _AttemptSoFar:
     """What a worker has said until now."""
 
     def __init__(self, on_message: Listener) -> None:

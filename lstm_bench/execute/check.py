@@ -115,7 +115,7 @@ def _check_one(subject: Subject, job: protocol.CheckJob, pool: Pool) -> Outcome:
     left = job.cases
     deaths = 0
     while left:
-        heard = _Heard(outcome, pool.tell)
+        heard = _CasesSoFar(outcome, pool.tell)
         ending = pool.converse(
             subject, msgspec.structs.replace(job, cases=left), where=heard.where, on_message=heard.take
         )
@@ -132,7 +132,7 @@ def _check_one(subject: Subject, job: protocol.CheckJob, pool: Pool) -> Outcome:
     return outcome
 
 
-class _Heard:
+class _CasesSoFar:
     """What a worker has said until now."""
 
     def __init__(self, outcome: Outcome, tell: Callable[[], None]) -> None:

@@ -20,7 +20,8 @@ def _configure(recipe: Recipe, options: Options) -> Recipe:
 def _windows(recipe: Recipe, options: Options) -> int:
     """Windows of months that are not held out. Recipe ``robust`` learns growth, which the first year does not have."""
     lost = YEAR if recipe.name == "robust" else 0
-    return MONTHS - YEAR * options.origins - lost - WINDOW
+    held_out: int = YEAR * options.origins
+    return MONTHS - held_out - lost - WINDOW
 
 
 @hookimpl
