@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lstm_bench import ModelSpec, State, TrainSpec
+from lstm_bench import ModelSpec, Setting, State, TrainSpec
 from lstm_bench.conformance.agreement import relative_error
 from lstm_bench.model.parameters import initial_parameters
 from lstm_bench_numpy._model import NumpyBackend
@@ -59,7 +59,7 @@ def evaluated(spec: ModelSpec, parameters: dict[str, np.ndarray], x: np.ndarray,
 @pytest.mark.parametrize("seed", range(200))
 def test_outputs_and_final_states_are_those_that_onnx_evaluates(seed):
     spec, parameters, x, initial = drawn(seed)
-    model = NumpyBackend().build(spec, TRAIN, parameters, precision="float64", device="cpu", seed=0, options={})
+    model = NumpyBackend().build(spec, TRAIN, parameters, Setting("float64"), seed=0)
     outputs, final = model.states(x, initial)
     ours = [outputs, *final.h, *final.c]
     theirs = evaluated(spec, parameters, x, initial)

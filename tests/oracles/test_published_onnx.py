@@ -1,7 +1,7 @@
 """The reference against numbers that ONNX Runtime publishes in its own tests, computed in float32.
 
-The tests are in ``onnxruntime/test/providers/cpu/rnn`` (microsoft/onnxruntime, MIT License). Each case is named after the
-file and the test that has its numbers.
+The tests are in ``onnxruntime/test/providers/cpu/rnn`` (microsoft/onnxruntime, MIT License). Each case is named after
+the file and the test that has its numbers.
 """
 
 from __future__ import annotations
