@@ -31,7 +31,7 @@ def plan(tmp_path):
 SWEEP = """
 backend = "numpy"
 hidden = [16, 32]
-configuration = ["lstm", "gru"]
+cell = ["lstm", "gru"]
 batch-norm = true
 effort = "quick"
 seeds = 2
@@ -81,7 +81,7 @@ def test_a_file_that_makes_no_sense_is_one_line(toml, complaint, tmp_path):
 
 @pytest.mark.parametrize(
     ("toml", "complaint"),
-    [("configuration = ['gruu']", "'gruu' is not one of"), ("epochs = 'many'", "'many' is not a valid")],
+    [("cell = ['gruu']", "'gruu' is not one of"), ("epochs = 'many'", "'many' is not a valid")],
 )
 def test_what_click_refuses_is_shown_with_the_usage(toml, complaint, tmp_path):
     (tmp_path / "sweep.toml").write_text(toml)
