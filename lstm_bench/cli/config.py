@@ -1,4 +1,4 @@
-"""What a TOML file says of a run, in place of options on the command line."""
+"""Read the options of a run from a TOML file, in place of the command line."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lstm_bench.errors import LSTMBenchError, UnknownName
 
 
 def read_config(file: Path, known: Collection[str]) -> dict[str, object]:
-    """Every key of the file with its value.
+    """Read every key of the file with its value.
 
     Args:
         file: TOML.
-        known: the keys that it may have.
+        known: the keys that the file may have.
 
     Raises:
-        LSTMBenchError: if it cannot be read, or a value is a table.
-        UnknownName: for any other key, with the nearest that is known.
+        LSTMBenchError: if the file cannot be read, or a value is a table.
+        UnknownName: for an unknown key; the message names the nearest known key.
     """
     try:
         given = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def read_config(file: Path, known: Collection[str]) -> dict[str, object]:
 
 
 def written(value: object, *, several: bool) -> object:
-    """A value as one would type it; where there may be several, all of them."""
+    """Return a value as a user would type it; a list of them if the option is repeatable."""
     if several:
         return [written(one, several=False) for one in (value if isinstance(value, list) else [value])]
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -80,8 +80,7 @@ def test_a_file_that_makes_no_sense_is_one_line(toml, complaint, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("toml", "complaint"),
-    [("cell = ['gruu']", "'gruu' is not one of"), ("epochs = 'many'", "'many' is not a valid")],
+    ("toml", "complaint"), [("cell = ['gruu']", "'gruu' is not one of"), ("epochs = 'many'", "'many' is not a valid")]
 )
 def test_what_click_refuses_is_shown_with_the_usage(toml, complaint, tmp_path):
     (tmp_path / "sweep.toml").write_text(toml)
@@ -105,6 +104,6 @@ def test_an_unknown_key_lists_what_there_is(tmp_path):
 
 
 def test_values_are_written_as_one_would_type_them():
-    assert written([1, True, "x", 0.5], several=True) == ["1", "on", "x", "0.5"]
+    assert written([1, True, "x", 0.5], several=True) == ["1", "true", "x", "0.5"]
     assert written(3, several=True) == ["3"]
     assert written(3, several=False) == "3"
