@@ -1,25 +1,20 @@
-"""The results folder: one immutable JSON file for each attempt, and a DataFrame of many."""
+"""The results folder: one immutable JSON file for each attempt."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lstm_bench.errors import StoreError
-from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.record.attempt import SCHEMA_VERSION, Attempt
 from lstm_bench.record.migration import upgrade
 from lstm_bench.text import brief, describe
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -213,13 +208,6 @@ def _natural(text: str) -> tuple[str | int, ...]:
     return tuple(int(part) if at % 2 else part for at, part in enumerate(re.split(r"([0-9]+)", text)))
 
 
-def to_frame(attempts: Sequence[Attempt]) -> pd.DataFrame:
-    """One row for each attempt; columns in the units that their names end in, missing values where nothing is known."""
-    import pandas as pd
-
-    return pd.DataFrame([_row(attempt) for attempt in attempts])
-
-
 def _is_intact(file: _File) -> bool:
     """Whether an attempt is what its checksum was taken of: what its JSON says in its order, whatever is in between."""
     if _sha256(file.attempt) == file.sha256:  # nobody has reformatted it, and it need not be decoded twice
@@ -231,76 +219,6 @@ def _is_intact(file: _File) -> bool:
 
 def _sha256(content: bytes | msgspec.Raw) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _row(attempt: Attempt) -> dict[str, Any]:
-    configuration, found = attempt.configuration, attempt.findings
-    timings, judgement, memory, agreement = found.timings, found.judgement, found.memory, found.agreement
-    training = found.training
-    row: dict[str, Any] = {
-        "task": configuration.task_selector,
-        "backend": configuration.backend_selector,
-        "version": next(iter(found.versions.values()), None),
-        "device": configuration.device,
-        "device_name": found.device_name,
-        "precision": configuration.precision,
-        "observed_precision": found.observed_precision,
-        "observed_denormals": found.observed_denormals,
-        "threads": configuration.threads,
-        "seed": configuration.seed,
-        "effort": configuration.effort.name,
-        "cell": configuration.recipe.model.cell,
-        "hidden_sizes": "x".join(map(str, configuration.recipe.model.hidden_sizes)),
-        "batch_norm": configuration.recipe.model.batch_norm,
-        "batch_size": configuration.recipe.train.batch_size,
-        "optimizer": configuration.recipe.train.optimizer,
-        "learning_rate": configuration.recipe.train.learning_rate,
-        "epochs": configuration.epochs,
-        "recipe_epochs": configuration.recipe.epochs,
-        "parameters": configuration.parameter_count,
-        "native_parameters": found.native_parameter_count,
-        "metric": judgement.metric if judgement else None,
-        "unit": judgement.unit if judgement else None,
-        "value": judgement.metrics.get(judgement.metric) if judgement else None,
-        **{
-            f"{scope}_sequences_per_s": t.sequences_per_second if (t := timings.get(scope)) else None
-            for scope in SCOPES
-        },
-        **{f"{scope}_step_s": t.seconds_per_step if (t := timings.get(scope)) else None for scope in SCOPES},
-        **{f"{scope}_flops_per_s": _flops_per_second(attempt, scope) for scope in SCOPES},
-        "ceiling_flops_per_s": found.ceiling.flops_per_second if found.ceiling else None,
-        **{f"{scope}_floor_s": found.ceiling.floor_seconds.get(scope) if found.ceiling else None for scope in SCOPES},
-        "import_s": found.seconds.get("import"),
-        "first_step_s": found.seconds.get("first step"),
-        "training_s": training.seconds if training else None,
-        "training_steps": training.steps if training else None,
-        "stopped": training.stopped if training else None,
-        "best_step": training.best_step if training else None,
-        "peak_memory_bytes": memory.peak - memory.after_import if memory and memory.peak else None,
-        "device_peak_memory_bytes": memory.device_peak if memory else None,
-        "kernel_path": found.kernel_path,
-        "training_kernel_path": found.training_kernel_path,
-        "run": attempt.run,
-        "round": attempt.round,
-        "times_only": attempt.times_only,
-        "status": attempt.status,
-        "reason": attempt.reason,
-        "created": attempt.created,
-        "id": attempt.id,
-        "processor": found.machine.processor if found.machine else None,
-    }
-    if agreement is not None:
-        row |= {f"error_{name.replace(' ', '_')}": error for name, error in agreement.errors.items()}
-    if judgement is not None:
-        row |= {f"metric_{name}": value for name, value in judgement.metrics.items()}
-        for baseline, metrics in judgement.baselines.items():
-            row |= {f"baseline_{baseline.replace(' ', '_')}_{name}": value for name, value in metrics.items()}
-    return row
-
-
-def _flops_per_second(attempt: Attempt, scope: Scope) -> float | None:
-    timing, operations = attempt.findings.timings.get(scope), attempt.operations(scope)
-    return None if timing is None or operations is None else operations / timing.seconds_per_step
 
 
 def _sync(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.record.store import to_frame
+from lstm_bench.record.frame import to_frame
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters, which could drive a terminal that shows a report."""

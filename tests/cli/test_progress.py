@@ -101,7 +101,7 @@ def test_a_reason_is_not_searched_for_emoji(capsys):
     assert capsys.readouterr().err.endswith("in scope:key:value\n")
 
 
-def test_a_terminal_shows_the_cell_and_its_phase_whatever_brackets_are_in_its_name(live, screen):
+def test_a_terminal_shows_the_configuration_and_its_phase_whatever_brackets_are_in_its_name(live, screen):
     assert screen.news()[-1].rstrip() == f"{NAME} {BAR} starting"
     live.hear(Entered("first step"))
     assert screen.news()[-1].rstrip() == f"{NAME} {BAR} first step"

@@ -54,19 +54,19 @@ def test_a_fingerprint_is_64_hexadecimal_digits():
     assert int(a_configuration().fingerprint, 16) > 0
 
 
-def test_equal_cells_have_equal_fingerprints_in_whatever_order_options_come():
+def test_equal_configurations_have_equal_fingerprints_in_whatever_order_options_come():
     ab, ba = ({"a": "1", "b": "2"}, {"b": "2", "a": "1"})
     one, other = (a_configuration(task_options=options, backend_options=options) for options in (ab, ba))
     assert one == other
     assert one.fingerprint == other.fingerprint
 
 
-def test_every_field_of_a_cell_is_tried_here():
+def test_every_field_of_a_configuration_is_tried_here():
     assert set(OTHER) == set(Configuration.__struct_fields__)
 
 
 @pytest.mark.parametrize("field", OTHER)
-def test_a_cell_that_differs_in_any_field_has_another_fingerprint(field):
+def test_a_configuration_that_differs_in_any_field_has_another_fingerprint(field):
     assert a_configuration(**{field: OTHER[field]}).fingerprint != a_configuration().fingerprint
 
 
@@ -86,7 +86,7 @@ def test_a_recipe_that_keeps_its_name_but_computes_otherwise_has_another_fingerp
 
 
 @given(recipes)
-def test_a_cell_keeps_its_fingerprint_through_json(recipe):
+def test_a_configuration_keeps_its_fingerprint_through_json(recipe):
     configuration = a_configuration(recipe=recipe)
     again = msgspec.json.decode(msgspec.json.encode(configuration), type=Configuration)
     assert again.fingerprint == configuration.fingerprint
@@ -130,7 +130,7 @@ def test_names_leave_out_what_is_usual():
     )
 
 
-def test_a_cell_counts_the_parameters_of_its_model():
+def test_a_configuration_counts_the_parameters_of_its_model():
     assert a_configuration().parameter_count == 40_901
 
 
