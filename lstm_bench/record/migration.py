@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
+from lstm_bench.text import describe
+
 JSON = dict[str, Any]
 
 
 def upgrade(attempt: JSON, version: int) -> JSON:
-    """The attempt of a file as the present version writes it.
+    """Return the attempt of a file as the present version writes it.
 
     Args:
         attempt: the decoded JSON of the attempt; changed in place.
         version: the file's schema version.
 
     Raises:
-        TypeError, KeyError, ValueError: if it is not what that version wrote.
+        msgspec.ValidationError: if the attempt is not what that version wrote.
     """
-    for older, step in STEPS.items():
-        if version <= older:
-            step(attempt)
+    try:
+        for older, step in STEPS.items():
+            if version <= older:
+                step(attempt)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise msgspec.ValidationError(
+            f"its content is not that of schema version {version} ({describe(error)})"
+        ) from error
     return attempt
 
 
 def _from_3(attempt: JSON) -> None:
-    """``cell`` became ``configuration``, ``on|off`` became ``true|false``, and observed months became dates."""
+    """Rename ``cell`` to ``configuration``, write ``on|off`` as ``true|false``, and give each observed value a date."""
     attempt["configuration"] = configuration = attempt.pop("cell")
     changes = configuration.get("changes", {})
     if "batch-norm" in changes:
@@ -38,4 +47,6 @@ def _from_3(attempt: JSON) -> None:
 
 
 STEPS: Mapping[int, Callable[[JSON], None]] = {3: _from_3}
-"""By schema version: what turns an attempt of that version into one of the next. Versions 1 and 2 only lack fields."""
+"""By schema version: the step that turns an attempt of that version into an attempt of the next version.
+
+Versions 1 and 2 have no step: they only lack fields, and missing fields get their defaults."""

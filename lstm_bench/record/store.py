@@ -14,7 +14,7 @@ import msgspec
 from lstm_bench.errors import StoreError
 from lstm_bench.record.attempt import SCHEMA_VERSION, Attempt
 from lstm_bench.record.migration import upgrade
-from lstm_bench.text import brief, describe
+from lstm_bench.text import brief
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -132,14 +132,7 @@ def read_attempt(path: Path) -> Attempt:
 def _decode(file: _File) -> Attempt:
     if file.schema_version == SCHEMA_VERSION:
         return _decode_attempt(file.attempt)
-    content = msgspec.json.decode(file.attempt)
-    try:
-        content = upgrade(content, file.schema_version)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise msgspec.ValidationError(
-            f"its content is not that of schema version {file.schema_version} ({describe(error)})"
-        ) from error
-    return msgspec.convert(content, Attempt)
+    return msgspec.convert(upgrade(msgspec.json.decode(file.attempt), file.schema_version), Attempt)
 
 
 def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
