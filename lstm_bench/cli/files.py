@@ -31,7 +31,8 @@ def data_fetch(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
 
     Exit code 0 if all are there, 1 if one cannot be had, 2 if the command was wrong.
     """
-    from lstm_bench.catalog.data import Unavailable, bring, user_folder, where_to_put
+    from lstm_bench.catalog.data import user_folder, where_to_put
+    from lstm_bench.catalog.fetching import Unavailable, bring
     from lstm_bench.cli.progress import fetching
 
     unavailable = {}

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from lstm_bench import __version__
-from lstm_bench.catalog.data import Found
+from lstm_bench.catalog.data import FileStatus
 from lstm_bench.catalog.loading import Plugins
 from lstm_bench.charts import KINDS
 from lstm_bench.host import disturbance
@@ -77,7 +77,7 @@ SECTIONS: Mapping[str, Callable[[Plugins], str]] = {
 }
 
 
-def data_files(rows: Iterable[tuple[TaskInfo, DataFile, Found]]) -> str:
+def data_files(rows: Iterable[tuple[TaskInfo, DataFile, FileStatus]]) -> str:
     """Each file of each task: its size, whether it is there and right, and where."""
     return _columns(
         (info.name, f"{file.folder}/{file.name}", f"{file.size:,} bytes", found.state, _place(found))
@@ -85,7 +85,7 @@ def data_files(rows: Iterable[tuple[TaskInfo, DataFile, Found]]) -> str:
     )
 
 
-def _place(found: Found) -> str:
+def _place(found: FileStatus) -> str:
     if found.path is None:
         return ""
     return f"{found.path} {found.problem}".strip()

@@ -59,7 +59,8 @@ def warn_of(problems: Iterable[str]) -> None:
 
 def require_files(infos: Iterable[TaskInfo]) -> None:
     """Have every file that these tasks need, fetched if it must be, and show how far that is."""
-    from lstm_bench.catalog.data import require_files, user_folder
+    from lstm_bench.catalog.data import user_folder
+    from lstm_bench.catalog.fetching import require_files
     from lstm_bench.cli.progress import fetching
 
     with fetching() as watcher:

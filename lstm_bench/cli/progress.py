@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from lstm_bench.catalog.data import Watcher
+from lstm_bench.catalog.fetching import Watcher
 from lstm_bench.execute.rounds import Turn
 from lstm_bench.plugin.task import DataFile
 from lstm_bench.record.attempt import Attempt

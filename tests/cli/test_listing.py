@@ -15,7 +15,7 @@ from builders import (
     some_plugins,
 )
 from lstm_bench import Choice, Integer, ReporterInfo, Text, __version__
-from lstm_bench.catalog.data import Found
+from lstm_bench.catalog.data import FileStatus
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.cli.listing import SECTIONS, data_files, environment
 from sites import a_data_file
@@ -141,7 +141,7 @@ def test_the_environment_shows_the_variables_that_change_results_where_they_are_
 def test_files_are_listed_with_their_size_and_where_they_lie():
     one, two = (a_data_file(b"0123456789" * 200, name=name) for name in ("one", "two"))
     info = a_task_info("flights", files=(one, two))
-    rows = [(info, one, Found("damaged", Path("/data/some/one"), "is empty")), (info, two, Found("missing"))]
+    rows = [(info, one, FileStatus("damaged", Path("/data/some/one"), "is empty")), (info, two, FileStatus("missing"))]
     assert cells(data_files(rows)) == [
         ["flights", "some/one", "2,000 bytes", "damaged", "/data/some/one is empty"],
         ["flights", "some/two", "2,000 bytes", "missing"],

@@ -7,7 +7,7 @@ import pytest
 from builders import a_failure, an_attempt, some_findings
 from formats import FORMATS, an_attempt_of, read_csv
 from lstm_bench.record.attempt import Agreement
-from lstm_bench.record.store import to_frame
+from lstm_bench.record.frame import to_frame
 
 
 def test_json_holds_the_values_of_the_frame():
