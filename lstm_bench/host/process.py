@@ -1,4 +1,4 @@
-"""Running one child process so that nothing it does can hurt: deadlines, floods, crashes, grandchildren."""
+"""Run one child process safely: its deadline, floods of output, crashes, and the processes that it starts."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from typing import Literal
 from lstm_bench.host import machine
 
 GRACE_SECONDS = 2.0
-"""Between SIGTERM and SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 PATIENCE_SECONDS = 10.0
-"""After SIGKILL. A process that a driver or a freezer holds does not die of it, and is left."""
+"""Seconds to wait after SIGKILL. A process that a driver or a freezer holds survives it, and is left behind."""
 
 KEPT_OUTPUT = 8192
-"""Bytes of stdout and stderr that are kept, from the end."""
+"""The last bytes of stdout and stderr that are kept."""
 
 MOST_OUTPUT = 64 * 2**20
 """Bytes of stdout and stderr after which a child is stopped."""
 
 LONGEST_WAIT = 3600.0
-"""Seconds for which one call may wait: the system's own limit for one is about 24 days."""
+"""Seconds for which one system call may wait. The system's own limit is about 24 days."""
 
 MARK = "LSTM_BENCH_WORKER"
-"""The environment variable that a child leaves to all that it starts, so that they are known for its own."""
+"""An environment variable that all descendants of a child inherit. It identifies them."""
 
 Cause = Literal["ended", "deadline", "flood", "long line", "told"]
 
@@ -43,11 +43,11 @@ class Exit:
     """How a child ended.
 
     Attributes:
-        cause: ``ended`` by itself, or stopped at its ``deadline``, for a ``flood`` of output, for a ``long line``, or
-            because ``on_line`` said so (``told``).
-        returncode: as in ``subprocess``, negative for a signal; of the signal that stopped it, if it was stopped.
-        output_tail: the last of its stdout and stderr.
-        starved: whether the system meanwhile ended a process for want of memory, as far as it tells.
+        cause: ``ended`` if the child ended by itself. Otherwise the reason why it was stopped: its ``deadline``, a
+            ``flood`` of output, a ``long line``, or because ``on_line`` returned false (``told``).
+        returncode: as in ``subprocess``: negative for a signal, also for the signal that stopped the child.
+        output_tail: the end of its stdout and stderr.
+        starved: whether the system killed a process for lack of memory meanwhile, where the system reports that.
     """
 
     cause: Cause
@@ -65,16 +65,16 @@ def supervise(
     timeout: float,
     longest_line: int,
 ) -> Exit:
-    """Run a child to its end, and leave nothing of what it has started, whatever happens, KeyboardInterrupt included.
+    """Run a child to its end, and then end all processes that it has started, even after a KeyboardInterrupt.
 
-    The caller sleeps until the child says something, ends or is late; it never polls, so it does not disturb what the
-    child measures.
+    The caller sleeps until the child writes something, ends or is late. It never polls, so it does not disturb the
+    measurements of the child.
 
     Args:
-        command: to which the number of a file descriptor is appended, on which the child is to write lines.
-        environment: of the child, which also gets ``MARK``.
-        first_line: what the child reads from its standard input, which then stays open until the end.
-        on_line: called with each line that the child writes; says whether to go on.
+        command: the command line. The number of a file descriptor is appended; the child writes its lines there.
+        environment: the environment of the child, which also gets ``MARK``.
+        first_line: the line that the child reads from its standard input, which then stays open until the end.
+        on_line: called with each line that the child writes; returns whether to go on.
         timeout: seconds that the child may take.
         longest_line: bytes that a line may have.
     """
@@ -84,30 +84,14 @@ def supervise(
     lines_in, lines_out = os.pipe()
     ended_in, ended_out = os.pipe()
     try:
-        child = subprocess.Popen(
-            [*command, str(lines_out)],
-            env={**environment, MARK: mark},
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=[lines_out],
-            start_new_session=True,
-        )
+        child = _start(command, {**environment, MARK: mark}, lines_out)
     except BaseException:
         for descriptor in (lines_in, lines_out, ended_in, ended_out):
             os.close(descriptor)
         raise
 
     gone = threading.Event()
-
-    def await_end() -> None:
-        _sleep_until_ended(child)
-        os.close(ended_out)
-        gone.set()
-
-    # A thread sleeps until the child ends: the end of the pipes tells nothing, since grandchildren may hold them open.
-    thread = threading.Thread(target=await_end, daemon=True)
+    thread = threading.Thread(target=_await_end, args=(child, ended_out, gone), daemon=True)
     try:
         os.close(lines_out)
         thread.start()
@@ -115,7 +99,7 @@ def supervise(
     finally:
         try:
             _terminate(child, gone)
-        finally:  # even if we are interrupted once more while the child takes its time to end
+        finally:  # even if another interrupt comes while the child takes its time to end
             returncode = _kill(child, gone, mark)
         for stream in (child.stdin, child.stdout):
             assert stream is not None
@@ -124,6 +108,30 @@ def supervise(
             os.close(descriptor)
     starved = (machine.oom_kills() or 0) > (oom_kills or 0)
     return Exit(cause, returncode, tail.decode(errors="replace"), starved)
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], lines: int) -> subprocess.Popen[bytes]:
+    """Start the child in a session of its own, with the descriptor ``lines`` open and its number appended."""
+    return subprocess.Popen(
+        [*command, str(lines)],
+        env=environment,
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=[lines],
+        start_new_session=True,
+    )
+
+
+def _await_end(child: subprocess.Popen[bytes], ended: int, gone: threading.Event) -> None:
+    """Sleep until the child ends, then close ``ended`` and set ``gone``. Runs in a thread of its own.
+
+    A closed pipe would not tell that the child has ended, since grandchildren may hold the pipes open.
+    """
+    _sleep_until_ended(child)
+    os.close(ended)
+    gone.set()
 
 
 def _listen(
@@ -135,7 +143,7 @@ def _listen(
     deadline: float,
     longest_line: int,
 ) -> tuple[Cause, bytes]:
-    """Why listening stopped, and the tail of the output."""
+    """Pass lines on until there is a reason to stop; return the reason and the tail of the output."""
     assert child.stdin is not None
     assert child.stdout is not None
     output = _Output(child.stdout.fileno())
@@ -152,7 +160,7 @@ def _listen(
             remaining = deadline - monotonic()
             if remaining <= 0:
                 return "deadline", output.tail
-            # Once the child is gone, what it had written is read to the end, but nothing is waited for.
+            # After the child has ended, read what it had written, but wait for nothing more.
             ready = {key.fd for key, _ in selector.select(0 if over else min(remaining, LONGEST_WAIT))}
             if over and ready == {ended}:
                 return "ended", output.tail
@@ -180,27 +188,27 @@ def _listen(
 
 
 class _Output:
-    """A child's stdout and stderr, of which only the tail is kept."""
+    """The stdout and stderr of a child. Only the tail is kept."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor, self.tail, self.heard = descriptor, b"", 0
 
     def read(self) -> bool:
-        """Read what is there; false at the end."""
+        """Read the bytes that are there. False at the end of the stream."""
         data = os.read(self.descriptor, 65536)
         self.tail = (self.tail + data)[-KEPT_OUTPUT:]
         self.heard += len(data)
         return bool(data)
 
     def drain(self) -> None:
-        """Read what the child wrote before its last line: the two pipes are not in step."""
+        """Read everything that the child printed before its last line, since the two pipes are not in step."""
         with suppress(BlockingIOError):
             while self.read() and self.heard <= MOST_OUTPUT:
                 pass
 
 
 def _write(descriptor: int, data: memoryview) -> memoryview:
-    """Write as much as there is room for; what is left, which is nothing if nobody is going to read it."""
+    """Write as much as there is room for and return the rest; nothing if the reader is gone."""
     try:
         return data[os.write(descriptor, data) :]
     except BrokenPipeError:
@@ -208,7 +216,7 @@ def _write(descriptor: int, data: memoryview) -> memoryview:
 
 
 def _sleep_until_ended(child: subprocess.Popen[bytes]) -> None:
-    """Return when the child has ended. It stays a zombie, so that nothing else can get its number while we use that."""
+    """Return when the child has ended. The child stays a zombie, so that its process id is not given to another."""
     if hasattr(os, "waitid"):
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     else:  # macOS, before Python 3.13
@@ -216,7 +224,7 @@ def _sleep_until_ended(child: subprocess.Popen[bytes]) -> None:
 
 
 def _terminate(child: subprocess.Popen[bytes], gone: threading.Event) -> None:
-    """Ask the child's process group to end, if the child still runs, and give it some time."""
+    """Send SIGTERM to the process group of a child that still runs, and wait for up to ``GRACE_SECONDS``."""
     if not gone.is_set():
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGTERM)
@@ -224,21 +232,21 @@ def _terminate(child: subprocess.Popen[bytes], gone: threading.Event) -> None:
 
 
 def _kill(child: subprocess.Popen[bytes], gone: threading.Event, mark: str) -> int:
-    """End the child's process group and whatever else it has started; the child's return code."""
+    """Kill the child's process group and all else that it has started; return the child's return code."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     end_marked(mark)
     if gone.wait(PATIENCE_SECONDS):
         return child.wait()
-    child.returncode = -signal.SIGKILL  # as it will be, if it ever is
+    child.returncode = -signal.SIGKILL  # the code that it will have if it ever ends
     return child.returncode
 
 
 def end_marked(mark: str) -> None:
-    """Kill every other process that has this ``MARK`` in its environment, where the system shows that (Linux).
+    """Kill every other process that has this ``MARK`` in its environment, where the system shows it (Linux).
 
-    A process that has left its group and its parent is found by nothing else. What is started while we look is found
-    when we look again.
+    There is no other way to find a process that has left its group and its parent. The search is repeated until it
+    finds no further process, since a process may start another one during the search.
     """
     killed: set[int] = set()
     while found := set(_marked(mark)) - killed:
@@ -249,9 +257,9 @@ def end_marked(mark: str) -> None:
 
 
 def _marked(mark: str) -> Iterator[int]:
-    """The other processes with this mark that we may look at."""
+    """The ids of other processes with this mark, as far as we may read their environment."""
     wanted = f"{MARK}={mark}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it is another user's, or has ended
+        with suppress(OSError):  # the process is another user's, or has ended
             if wanted in (folder / "environ").read_bytes().split(b"\0") and (pid := int(folder.name)) != os.getpid():
                 yield pid
