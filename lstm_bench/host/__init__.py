@@ -1,1 +1,1 @@
-"""The machine under us: what it is, what else it does, and processes that end when they should."""
+"""The machine: its description, what else runs on it, and child processes that always end."""

@@ -1,6 +1,7 @@
-"""What else the machine did while blocks were timed, by the system's counters before and after, and what is too much.
+"""Measure what else the machine did while blocks were timed, and judge whether it was too much.
 
-Nothing is watched in between: a thread that looks would be a disturbance, too.
+The system's counters are read before and after. Nothing is read in between, because a watching thread would itself
+disturb the timing.
 """
 
 from __future__ import annotations
@@ -22,34 +23,35 @@ from lstm_bench.record.attempt import Disturbance
 Number = TypeVar("Number", int, float)
 
 VARIABLE = "LSTM_BENCH_DISTURBANCE"
-"""The environment variable that, if it is ``ignore``, has disturbance recorded and not judged."""
+"""An environment variable. If it is ``ignore``, disturbance is recorded but not judged."""
 
 SHORTEST = 0.5
-"""Seconds. The counters tick every 10 ms: over less than this, their grain alone could pass for a disturbance."""
+"""Seconds below which nothing is judged. The counters tick every 10 ms, so over a shorter time their resolution alone
+could look like a disturbance."""
 
 MOST_BY_OTHERS = 0.1
-"""Share of processors. A quiet system takes one or two hundredths, and a burst of 50 ms is a few more; a process that
-works beside a worker on two processors takes half of them."""
+"""Largest share of the processors that other processes may use. A quiet system uses 0.01 to 0.02, and a burst of 50 ms
+adds a few hundredths. One busy process beside a worker on two processors uses 0.5."""
 
 MOST_WITHHELD = 0.02
-"""Share of the time, withheld by a hypervisor or by the worker's own quota. A guest that is alone on its host loses a
-few thousandths."""
+"""Largest share of the time that a hypervisor or the worker's own quota may withhold. A guest that is alone on its host
+loses a few thousandths."""
 
 LEAST_CLOCK = 0.7
-"""Of the clock before. That processors slow down by a tenth or two as they get warm is how they are made."""
+"""Smallest ratio of the clock after to the clock before. Processors slow down by 10 to 20 % as they warm up."""
 
 NVIDIA_SMI_SECONDS = 10.0
-"""Which it may take: where the driver is not kept loaded, it loads it."""
+"""Seconds that ``nvidia-smi`` may take. It may have to load the driver first."""
 
 
 @dataclass(frozen=True)
 class Ticks:
-    """What one processor did since the machine was started, in clock ticks.
+    """The clock ticks of one processor since the machine was started.
 
     Attributes:
-        busy: spent on whatever this system runs.
-        stolen: spent by the hypervisor on somebody else.
-        total: all there were.
+        busy: ticks spent on the processes and the kernel of this system.
+        stolen: ticks that the hypervisor gave to another guest.
+        total: all ticks.
     """
 
     busy: int
@@ -59,15 +61,15 @@ class Ticks:
 
 @dataclass(frozen=True)
 class Reading:
-    """The counters at one moment; ``None`` for those that the system does not have.
+    """The counters at one moment; ``None`` for each counter that the system does not have.
 
     Attributes:
-        seconds: of a clock that never goes back.
-        processors: by number.
-        own: clock ticks that the worker has used, with all that it has started and not sent away.
+        seconds: a clock that never goes back.
+        processors: the ticks of each processor, by its number.
+        own: clock ticks that the worker's process group has used.
         throttled: seconds for which the worker's cgroups had used up their quotas.
-        overheated: times that the worker's processors were slowed down since they were too hot.
-        megahertz: of the fastest of the worker's processors.
+        overheated: number of times that the worker's processors were slowed down because they were too hot.
+        megahertz: clock of the fastest of the worker's processors.
     """
 
     seconds: float
@@ -79,10 +81,10 @@ class Reading:
 
 
 class Watch:
-    """From its beginning until it has ``ended``, what else the machine does. Costs nothing in between.
+    """Measures what else the machine does from construction until ``ended`` is called. Costs nothing in between.
 
     Args:
-        device: on which is timed.
+        device: the device that is timed, such as ``cuda:0``.
     """
 
     def __init__(self, device: str) -> None:
@@ -93,7 +95,7 @@ class Watch:
         self._before = _read(self._runs_on)
 
     def ended(self) -> Disturbance:
-        """What it was."""
+        """Read the counters again and return the disturbance since construction."""
         after = _read(self._runs_on)
         on_gpu = (self._gpu, _others_on_gpu() if self._on_gpu else None)
         most_on_gpu = max((count for count in on_gpu if count is not None), default=None)
@@ -101,26 +103,26 @@ class Watch:
 
 
 def is_judged() -> bool:
-    """Whether a disturbance is to count, which is so unless ``LSTM_BENCH_DISTURBANCE=ignore`` is set."""
+    """Whether a disturbance counts. It does unless ``LSTM_BENCH_DISTURBANCE=ignore`` is set."""
     return os.environ.get(VARIABLE) != "ignore"
 
 
 def between(
     before: Reading, after: Reading, runs_on: Collection[int], *, load_before: float | None, gpu_processes: int | None
 ) -> Disturbance:
-    """What two readings make.
+    """Compute the disturbance between two readings.
 
     Args:
-        before: the first.
-        after: the second.
+        before: the first reading.
+        after: the second reading.
         runs_on: the numbers of the worker's processors.
-        load_before: of the minute before.
-        gpu_processes: other processes on the GPU, in either reading.
+        load_before: mean load of the minute before the first reading.
+        gpu_processes: the larger number of other processes on the GPU in the two readings.
     """
     both = {
         number: (before.processors[number], ticks)
         for number, ticks in after.processors.items()
-        if number in before.processors  # one may have been switched on or off meanwhile
+        if number in before.processors  # a processor may have been switched on or off meanwhile
     }
     mine = {number: both[number] for number in runs_on if number in both}
     own = None if after.own is None or before.own is None else max(after.own - before.own, 0)
@@ -138,13 +140,13 @@ def between(
 
 
 def verdict(disturbance: Disturbance) -> str:
-    """Why what was timed meanwhile is not to be trusted, in one line; ``""`` if nothing speaks against it."""
+    """Say in one line why the timings cannot be trusted; ``""`` if they can."""
     found = []
     if disturbance.seconds >= SHORTEST:
         crowded, others, stolen = disturbance.crowded or 0.0, disturbance.others or 0.0, disturbance.stolen or 0.0
         if crowded > MOST_BY_OTHERS:
             found.append(f"other processes used {100 * crowded:.0f} % of its processors")
-        elif others > MOST_BY_OTHERS:  # with which it shares caches, memory and the clock
+        elif others > MOST_BY_OTHERS:  # other processors share caches, memory and the clock with the worker's
             found.append(f"other processes used {100 * others:.0f} % of the machine's processors")
         if stolen > MOST_WITHHELD:
             found.append(f"the hypervisor withheld {100 * stolen:.0f} % of its processors' time")
@@ -163,29 +165,31 @@ def verdict(disturbance: Disturbance) -> str:
     return f"{' and '.join(found)} while it was timed" if found else ""
 
 
-# --- what the system writes
+# --- parse the system's texts
 
 
 def processors_in(stat: str) -> dict[int, Ticks]:
-    """Every processor by number, of ``/proc/stat``. Lines that are not as they should be are left out."""
+    """Read the ticks of every processor, by its number, from ``/proc/stat``. Malformed lines are left out."""
     found = {}
     for number, fields in re.findall(r"^cpu(\d+)((?: \d+){8,}) *$", stat, re.MULTILINE):
         user, nice, system, idle, waiting, interrupts, soft_interrupts, stolen, *_ = map(int, fields.split())
-        busy = user + nice + system + interrupts + soft_interrupts  # guests' time is in that of the user already
+        busy = user + nice + system + interrupts + soft_interrupts  # the user's time includes that of guests
         found[int(number)] = Ticks(busy, stolen, busy + stolen + idle + waiting)
     return found
 
 
 def members_in(stats: Iterable[str], group: int) -> dict[int, int]:
-    """The processes of a group by number: clock ticks that each has used, with the children that it has waited for.
+    """Read the clock ticks that each process of a group has used, by process id.
+
+    The ticks of a process include those of children that it has waited for.
 
     Args:
-        stats: ``/proc/PID/stat`` of every process. Those that are not as they should be are left out.
-        group: its number.
+        stats: the text of ``/proc/PID/stat`` for every process. Malformed texts are left out.
+        group: the process group's id.
     """
     found = {}
     for stat in stats:
-        start, _, rest = stat.rpartition(")")  # the name may have anything in it
+        start, _, rest = stat.rpartition(")")  # the name may contain any character
         with suppress(ValueError, IndexError):
             fields = rest.split()
             if int(fields[2]) == group:
@@ -194,19 +198,19 @@ def members_in(stats: Iterable[str], group: int) -> dict[int, int]:
 
 
 def throttled_in(stats: Iterable[str]) -> float | None:
-    """Seconds for which quotas were used up, by ``cpu.stat`` of cgroups; ``None`` if none tells."""
+    """Sum the seconds for which quotas were used up, from the ``cpu.stat`` of cgroups; ``None`` if no text has them."""
     told = [int(us) for stat in stats for us in re.findall(r"^throttled_usec (\d+)$", stat, re.MULTILINE)]
     return sum(told) / 1e6 if told else None
 
 
 def sum_of(counts: Iterable[str]) -> int | None:
-    """Of files that hold one number each; ``None`` if none does."""
+    """Sum the texts that hold a number each; ``None`` if no text does."""
     told = [int(count) for count in counts if re.fullmatch(r"\s*\d+\s*", count)]
     return sum(told) if told else None
 
 
 def megahertz_in(cpuinfo: str) -> dict[int, float]:
-    """The clock of every processor by number, of ``/proc/cpuinfo``, which tells it on some architectures."""
+    """Read the clock of every processor, by its number, from ``/proc/cpuinfo``. Only some architectures list it."""
     found = {}
     for processor in cpuinfo.split("\n\n"):
         number = re.search(r"^processor\s*:\s*(\d+)$", processor, re.MULTILINE)
@@ -217,14 +221,14 @@ def megahertz_in(cpuinfo: str) -> dict[int, float]:
 
 
 def others_on_gpu_in(listed: str, group: Collection[int]) -> int | None:
-    """How many other processes are on the GPUs that a group of processes is on.
+    """Count the other processes on the GPUs that a group of processes uses.
 
     Args:
-        listed: what ``nvidia-smi`` writes for ``pid,gpu_uuid``.
-        group: the processes' numbers.
+        listed: the output of ``nvidia-smi`` for ``pid,gpu_uuid``.
+        group: the ids of the processes.
 
     Returns:
-        ``None`` if none of the group is listed: in a container the driver gives the host's numbers, or none.
+        ``None`` if no process of the group is listed. In a container, the driver lists the host's process ids or none.
     """
     rows = [
         (int(row[0]), row[1].strip()) for row in csv.reader(listed.splitlines()) if len(row) == 2 and row[0].isdecimal()
@@ -238,7 +242,7 @@ def _by_others(processors: Mapping[int, tuple[Ticks, Ticks]], own: int | None) -
 
 
 def _share(ticks: int, processors: Mapping[int, tuple[Ticks, Ticks]]) -> float | None:
-    """Of all the ticks that there were between two readings."""
+    """The share of ``ticks`` in all ticks between two readings, 0 to 1; ``None`` if there were none."""
     total = sum(b.total - a.total for a, b in processors.values())
     return min(max(ticks / total, 0.0), 1.0) if total > 0 else None
 
@@ -247,7 +251,7 @@ def _rise(before: Number | None, after: Number | None) -> Number | None:
     return None if before is None or after is None else after - before
 
 
-# --- where it writes it
+# --- read the system's files
 
 
 def _affinity() -> frozenset[int]:
@@ -278,7 +282,7 @@ def _members() -> dict[int, int]:
 
 
 def _megahertz(runs_on: Collection[int]) -> float | None:
-    """Of the fastest processor, since one that has nothing to do may sleep."""
+    """The clock of the fastest of these processors, since an idle processor may have a low clock."""
     kilohertz = (sum_of([text_of(Path(f"/sys/devices/system/cpu/cpu{n}/cpufreq/scaling_cur_freq"))]) for n in runs_on)
     told = [khz / 1e3 for khz in kilohertz if khz is not None]
     if not told:
@@ -288,7 +292,7 @@ def _megahertz(runs_on: Collection[int]) -> float | None:
 
 
 def _others_on_gpu() -> int | None:
-    """How many other processes ``nvidia-smi`` sees on our GPUs; ``None`` where it is not there or does not answer."""
+    """Count the other processes that ``nvidia-smi`` lists on our GPUs; ``None`` if it is missing or does not answer."""
     command = ["nvidia-smi", "--query-compute-apps=pid,gpu_uuid", "--format=csv,noheader"]
     try:
         listed = subprocess.run(

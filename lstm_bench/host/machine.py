@@ -1,4 +1,4 @@
-"""What this machine is, and what this process uses of it."""
+"""Describe this machine, and measure how much of it this process uses."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ THREAD_VARIABLES = (
 
 
 def usable_cores() -> int:
-    """Logical processors that this process may run on."""
+    """Count the logical processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_machine() -> Machine:
-    """This machine, without anything that names its owner."""
+    """Describe this machine without naming its owner."""
     return Machine(
         system=f"{platform.system()} {platform.release()}",
         processor=_processor_name(),
@@ -41,13 +41,18 @@ def describe_machine() -> Machine:
 
 
 def restrict_to(threads: int, first: int = 0) -> None:
-    """Keep this process, and all that it starts, on ``threads`` of the processors that it may use, from one on."""
+    """Keep this process and its children on some of the processors that it may use.
+
+    Args:
+        threads: number of processors.
+        first: the position of the first of them, counted from 0.
+    """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[first : first + threads])
 
 
 def read_back_threads() -> Threads:
-    """Thread counts as the native libraries that are loaded by now report them, and as the system counts them."""
+    """Count threads: as the native libraries report that are loaded by now, and as the system does."""
     from threadpoolctl import threadpool_info
 
     libraries = {f"{info['user_api']} {Path(info['filepath']).name}": info["num_threads"] for info in threadpool_info()}
@@ -55,33 +60,34 @@ def read_back_threads() -> Threads:
 
 
 def _named_threads() -> dict[str, int]:
-    """This process's threads that do not go by its own name, where the system tells (Linux)."""
+    """Count by name the threads of this process that have a name of their own, where the system shows them (Linux)."""
     names = []
     with suppress(OSError):
         own = Path("/proc/self/comm").read_text()
         for task in Path("/proc/self/task").iterdir():
-            with suppress(OSError):  # it may end while we look
+            with suppress(OSError):  # a thread may end meanwhile
                 names.append((task / "comm").read_text())
         names = [name.strip() for name in names if name != own]
     return dict(sorted(Counter(names).items()))
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process."""
+    """The resident memory of this process in bytes."""
     return int(psutil.Process().memory_info().rss)
 
 
 class PeakMemory:
-    """The most memory that this process has held in those parts of its life that count.
+    """The largest amount of memory that this process has held during the periods marked by ``counted``.
 
     Args:
-        on_device: the most bytes that the device's allocator has held in the whole life; ``None`` if it has none.
+        on_device: returns the most bytes that the device's allocator has held since the process started; ``None`` if
+            the device has no allocator.
 
     Attributes:
-        resident: largest resident size in bytes, without what was left over between those parts; ``None`` where the
-            system does not tell.
-        device: most bytes that the device's allocator held. Its counter is not set back, so until the end of the first
-            part everything counts, and after that a part in which it rises.
+        resident: the largest resident size in bytes. Memory that was allocated between the periods and not freed is
+            subtracted. ``None`` where the system does not report it.
+        device: the most bytes that the device's allocator held. Its counter is never reset. So the value after the
+            first period includes everything before it, and a later period changes the value only if the counter rose.
     """
 
     def __init__(self, on_device: Callable[[], int | None]) -> None:
@@ -93,7 +99,7 @@ class PeakMemory:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """A part that counts."""
+        """Mark a period that counts."""
         before = self._on_device()
         if self._ended_with is not None:
             self._left_over += max(0, resident_bytes() - self._ended_with)
@@ -108,13 +114,13 @@ class PeakMemory:
 
 
 def _forget_peak() -> None:
-    """Begin anew to record the largest resident size, where the system allows it (Linux)."""
-    with suppress(OSError):  # then the peak is that of the whole life of the process, an upper bound
+    """Reset the system's record of the largest resident size, where it allows that (Linux)."""
+    with suppress(OSError):  # the peak is then that of the whole life of the process, an upper bound
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_resident_bytes() -> int | None:
-    """Largest resident size since then; ``None`` where the system does not tell."""
+    """The largest resident size in bytes since ``_forget_peak``; ``None`` where the system does not report it."""
     for line in text_of(Path("/proc/self/status")).splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -122,7 +128,7 @@ def _peak_resident_bytes() -> int | None:
 
 
 def cgroups() -> list[Path]:
-    """The folders of this process's cgroup (version 2) and of those above it, the nearest first; none without any."""
+    """The folders of this process's cgroup (version 2) and of its parents, nearest first; empty without cgroups."""
     for root in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")):
         if (root / "cgroup.controllers").exists():
             own = cgroup_of(text_of(Path("/proc/self/cgroup")))
@@ -131,14 +137,17 @@ def cgroups() -> list[Path]:
 
 
 def cgroup_of(membership: str) -> PurePosixPath:
-    """The cgroup (version 2) that ``/proc/self/cgroup`` tells, below the root; the root if it tells none."""
+    """Read the path of the cgroup (version 2) below the root from ``/proc/self/cgroup``; the root if none is named."""
     found = re.search(r"^0::/(.*)$", membership, re.MULTILINE)
     path = PurePosixPath(found[1] if found else "")
-    return PurePosixPath() if ".." in path.parts else path  # it is outside of what this container sees
+    return PurePosixPath() if ".." in path.parts else path  # it lies outside of what this container sees
 
 
 def oom_kills() -> int | None:
-    """Processes that the kernel has ended for want of memory, in the nearest cgroup that tells, or else anywhere."""
+    """Count the processes that the kernel has killed for lack of memory; ``None`` if the system does not report it.
+
+    The count is that of the nearest cgroup that has one, or else of the whole machine.
+    """
     for source in (*(folder / "memory.events" for folder in cgroups()), Path("/proc/vmstat")):
         if (kills := oom_kills_in(text_of(source))) is not None:
             return kills
@@ -146,13 +155,13 @@ def oom_kills() -> int | None:
 
 
 def oom_kills_in(counters: str) -> int | None:
-    """The count in ``memory.events`` or ``/proc/vmstat``; ``None`` if there is none."""
+    """Read the count from ``memory.events`` or ``/proc/vmstat``; ``None`` if the text has none."""
     found = re.search(r"^oom_kill (\d+)$", counters, re.MULTILINE)
     return int(found[1]) if found else None
 
 
 def text_of(path: Path) -> str:
-    """What the system says in one of its files; nothing if it does not have it or does not let us."""
+    """The text of one of the system's files; empty if there is no such file or we may not read it."""
     try:
         return path.read_text(errors="replace")
     except OSError:
