@@ -1,1 +1,1 @@
-"""What is computed: the specification, its parameters, losses, operation counts, and the axes of a sweep."""
+"""The computation: its specification, parameters, losses, operation counts, and the axes of a sweep."""

@@ -1,4 +1,4 @@
-"""The axes along which a recipe can be varied, so that a grid is just repeated options."""
+"""The axes along which users can vary a recipe. Each axis is an option; a repeated option makes a grid."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lstm_bench.model.spec import CellKind, Optimizer, Recipe
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One thing that can be varied in any task's recipe.
+class RecipeAxis:
+    """A setting that can be varied in the recipe of any task.
 
     Attributes:
-        meaning: one line for people.
-        apply: the recipe with a value in place of its own. Raises ``InvalidSpec`` or ``ValueError`` for one that makes
-            no sense.
-        wanted: what a value has to be, in words.
-        read: the recipe's own value, as one would write it.
-        choices: the values allowed; empty if there are too many.
+        meaning: one line of help.
+        apply: returns the recipe with another value of this setting. Raises ``InvalidSpec`` or ``ValueError`` for a
+            value that makes no sense.
+        wanted: the values that make sense, in words.
+        read: returns the recipe's own value as a user would type it.
+        choices: the allowed values; empty if there are too many to list.
     """
 
     meaning: str
@@ -63,49 +63,51 @@ def _with_momentum(recipe: Recipe, value: str) -> Recipe:
     return _train(recipe, momentum=float(value)) if recipe.train.optimizer == "sgd" else recipe
 
 
-AXES: Mapping[str, Axis] = {
-    "cell": Axis("Recurrent cell.", _with_cell, "a cell", lambda recipe: recipe.model.cell, get_args(CellKind)),
-    "hidden": Axis(
+AXES: Mapping[str, RecipeAxis] = {
+    "cell": RecipeAxis("Recurrent cell.", _with_cell, "a cell", lambda recipe: recipe.model.cell, get_args(CellKind)),
+    "hidden": RecipeAxis(
         "Hidden size of every layer, or one for each, bottom first, such as 128x64x32.",
         _with_hidden,
         "a whole number, or one for each layer as in 128x64x32",
         lambda recipe: "x".join(map(str, recipe.model.hidden_sizes)),
     ),
-    "batch-norm": Axis(
+    "batch-norm": RecipeAxis(
         "Batch normalisation before the head.",
         _with_batch_norm,
         "true or false",
         lambda recipe: str(recipe.model.batch_norm).lower(),
         ("true", "false"),
     ),
-    "batch": Axis("Sequences per step.", _with_batch, "a whole number", lambda recipe: str(recipe.train.batch_size)),
-    "optimizer": Axis(
+    "batch": RecipeAxis(
+        "Sequences per step.", _with_batch, "a whole number", lambda recipe: str(recipe.train.batch_size)
+    ),
+    "optimizer": RecipeAxis(
         "Optimizer.", _with_optimizer, "an optimizer", lambda recipe: recipe.train.optimizer, get_args(Optimizer)
     ),
-    "learning-rate": Axis(
+    "learning-rate": RecipeAxis(
         "Learning rate.", _with_learning_rate, "a number above 0", lambda recipe: f"{recipe.train.learning_rate:g}"
     ),
-    "momentum": Axis(
+    "momentum": RecipeAxis(
         "Momentum, where the optimizer is sgd.",
         _with_momentum,
         "a number from 0 and under 1",
         lambda recipe: f"{recipe.train.momentum:g}",
     ),
 }
-"""By the name of the option that users type. In this order they are applied."""
+"""Every axis by the name of its option. Values are applied in this order."""
 
 
 def vary(recipe: Recipe, values: Mapping[str, str], owner: str) -> tuple[Recipe, dict[str, str]]:
-    """The recipe with these values, and those of them that it did not have before.
+    """Return the recipe with these values, and the values that differ from the recipe's own.
 
     Args:
-        recipe: to be varied.
-        values: by axis.
-        owner: for messages, such as ``"task 'copy'"``.
+        recipe: the recipe to vary.
+        values: the new values by the name of their axis.
+        owner: names the recipe's task in messages, such as ``"task 'copy'"``.
 
     Raises:
-        UnknownName: for an axis that there is not, or a value that is none of its choices.
-        LSTMBenchError: for any other value that makes no sense, naming the option and what it must be.
+        UnknownName: for an unknown axis, or a value that is not among the choices of its axis.
+        LSTMBenchError: for any other value that makes no sense. The message names the option and the values that do.
     """
     changes = {}
     for name in (*(axis for axis in AXES if axis in values), *(name for name in values if name not in AXES)):

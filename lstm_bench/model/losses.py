@@ -1,4 +1,4 @@
-"""The losses of ``TrainSpec`` in NumPy, for whoever judges what a model has learnt."""
+"""The losses of ``TrainSpec`` in NumPy, for the evaluation of a trained model."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 def mean_loss(kind: Loss, logits: NDArray[Any], y: NDArray[Any]) -> float:
-    """The loss of some sequences, as ``TrainSpec.loss`` says, in the precision of ``logits``.
+    """Compute the mean loss of some sequences in the precision of ``logits``.
 
     Args:
-        kind: ``"mse"``, the mean over all elements, or ``"cross_entropy"``, the mean over all labels of
-            ``log(sum(exp(z))) - z[label]`` in nats.
+        kind: as in ``TrainSpec.loss``: ``"mse"`` is the mean over all elements, ``"cross_entropy"`` the mean over all
+            labels of ``log(sum(exp(z))) - z[label]`` in nats.
         logits: `(..., O)`.
-        y: targets `(..., O)`, or labels `(...)`.
+        y: targets `(..., O)` for ``"mse"``, labels `(...)` for ``"cross_entropy"``.
     """
     import numpy as np
 
     if kind == "mse":
         return float(np.mean((logits - y) ** 2))
-    z = logits - logits.max(axis=-1, keepdims=True)  # which changes nothing, but keeps exp from overflowing
+    z = logits - logits.max(axis=-1, keepdims=True)  # the same loss, but exp cannot overflow
     chosen = np.take_along_axis(z, y[..., None].astype(np.intp), axis=-1)[..., 0]
     return float(np.mean(np.log(np.exp(z).sum(axis=-1)) - chosen))

@@ -1,6 +1,7 @@
 """The parameters of a model under canonical names: their shapes, their number, and their seeded initial values.
 
-Rows of the LSTM's weights are stacked i, f, g, o (input, forget, cell candidate, output gate), the GRU's r, z, n.
+The rows of the LSTM's weights are stacked in the order i, f, g, o (input gate, forget gate, cell candidate, output
+gate), those of the GRU's weights in the order r, z, n (reset gate, update gate, candidate).
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
 def parameter_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
-    """Every parameter's shape under its canonical name, in canonical order.
+    """Return every parameter's shape under its canonical name, in canonical order.
 
     With hidden size H, layer input size I and G gates, each layer and direction has ``weight_ih`` `(G*H, I)`,
-    ``weight_hh`` `(G*H, H)` and, where the spec has biases, one ``bias`` `(G*H,)`; the GRU adds ``bias_hn`` `(H,)`, the
-    recurrent bias of its candidate. The head has ``weight`` `(O, D*H)` and ``bias`` `(O,)`, batch normalisation
-    ``weight`` and ``bias`` `(D*H,)`, with D directions.
+    ``weight_hh`` `(G*H, H)` and, where the spec has biases, one ``bias`` `(G*H,)`. The GRU adds ``bias_hn`` `(H,)`, the
+    recurrent bias of its candidate. With D directions, the head has ``weight`` `(O, D*H)` and ``bias`` `(O,)`; batch
+    normalisation has ``weight`` and ``bias`` `(D*H,)`.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for layer, hidden in enumerate(spec.hidden_sizes):
@@ -51,29 +52,30 @@ def parameter_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
 
 
 def statistics_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
-    """What a model keeps beside its parameters, by canonical name: batch norm's running ``mean``, ``variance``.
+    """Return the shapes of batch normalisation's running ``mean`` and ``variance``, by canonical name.
 
-    They are of shape `(D*H,)`, move with decay 0.9 towards each batch's mean and biased variance, and are not trained.
+    Both have shape `(D*H,)` with D directions. They are not trained: with decay 0.9 they move towards the mean and the
+    biased variance of each batch.
     """
     return {f"batch_norm.{name}": (spec.readout_size,) for name in ("mean", "variance") if spec.batch_norm}
 
 
 def state_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
-    """Everything that decides what a model infers: its parameters, then its statistics."""
+    """Return the shapes of all arrays that inference reads: the parameters, then the statistics."""
     return parameter_shapes(spec) | statistics_shapes(spec)
 
 
 def parameter_count(spec: ModelSpec) -> int:
-    """Trained numbers in the canonical model; for an LSTM layer and direction ``4 * (H * (H + I) + H)``."""
+    """Count the trained numbers of the canonical model: ``4 * (H * (H + I) + H)`` in each LSTM layer and direction."""
     return sum(prod(shape) for shape in parameter_shapes(spec).values())
 
 
 def named_generator(seed: int, *name: str) -> np.random.Generator:
-    """A random generator of its own for everything that has a name, so that one more draw here shifts none there.
+    """Return the random generator of this name and seed. A draw from it shifts no other generator.
 
     Args:
         seed: the run's seed.
-        name: what the numbers are for, such as ``("parameters", "head.bias")``.
+        name: the purpose of the numbers, such as ``("parameters", "head.bias")``.
     """
     import numpy as np
 
@@ -87,16 +89,19 @@ def initial_parameters(
 
     Args:
         spec: the model.
-        scheme: ``"uniform"``, as torch does: U(-1/sqrt(H), 1/sqrt(H)) in every layer, U(-1/sqrt(fan in), ...) in the
-            head; or ``"glorot"``, as Keras does: Glorot uniform (Glorot & Bengio 2010) for ``weight_ih`` and the head,
-            orthogonal (Saxe, McClelland & Ganguli 2014) for ``weight_hh``, zero biases, and ones for the LSTM's forget
-            gate (Jozefowicz, Zaremba & Sutskever 2015).
-        seed: the run's seed. ``uniform`` gives the same bits everywhere; orthogonal matrices go through LAPACK,
-            whose last bits vary between builds.
-        forget_bias: of the LSTM's forget gates, in place of what the scheme gives them; other cells have none.
+        scheme: ``"uniform"`` is torch's: U(-1/sqrt(H), 1/sqrt(H)) in every layer and, with the head's fan-in F,
+            U(-1/sqrt(F), 1/sqrt(F)) in the head. ``"glorot"`` is Keras's: Glorot uniform (Glorot & Bengio 2010) for
+            ``weight_ih`` and the head, orthogonal (Saxe, McClelland & Ganguli 2014) for ``weight_hh``, and zero biases,
+            but ones for the LSTM's forget gate (Jozefowicz, Zaremba & Sutskever 2015).
+        seed: the run's seed. ``uniform`` gives the same bits on every machine. Orthogonal matrices are computed by
+            LAPACK, and its last bits vary between builds.
+        forget_bias: initial bias of the LSTM's forget gates, in place of the scheme's; ignored for other cells.
 
     Returns:
-        float64 arrays by canonical name, in canonical order; statistics, where the spec has any, come last.
+        float64 arrays by canonical name, in canonical order. Statistics, if the spec has any, come last.
+
+    Raises:
+        InvalidSpec: if the scheme is unknown.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""What is computed: the model, how it is trained, in which precision. Valid once constructed; knows no framework."""
+"""The specification of a computation: the model, its training and the precision. Checked when constructed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Initialisation = Literal["uniform", "glorot"]
 Scope = Literal["train", "gradient", "infer"]
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-"""``float32`` is IEEE float32 throughout; ``tf32`` allows matrix products to round their inputs to TF32. With
-``bfloat16`` it is layers and head that compute in it; parameters, optimizer, statistics and losses are float32."""
+"""``float32`` is IEEE float32 throughout. ``tf32`` allows matrix products to round their inputs to TF32. With
+``bfloat16``, layers and head compute in bfloat16; parameters, optimizer, statistics and losses are float32."""
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""What may be timed, in the order in which it is shown."""
+"""The scopes that can be timed, in the order in which tables show them."""
 
 LARGEST_SIZE = 2**24
-"""No axis may be longer: beyond it element counts overflow before memory runs out."""
+"""The largest length of an axis. Beyond it, element counts overflow before memory runs out."""
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +41,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         self._require(getattr(self, field) in names, field, "one of " + ", ".join(names))
 
     def _as_float(self, field: str) -> None:
-        """Let equal specifications be written alike: a learning rate of 1 is one of 1.0."""
+        """Turn a number into a float, so that equal specifications have equal JSON: 1 and 1.0 are both written 1.0."""
         value = getattr(self, field)
         msgspec.structs.force_setattr(self, field, value if value is None else float(value))
 
@@ -50,41 +50,42 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def is_size(value: object, least: int = 1) -> bool:
-    """Whether ``value`` can be a size: a plain integer (a bool is none) from ``least`` to ``LARGEST_SIZE``."""
+    """Whether ``value`` can be a size: an integer, and no bool, from ``least`` to ``LARGEST_SIZE``."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST_SIZE
 
 
 def is_real(value: object) -> bool:
-    """Whether ``value`` is a finite number; a bool is none."""
+    """Whether ``value`` is a finite number, and no bool."""
     try:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # a whole number that no float can hold
+    except OverflowError:  # a whole number too large for a float
         return False
 
 
 def is_name(value: object) -> bool:
-    """Whether ``value`` can be a name that users type: a word of letters, digits, - and _."""
+    """Whether ``value`` can be a name that users type: letters, digits, - and _ without spaces."""
     return isinstance(value, str) and re.fullmatch(r"[\w-]+", value) is not None
 
 
 class ModelSpec(Spec, frozen=True, kw_only=True):
-    """A stack of recurrent layers under a linear head that gives logits.
+    """A stack of recurrent layers under a linear head that computes logits.
 
     Attributes:
         input_size: features of each time step.
         hidden_sizes: hidden size of each layer, bottom first: ``(100,)``, ``(128, 64, 32)``.
         output_size: number of logits.
         cell: the recurrent cell of every layer.
-        bidirectional: whether each layer also reads the sequence backwards; a layer's output is then the
+        bidirectional: whether each layer also reads the sequence backwards. The output of a layer is then the
             concatenation of both directions.
         bias: whether the layers and the head have biases.
-        dropout: probability of dropping an element of what one layer hands to the next, in training only.
-        batch_norm: whether the readout is batch normalised before the head.
-        readout: what the head reads: ``"last"``, the final state of each direction of the top layer, or ``"all"``,
+        dropout: probability with which an element of a layer's output is dropped before the next layer, in training
+            only.
+        batch_norm: whether batch normalisation is applied to the input of the head.
+        readout: the input of the head: ``"last"`` is the final state of each direction of the top layer, ``"all"``
             the top layer's output at every time step.
 
     Raises:
-        InvalidSpec: naming the field, what it must be and what it was.
+        InvalidSpec: naming the field, the values that it can have and the value that it had.
     """
 
     input_size: int
@@ -122,30 +123,30 @@ class ModelSpec(Spec, frozen=True, kw_only=True):
         return ("forward", "backward") if self.bidirectional else ("forward",)
 
     def layer_input_size(self, layer: int) -> int:
-        """Features that ``layer`` (0 is the bottom) reads at each time step."""
+        """The number of features that ``layer`` reads at each time step; 0 is the bottom layer."""
         return self.input_size if layer == 0 else len(self.directions) * self.hidden_sizes[layer - 1]
 
     @property
     def readout_size(self) -> int:
-        """Features that the head reads."""
+        """The number of features that the head reads."""
         return len(self.directions) * self.hidden_sizes[-1]
 
 
 class TrainSpec(Spec, frozen=True, kw_only=True):
-    """How the model is trained: one optimizer step per batch, on the mean loss.
+    """The training of the model: one optimizer step per batch, on the mean loss.
 
     Attributes:
-        loss: ``"mse"``, the mean over all elements, or ``"cross_entropy"``, the mean over all labels of the natural
-            logarithm's cross entropy of the softmax.
+        loss: ``"mse"`` is the mean over all elements, ``"cross_entropy"`` the mean over all labels of the softmax's
+            cross entropy in nats.
         optimizer: ``"sgd"`` (``v = momentum * v + g; p -= lr * v``), ``"rmsprop"`` (decay 0.9, epsilon 1e-8 outside
             the root) or ``"adam"`` (0.9, 0.999, ``m_hat / (sqrt(v_hat) + 1e-8)``).
         learning_rate: step size, above 0.
         batch_size: sequences per step.
-        momentum: of ``"sgd"`` only, at least 0 and under 1.
-        clip_norm: gradients are scaled by ``min(1, clip_norm / global norm)``; ``None`` for never.
+        momentum: for ``"sgd"`` only, at least 0 and under 1.
+        clip_norm: gradients are scaled by ``min(1, clip_norm / global norm)``; ``None`` for no clipping.
 
     Raises:
-        InvalidSpec: naming the field, what it must be and what it was.
+        InvalidSpec: naming the field, the values that it can have and the value that it had.
     """
 
     loss: Loss
@@ -174,30 +175,30 @@ class TrainSpec(Spec, frozen=True, kw_only=True):
 
 
 class Recipe(Spec, frozen=True, kw_only=True):
-    """A named, complete configuration of a task: all that decides what a training run computes, but its seed.
+    """A named variant of a task: everything that decides what a training run computes, except its seed.
 
     Attributes:
         name: unique within its task.
-        summary: one line for people.
+        summary: one line of description.
         model: the model.
-        train: how it is trained.
-        epochs: passes over the training sequences; 0 if nothing is to be trained, and only speed is of interest.
+        train: the training of the model.
+        epochs: passes over the training sequences; 0 for a recipe that is only timed, without a training run.
         initialisation: scheme of the initial weights, see ``lstm_bench.model.parameters.initial_parameters``.
-        forget_bias: what the biases of LSTM layers' forget gates begin as, if not as the scheme says.
-        shuffle: whether each epoch draws its own order; otherwise sequences come in the task's order.
-        validation: the part of the training sequences, from their end, that is held out: its loss is looked at after
-            each epoch, or as often as ``evaluate_every`` says.
-        patience: so often in a row the validation loss may be looked at without a gain, and then training ends and the
-            best weights are restored; ``None`` to go on to the end with the last weights.
-        minimum_gain: by which the validation loss has to fall to count as a gain.
-        evaluate_every: optimizer steps between looks at how good the model is by now, of which the first is before any
-            training; ``None`` for none but after each epoch, and these only where there is a validation loss.
-        target: a value of the task's first metric that ends training when it is reached.
-        scopes: what is timed: ``"train"``, whole optimizer steps; ``"gradient"``, forward and backward without an
-            update; ``"infer"``, forward in evaluation mode.
+        forget_bias: initial bias of the forget gates of LSTM layers; ``None`` for that of the scheme.
+        shuffle: whether each epoch draws an order of its own. Without it, sequences come in the task's order.
+        validation: the fraction of the training sequences, taken from their end, that is held out. Their loss is
+            evaluated as often as ``evaluate_every`` says, or else after each epoch.
+        patience: training stops after this many evaluations of the validation loss in a row without a gain, and the
+            best weights are restored. ``None`` to train to the end and keep the last weights.
+        minimum_gain: the validation loss must fall by more than this to count as a gain.
+        evaluate_every: optimizer steps between two evaluations of the model; the first evaluation precedes training.
+            ``None`` to evaluate only the validation loss, if there is one, after each epoch.
+        target: training stops when the task's first metric reaches this value.
+        scopes: the scopes that are timed. ``"train"`` is a whole optimizer step, ``"gradient"`` forward and backward
+            without an update, ``"infer"`` forward in evaluation mode.
 
     Raises:
-        InvalidSpec: naming the field, what it must be and what it was.
+        InvalidSpec: naming the field, the values that it can have and the value that it had.
     """
 
     name: str
