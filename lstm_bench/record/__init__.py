@@ -1,1 +1,1 @@
-"""What is kept: the configuration that was asked for, what came of it, and the folder of result files."""
+"""The stored data: configurations, attempts with their findings, and the folder of result files."""

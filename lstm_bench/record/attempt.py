@@ -1,9 +1,9 @@
-"""What was asked of one worker process and what came of it: immutable, validated, schema-versioned."""
+"""The record of one worker process: its configuration and its findings. Immutable, validated, schema-versioned."""
 
 from __future__ import annotations
 
 import statistics as stats
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -15,17 +15,16 @@ from lstm_bench.record.published import Observed, Published
 SCHEMA_VERSION = 4
 # 1: first.
 # 2: learning curves, early stopping, steps and changes of a configuration, the scope "gradient", published times.
-# 3: runs and rounds, the kernel that is required and that of training, the ceiling, disturbance, denormal numbers, and
-#    the series that forecasts are drawn beside.
+# 3: runs and rounds, the required kernel, the kernel of training, the ceiling, disturbance, denormal numbers, and the
+#    observed series that forecasts are drawn beside.
 # 4: "cell" is called "configuration", batch-norm is true or false, and an observed series has a date for each value.
-# lstm_bench/record/migration.py turns older content into this one; tests/fixtures/ has a file of each version.
+# lstm_bench/record/migration.py upgrades older content; tests/fixtures/ has a file of each version.
 
 Status = Literal[
     "ok", "disturbed", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output"
 ]
-STATUSES: tuple[Status, ...] = get_args(Status)
 SOUND: tuple[Status, ...] = ("ok", "disturbed")
-"""Whose numbers count; those of what was disturbed only if its second try was, too."""
+"""Statuses whose numbers count. A disturbed attempt counts only if its second try was disturbed, too."""
 
 Phase = Literal[
     "start",
@@ -46,16 +45,16 @@ Phase = Literal[
 Stopped = Literal["", "patience", "target"]
 
 Denormals = Literal["kept", "flushed"]
-"""``flushed`` where they are taken for zero."""
+"""``flushed`` means that denormal numbers are treated as zero."""
 
 
 class Machine(Record, frozen=True):
-    """Where it ran. Absolute times from two machines are never pooled.
+    """The machine that a worker ran on. Absolute times from two machines are never pooled.
 
     Attributes:
         system: operating system and its version.
-        processor: the processor's own name.
-        cores: logical processors.
+        processor: the model name of the processor.
+        cores: number of logical processors.
         memory_bytes: physical memory.
         python: version of the interpreter.
     """
@@ -68,12 +67,12 @@ class Machine(Record, frozen=True):
 
 
 class Threads(Record, frozen=True):
-    """Thread counts as read back in the worker, after its first training step.
+    """Thread counts, read back in the worker after its first training step.
 
     Attributes:
-        affinity: processors that the worker may run on.
-        libraries: threads that each native library says it uses, by its name.
-        pools: threads that there are, by the name that a framework gave them, such as ``tf_XLAEigen``.
+        affinity: number of processors that the worker may run on.
+        libraries: number of threads that each native library reports, by the library's name.
+        pools: number of threads by the name that a framework gave them, such as ``tf_XLAEigen``.
     """
 
     affinity: int
@@ -81,16 +80,30 @@ class Threads(Record, frozen=True):
     pools: dict[str, int] = {}
 
 
-class Agreement(Record, frozen=True):
-    """How far a backend lies from the float64 reference on the recipe's first batches.
+class Extent(Record, frozen=True):
+    """The part of a recipe's batches that is compared with the reference.
 
     Attributes:
-        errors: norm-wise relative error ``||ours - reference|| / ||reference||`` by quantity; for gradients and
-            parameters the worst parameter's. ``null`` where it is not a finite number.
-        tolerances: the largest error allowed, by quantity.
-        worst: the parameter with the largest error, by quantity, where there is one.
-        extent: how much of a batch was compared, and over how many training steps, where the reference would have taken
-            too long for all of it; ``null`` for all. Logits after training are always those of whole batches.
+        steps: number of optimizer steps.
+        sequences: number of sequences of each batch, counted from its first.
+        time: number of time steps of each sequence, counted from its first.
+    """
+
+    steps: int
+    sequences: int
+    time: int
+
+
+class Agreement(Record, frozen=True):
+    """The errors of a backend against the float64 reference, on the recipe's first batches.
+
+    Attributes:
+        errors: norm-wise relative error ``||ours - reference|| / ||reference||`` by quantity. For gradients and
+            parameters it is that of the worst parameter. ``null`` where it is not a finite number.
+        tolerances: the largest allowed error, by quantity.
+        worst: the parameter with the largest error, by quantity; only for quantities that consist of parameters.
+        extent: the part of the batches that was compared, if the reference would have taken too long for all of them;
+            ``null`` for all. Logits after training are always those of whole batches.
     """
 
     errors: dict[str, float | None]
@@ -100,7 +113,7 @@ class Agreement(Record, frozen=True):
 
     @property
     def disagreements(self) -> tuple[str, ...]:
-        """The quantities whose error is over its tolerance; one that is not finite always is."""
+        """The quantities whose error exceeds its tolerance or is not finite."""
         return tuple(
             name
             for name, tolerance in self.tolerances.items()
@@ -109,13 +122,14 @@ class Agreement(Record, frozen=True):
 
 
 class CurvePoint(Record, frozen=True):
-    """How good the model was at one point of its training.
+    """An evaluation of the model at one point of its training.
 
     Attributes:
-        step: optimizer steps taken until then; 0 is before any.
-        seconds: wall time of training until then, what was looked at on the way not counted.
-        metrics: what the task said; empty where only the validation loss was looked at. ``null`` where not finite.
-        validation_loss: mean loss of the sequences held out for validation, if there are any; ``null`` if not finite.
+        step: optimizer steps taken before the evaluation; 0 for an untrained model.
+        seconds: wall time of training until then, without evaluations.
+        metrics: the task's metrics; empty if only the validation loss was evaluated. ``null`` where not finite.
+        validation_loss: mean loss of the sequences held out for validation; ``null`` if there are none or it is not
+            finite.
     """
 
     step: int
@@ -129,16 +143,16 @@ class Training(Record, frozen=True):
 
     Attributes:
         steps: optimizer steps taken.
-        seconds: wall time, compilation included, without what was looked at on the way.
-        first_losses: loss of each of the first steps, at most ``KEPT_LOSSES``; ``null`` where not finite.
-        epoch_losses: mean loss of each epoch; ``null`` where not finite.
-        curve: how good the model was on the way.
-        stopped: what ended it before its last step: no gain in so many looks at the validation loss (``patience``), or
-            a metric that reached the recipe's ``target``.
-        best_step: after which the validation loss was least.
-        best_validation_loss: what it was then.
-        restored_validation_loss: what it is with the weights of that step put into a new model, which is then the one
-            that is judged.
+        seconds: wall time with compilation, without evaluations.
+        first_losses: the loss of each of the first ``KEPT_LOSSES`` steps; ``null`` where not finite.
+        epoch_losses: the mean loss of each epoch; ``null`` where not finite.
+        curve: the evaluations of the model during training.
+        stopped: the reason why training stopped early: ``patience``, no gain in the validation loss for too long, or
+            ``target``, the metric reached the recipe's target. Empty if training went to its end.
+        best_step: the step after which the validation loss was smallest.
+        best_validation_loss: the validation loss after that step.
+        restored_validation_loss: the validation loss of a new model with the weights of that step. This model is
+            judged.
     """
 
     steps: int
@@ -153,13 +167,14 @@ class Training(Record, frozen=True):
 
 
 KEPT_LOSSES = 200
+"""Most losses that ``Training.first_losses`` holds."""
 
 
 class Timing(Record, frozen=True):
-    """Every block that was timed for one scope, in order.
+    """The blocks that were timed for one scope, in order.
 
     Attributes:
-        scope: ``train``, a whole optimizer step; ``gradient``, forward and backward without an update; or ``infer``, a
+        scope: ``train`` is a whole optimizer step, ``gradient`` forward and backward without an update, and ``infer`` a
             forward pass in evaluation mode.
         batch_size: sequences per step.
         steps_per_block: steps in each block.
@@ -175,24 +190,24 @@ class Timing(Record, frozen=True):
 
     @property
     def seconds_per_step(self) -> float:
-        """Median over the measured blocks."""
+        """The median over the measured blocks."""
         return stats.median(self.block_ns) / self.steps_per_block / 1e9
 
     @property
     def sequences_per_second(self) -> float:
-        """Throughput at the median step."""
+        """The throughput at the median step."""
         return self.batch_size / self.seconds_per_step
 
 
 class Memory(Record, frozen=True):
-    """Memory of the worker in bytes.
+    """The memory of the worker in bytes.
 
     Attributes:
-        after_import: resident size once the framework was imported, before anything was built.
-        peak: largest resident size while it was timed, trained or evaluated, without the check, the inspection and the
-            ceiling; ``null`` if the system does not tell.
-        device_peak: most that the device's allocator held, ``null`` for a device without one: until the timing ended,
-            or later, if it then held more than ever while it was trained or evaluated.
+        after_import: resident size after the framework was imported, before a model was built.
+        peak: largest resident size during timing, training and evaluation, without the check, the inspection and the
+            ceiling; ``null`` if the system does not report it.
+        device_peak: the most that the device's allocator held before the timing ended, or during training and
+            evaluation if that was more; ``null`` for a device without an allocator.
     """
 
     after_import: int
@@ -201,14 +216,14 @@ class Memory(Record, frozen=True):
 
 
 class Ceiling(Record, frozen=True):
-    """What this process could at most do, measured beside what it did.
+    """The fastest that this process could be, measured in the same process.
 
     Attributes:
-        size: rows and columns of the square matrices whose product was the fastest; 0 if there was none.
-        flops_per_second: floating point operations per second of the fastest product; ``null`` if the backend has no
-            product of its own to time.
-        floor_seconds: by scope, one step of the smallest model there is, which is all overhead; empty if the backend
-            refuses it, or would have to compile it for long.
+        size: rows and columns of the square matrices with the fastest matrix product; 0 if none was timed.
+        flops_per_second: floating point operations per second of the fastest matrix product; ``null`` if the backend
+            offers none to time.
+        floor_seconds: by scope, the time of one step of the smallest possible model, which is all overhead. Empty if
+            the backend refuses that model or would compile it for too long.
     """
 
     size: int
@@ -217,18 +232,18 @@ class Ceiling(Record, frozen=True):
 
 
 class Disturbance(Record, frozen=True):
-    """What else the machine did while blocks were timed. ``null`` where the system does not tell.
+    """The other activity of the machine while blocks were timed. ``null`` where the system does not report it.
 
     Attributes:
-        seconds: that were watched.
-        load_before: processes that ran or wanted to, mean over the minute before; earlier workers are among them.
-        others: share of all the machine's processors that was used by anything but this worker, 0 to 1.
-        crowded: likewise of those processors that this worker was to run on.
-        stolen: share of the latter that a hypervisor gave to somebody else, 0 to 1.
+        seconds: length of the time that was watched.
+        load_before: mean number of running and runnable processes in the minute before, earlier workers included.
+        others: share of all the machine's processors that other processes than this worker used, 0 to 1.
+        crowded: share of this worker's processors that other processes used, 0 to 1.
+        stolen: share of this worker's processors that a hypervisor gave to another guest, 0 to 1.
         throttled: seconds for which a container's quota of processor time was used up.
-        overheated: times that one of the worker's processors was slowed down since it was too hot.
-        megahertz: of the fastest of the worker's processors, before and after.
-        gpu_processes: other processes on the GPUs that this worker was on.
+        overheated: number of times that a processor of this worker was slowed down because it was too hot.
+        megahertz: clock of the fastest of this worker's processors, before and after.
+        gpu_processes: number of other processes on this worker's GPUs.
     """
 
     seconds: float
@@ -243,15 +258,15 @@ class Disturbance(Record, frozen=True):
 
 
 class Judgement(Record, frozen=True):
-    """What the task said of the trained model.
+    """The task's evaluation of the trained model.
 
     Attributes:
         metric: name of the metric that the table shows.
-        unit: its unit.
-        better: ``lower`` or ``higher``.
+        unit: unit of this metric.
+        better: whether a ``lower`` or a ``higher`` value of this metric is better.
         metrics: every metric; ``null`` where not finite.
-        series: named sequences worth drawing.
-        baselines: the metrics that need no model, by the baseline's name.
+        series: named sequences to draw, such as forecasts.
+        baselines: metrics of predictions that need no model, by the baseline's name.
     """
 
     metric: str
@@ -263,32 +278,32 @@ class Judgement(Record, frozen=True):
 
 
 class Findings(Record, frozen=True):
-    """What a worker found out, phase by phase; a worker that fails leaves the later fields empty.
+    """The measurements of a worker, phase by phase. A worker that fails leaves the later fields empty.
 
     Attributes:
-        machine: where it ran.
-        versions: the framework's version first, then those of the libraries under it.
-        device_name: the device's own name, or ``""``.
-        threads: as read back.
-        native_parameter_count: parameters as the framework counts them, where that differs.
+        machine: the machine that the worker ran on.
+        versions: versions of the framework, which comes first, and of the libraries under it.
+        device_name: model name of the device; empty if it is unknown.
+        threads: thread counts as read back.
+        native_parameter_count: number of parameters as the framework counts them, if it differs from the canonical one.
         seconds: wall time of each phase by name.
-        observed_precision: what the matrix products of ``infer`` were seen to be computed in, the coarsest of them;
-            ``null`` if it could not be told.
-        observed_denormals: whether ``infer`` was seen to keep denormal numbers or to take them for zero (``flushed``);
-            ``null`` if it could not be told.
-        published: times that others have published for what the recipe computes.
-        observed: what the task's forecasts are drawn beside; ``null`` where nothing is forecast.
-        agreement: with the reference.
+        observed_precision: the coarsest precision that was observed in the matrix products of ``infer``; ``null`` if it
+            could not be determined.
+        observed_denormals: whether ``infer`` kept denormal numbers or treated them as zero (``flushed``); ``null`` if
+            it could not be determined.
+        published: times that others have published for the recipe's computation.
+        observed: the true series that the task's forecasts are drawn beside; ``null`` if the task does not forecast.
+        agreement: the errors against the reference.
         training: the recipe's training run.
-        judgement: the task's verdict on the trained model.
-        timings: by scope.
-        batch_shape: B, T and I of the batches that were timed; empty before schema version 3.
-        memory: of the worker.
-        compile_seconds: how much of the first step went into compiling; ``null`` if the framework does not tell.
-        kernel_path: what really computed the inference, where the backend can tell.
-        training_kernel_path: likewise a training step.
-        ceiling: what could at most be reached.
-        disturbance: of the timing.
+        judgement: the task's evaluation of the trained model.
+        timings: the timed blocks by scope.
+        batch_shape: batch size, time steps and features of the timed batches; empty before schema version 3.
+        memory: the memory of the worker.
+        compile_seconds: compile time within the first step; ``null`` if the framework does not report it.
+        kernel_path: the kernel that computed the inference; empty if the backend cannot tell.
+        training_kernel_path: the kernel that computed a training step; empty if the backend cannot tell.
+        ceiling: the fastest that this process could be.
+        disturbance: the other activity of the machine during timing.
     """
 
     machine: Machine | None = None
@@ -318,18 +333,18 @@ class Attempt(Record, frozen=True):
     """One worker process from start to end.
 
     Attributes:
-        id: unique, and sorts by the time of its start.
-        created: start in UTC, ISO 8601.
-        lstm_bench: version of the harness.
-        configuration: what was asked.
-        status: how it ended.
-        reason: why, in one line, for every status but ``ok``.
-        phase: the phase in which it ended.
-        output_tail: the last of what the worker wrote to stdout and stderr, where it did not end ``ok``.
-        findings: what was found out until then.
-        run: what all attempts of one command have in common; ``""`` before schema version 3.
-        round: of the run, from 0.
-        times_only: whether it was timed and nothing else, since another attempt of the run is checked and trained.
+        id: unique; ids sort by start time.
+        created: start time in UTC, ISO 8601.
+        lstm_bench: version of lstm-bench.
+        configuration: the configuration that was measured.
+        status: the outcome.
+        reason: the reason for every status but ``ok``, in one line.
+        phase: the phase in which the worker ended.
+        output_tail: the end of the worker's stdout and stderr, unless its status is ``ok``.
+        findings: the measurements made before the worker ended.
+        run: an id that all attempts of one command share; empty before schema version 3.
+        round: number of the round within the run, from 0.
+        times_only: whether the worker only timed. Another attempt of the run is then checked and trained.
     """
 
     id: str
@@ -347,26 +362,12 @@ class Attempt(Record, frozen=True):
 
     @property
     def row(self) -> tuple[Machine | None, str]:
-        """What those attempts of one run have in common that are a row of a table: they differ in seed and round."""
+        """The key of the table row that this attempt belongs to. Attempts of a row differ only in seed and round."""
         return self.findings.machine, self.configuration.seedless
 
     def operations(self, scope: Scope) -> int | None:
-        """Floating point operations of one step of a scope; ``None`` where the batch's shape is not known."""
+        """Count the floating point operations of one step of a scope; ``None`` if the batch's shape is unknown."""
         if not self.findings.batch_shape:
             return None
         batch, time, *_ = self.findings.batch_shape
         return operations(self.configuration.recipe.model, scope, batch=batch, time=time)
-
-
-class Extent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The part of a recipe's batches that is compared with the reference.
-
-    Attributes:
-        steps: optimizer steps.
-        sequences: of each batch, its first ones.
-        time: steps of each sequence, its first ones.
-    """
-
-    steps: int
-    sequences: int
-    time: int

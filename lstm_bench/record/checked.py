@@ -1,4 +1,4 @@
-"""How far a backend is off the reference in the cases that ``lstm-bench check`` draws."""
+"""The errors of a backend against the reference in the random cases of ``lstm-bench check``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from lstm_bench.record.configuration import Record
 
 
 class Quantity(Record, frozen=True):
-    """How far one kind of quantity is off in one case.
+    """The error of one kind of quantity in one case.
 
     Attributes:
-        name: of the worst array, such as ``gradient of layers.0.forward.weight_hh``.
+        name: name of the array with the largest error, such as ``gradient of layers.0.forward.weight_hh``.
         error: norm-wise relative error, ``||ours - reference|| / ||reference||``; ``None`` if it is not a number.
-        ulps: the largest difference of an element, in units of the precision's spacing at the largest element.
-        tolerance: for ``error``.
+        ulps: the largest difference of an element, in units of the precision's spacing at the largest element; ``None``
+            if it is not a number.
+        tolerance: the largest allowed ``error``.
     """
 
     name: str
@@ -27,13 +28,13 @@ class Quantity(Record, frozen=True):
 
 
 class Compared(Record, frozen=True, tag="compared"):
-    """What became of one case.
+    """The result of one case.
 
     Attributes:
-        number: of the case.
-        quantities: by kind, the worst of each.
-        faults: whatever else is wrong, one line each.
-        skipped: why it was not compared, if the backend refuses it.
+        number: the number of the case.
+        quantities: the array with the largest error, by the kind of quantity.
+        faults: everything else that is wrong, one line each.
+        skipped: the reason why the backend refuses the case; empty if the case was compared.
     """
 
     number: int
@@ -43,5 +44,5 @@ class Compared(Record, frozen=True, tag="compared"):
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether every error is within its tolerance and nothing else is wrong."""
         return not self.faults and all(quantity.agrees for quantity in self.quantities.values())

@@ -1,4 +1,4 @@
-"""What a user asks of one worker process, whole: the task, the backend, where, in which precision, how long."""
+"""The configuration of one worker process: the task, the backend, the device, the precision, how long to measure."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A frozen, keyword-only record that is checked when it is read from JSON.
 
-    None is looked at by the garbage collector (``gc=False``), which would go through the hundreds of thousands that
-    many attempts consist of again and again: what is frozen, and made of what was there before it, is in no cycle.
+    The garbage collector does not track records (``gc=False``). Many attempts consist of hundreds of thousands of
+    records, and it would scan them again and again. It would find nothing: a frozen record refers only to older
+    objects, so it is never part of a cycle.
     """
 
 
@@ -27,14 +28,14 @@ class Effort(Record, frozen=True):
 
     Attributes:
         name: ``quick``, ``default`` or ``rigorous``.
-        blocks: timed blocks for each scope.
-        block_seconds: the least that one block lasts.
-        warmup_blocks: blocks before the timed ones, at least this many ...
-        warmup_seconds: ... and lasting at least this long together.
-        epoch_fraction: share of the recipe's epochs that are trained.
-        block_steps: the fewest steps of one block, so that what is done once per call, above all fetching memory from
-            the operating system, does not pass for a part of a long step.
-        rounds: in each of which every configuration is timed once, in a process of its own.
+        blocks: number of timed blocks for each scope.
+        block_seconds: shortest duration of a block.
+        warmup_blocks: smallest number of blocks before the timed blocks.
+        warmup_seconds: shortest duration of these blocks together.
+        epoch_fraction: fraction of the recipe's epochs that are trained.
+        block_steps: smallest number of steps in a block. Several steps share the cost of a call, above all that of
+            getting memory from the operating system, so that it is not taken for a part of one long step.
+        rounds: number of rounds. In each round every configuration is timed once, in a process of its own.
     """
 
     name: str
@@ -84,25 +85,25 @@ EFFORTS = {
 
 
 class Configuration(Record, frozen=True):
-    """One configuration of the table: everything that decides what a worker computes and how it measures.
+    """Everything that decides what a worker computes and how it measures.
 
     Attributes:
-        task: the task's name.
-        task_options: every option of the task, resolved.
-        recipe: what is trained.
-        epochs: passes over the data in this run; the recipe's, unless the user or the effort shortened it.
-        steps: optimizer steps after which training ends, whatever the epochs; ``None`` if nobody said.
-        changes: what the user changed in the recipe, which already holds it, such as ``{"hidden": "64"}``.
-        require_kernel: what has to be named in both kernel paths, such as ``oneDNN``; empty for whatever there is.
-        backend: the backend's name.
-        backend_options: every option of the backend, resolved.
+        task: name of the task.
+        task_options: value of every option of the task, defaults included.
+        recipe: the model and its training, with the user's changes.
+        epochs: passes over the data in this run. The recipe's number, unless the user or the effort changed it.
+        steps: number of optimizer steps after which training ends, whatever the epochs; ``None`` for no limit.
+        changes: the user's changes to the recipe, such as ``{"hidden": "64"}``. ``recipe`` already contains them.
+        require_kernel: kernel that both kernel paths must name, such as ``oneDNN``; empty for no requirement.
+        backend: name of the backend.
+        backend_options: value of every option of the backend, defaults included.
         device: such as ``cpu`` or ``cuda:0``.
-        precision: what is computed in.
-        threads: processor threads that the worker may use.
-        seed: of weights, order and data.
+        precision: precision of the computation.
+        threads: number of processor threads that the worker may use.
+        seed: seed of weights, batch order and data.
         effort: how long to measure.
-        task_defaults: what the task's options are when nothing is said; names leave these out.
-        backend_defaults: likewise of the backend.
+        task_defaults: default value of every option of the task. Names leave out options that have their default.
+        backend_defaults: default value of every option of the backend.
     """
 
     task: str
@@ -124,43 +125,43 @@ class Configuration(Record, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """64 hexadecimal digits that are the same exactly for configurations that are equal."""
+        """64 hexadecimal digits. Two configurations have the same fingerprint exactly if they are equal."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
     @property
     def seedless(self) -> str:
-        """A fingerprint that is the same exactly for configurations that differ in nothing but their seed."""
+        """A fingerprint that ignores the seed: configurations share it exactly if they differ in nothing else."""
         return msgspec.structs.replace(self, seed=0).fingerprint
 
     @property
     def task_selector(self) -> str:
-        """The task as a user would write it: ``flights:tutorial``, ``copy:default[delay=50]``."""
+        """The task as a user would type it: ``flights:tutorial``, ``copy:default[delay=50]``."""
         return f"{self.task}:{self.recipe.name}" + write_options(self.task_options, self.task_defaults)
 
     @property
     def backend_selector(self) -> str:
-        """The backend as a user would write it: ``torch``, ``keras[engine=jax]``."""
+        """The backend as a user would type it: ``torch``, ``keras[engine=jax]``."""
         return self.backend + write_options(self.backend_options, self.backend_defaults)
 
     @property
     def name(self) -> str:
-        """For people: ``torch on flights:tutorial (cpu, float32)``, and what was changed: ``(cell gru, cpu, ...)``."""
+        """A readable name: ``torch on flights:tutorial (cpu, float32)``; with changes ``(cell gru, cpu, float32)``."""
         changes = "".join(f"{name} {value}, " for name, value in self.changes.items())
         seed = f", seed {self.seed}" if self.seed else ""
         return f"{self.backend_selector} on {self.task_selector} ({changes}{self.device}, {self.precision}{seed})"
 
     @property
     def own_length(self) -> bool:
-        """Whether training has another length than the recipe says."""
+        """Whether the length of training differs from the recipe's."""
         return self.steps is not None or self.epochs != self.recipe.epochs
 
     @property
     def parameter_count(self) -> int:
-        """Trained numbers in the canonical model."""
+        """The number of trained numbers in the canonical model."""
         return parameter_count(self.recipe.model)
 
 
 def write_options(options: Mapping[str, str], defaults: Mapping[str, str]) -> str:
-    """``[delay=50,symbols=5]`` for those that are not the defaults, or nothing if there are none."""
+    """Write the options that differ from their defaults, as in ``[delay=50,symbols=5]``; empty if none does."""
     shown = [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
     return f"[{','.join(shown)}]" if shown else ""

@@ -1,4 +1,4 @@
-"""What others have published or observed, kept beside what was measured."""
+"""Published times and observed series, stored beside the measurements."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _DATE = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A time that somebody else has published for what a recipe computes, on other hardware.
+    """A time that others have published for a recipe's computation, on other hardware.
 
     Attributes:
-        name: of what was measured, such as ``"PyTorch, cuDNN"``.
-        hardware: that it ran on, with the versions that are known.
-        scope: what was timed.
-        seconds: for one batch.
-        source: where it stands, fit to be looked up.
+        name: the implementation that was measured, such as ``"PyTorch, cuDNN"``.
+        hardware: the hardware that it ran on, with the known software versions.
+        scope: the scope that was timed.
+        seconds: time for one batch.
+        source: the publication, in enough detail to look it up.
     """
 
     name: str
@@ -38,15 +38,15 @@ class Observed:
     """The true series that a chart draws beside its forecasts.
 
     Attributes:
-        forecast: key in ``Evaluation.series`` of a forecast of the last of these times.
-        title: what is counted, with its unit.
+        forecast: key in ``Evaluation.series`` of a forecast of the last times of the series.
+        title: the observed quantity with its unit.
         times: one ISO 8601 date for each value, in ascending order: ``"1949"``, ``"1949-01"`` or ``"1949-01-31"``.
         values: one number for each time.
         baselines: forecasts of the last times that need no model, by the names that ``Task.baselines`` uses.
 
     Raises:
-        InvalidSpec: if a time is not such a date, times do not ascend, there is not one for each value, or a number is
-            not finite.
+        InvalidSpec: if a time has another format, times do not ascend, the numbers of times and values differ, or a
+            value is not finite.
     """
 
     forecast: str
@@ -66,7 +66,7 @@ class Observed:
         for name, values in {"values": self.values, **self.baselines}.items():
             if not all(map(math.isfinite, values)):
                 raise InvalidSpec(f"Observed: {name!r} must be finite numbers")
-        # NumPy's own numbers could not be stored.
+        # JSON cannot hold NumPy's numbers.
         object.__setattr__(self, "times", tuple(self.times))
         object.__setattr__(self, "values", tuple(map(float, self.values)))
         object.__setattr__(self, "baselines", {name: tuple(map(float, of)) for name, of in self.baselines.items()})

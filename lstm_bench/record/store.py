@@ -18,7 +18,7 @@ from lstm_bench.text import brief
 
 
 class _File(msgspec.Struct, frozen=True):
-    """What a file holds."""
+    """The content of a result file."""
 
     schema_version: int
     sha256: str
@@ -30,10 +30,10 @@ _decode_attempt = msgspec.json.Decoder(Attempt).decode
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make sure, before anything is measured, that results can be written here.
+    """Make the folder if there is none, and make sure that results can be written to it.
 
     Raises:
-        StoreError: naming the folder and what is in the way.
+        StoreError: if they cannot. The message names the folder and the obstacle.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,13 +47,13 @@ def prepare_folder(folder: Path) -> None:
 
 
 def write_attempt(attempt: Attempt, folder: Path) -> Path:
-    """Write an attempt to a file of its own, whole or not at all.
+    """Write an attempt to a new file, whole or not at all.
 
     Returns:
-        The file, named by the configuration's fingerprint and the attempt's id.
+        The path of the file. Its name consists of the configuration's fingerprint and the attempt's id.
 
     Raises:
-        StoreError: if it cannot be written, or there is such a file already.
+        StoreError: if the file cannot be written, or exists already.
     """
     body = msgspec.json.encode(attempt)
     content = msgspec.json.encode(_File(schema_version=SCHEMA_VERSION, sha256=_sha256(body), attempt=msgspec.Raw(body)))
@@ -75,21 +75,21 @@ def write_attempt(attempt: Attempt, folder: Path) -> Path:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a text as ``write_bytes`` does, in UTF-8."""
+    """Write a text in UTF-8 as ``write_bytes`` does."""
     write_bytes(text.encode(), path)
 
 
 def write_bytes(content: bytes, path: Path) -> None:
-    """Write a file whole or not at all, in place of whatever has its name.
+    """Write a file whole or not at all. A file of that name is replaced.
 
     Raises:
-        StoreError: if it cannot be written.
+        StoreError: if the file cannot be written.
     """
     if not path.parent.is_dir():
         raise StoreError(f"cannot write {path}: there is no folder {path.parent}")
-    if path.exists() and not path.is_file():  # a device must not be replaced, either
+    if path.exists() and not path.is_file():  # such as a device, which must not be replaced
         raise StoreError(f"cannot write {path}: it is no regular file")
-    target = path.resolve()  # a link stays one
+    target = path.resolve()  # a link must stay a link
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -106,10 +106,10 @@ def write_bytes(content: bytes, path: Path) -> None:
 
 
 def read_attempt(path: Path) -> Attempt:
-    """Read one file.
+    """Read one result file.
 
     Raises:
-        StoreError: naming the file and what is wrong with it.
+        StoreError: if the file cannot be used. The message names the file and says what is wrong with it.
     """
     try:
         content = path.read_bytes()
@@ -139,13 +139,13 @@ def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
     """Read every attempt in a folder and below it.
 
     Args:
-        folder: or a single file.
+        folder: a folder, or a single file.
 
     Returns:
         The attempts, oldest first, and one line for each file or folder that could not be read.
 
     Raises:
-        StoreError: if there is no such folder.
+        StoreError: if there is no such folder, or a single file cannot be used.
     """
     if folder.is_file():
         return [read_attempt(folder)], []
@@ -167,9 +167,12 @@ def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
 
 
 def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
-    """The attempts of the latest run of each configuration and machine, sorted by task, backend, device and precision.
+    """Keep the attempts of the latest run of each configuration and machine.
 
-    Seeds of one run stay together: none of them is left out while another one is the latest.
+    The seeds of a run stay together: if one of them is the latest, all of them are kept.
+
+    Returns:
+        The attempts, sorted by task, backend, device and precision.
     """
     rows = [(attempt, attempt.row) for attempt in sorted(attempts, key=lambda attempt: attempt.id)]
     newest = {(row, attempt.configuration.seed): attempt for attempt, row in rows}
@@ -197,17 +200,17 @@ def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
 
 
 def _natural(text: str) -> tuple[str | int, ...]:
-    """A key that sorts 10 after 9: what is no number, and what is, by turns."""
+    """A key that sorts 10 after 9: text and numbers alternate."""
     return tuple(int(part) if at % 2 else part for at, part in enumerate(re.split(r"([0-9]+)", text)))
 
 
 def _is_intact(file: _File) -> bool:
-    """Whether an attempt is what its checksum was taken of: what its JSON says in its order, whatever is in between."""
-    if _sha256(file.attempt) == file.sha256:  # nobody has reformatted it, and it need not be decoded twice
+    """Whether an attempt still matches its checksum. White space may differ, the order of fields may not."""
+    if _sha256(file.attempt) == file.sha256:  # the usual case; it saves decoding the attempt twice
         return True
     content = msgspec.json.decode(file.attempt)
     in_order, by_name = msgspec.json.encode(content), msgspec.json.encode(content, order="sorted")
-    return file.sha256 in (_sha256(in_order), _sha256(by_name))  # by name before schema version 3
+    return file.sha256 in (_sha256(in_order), _sha256(by_name))  # fields were sorted by name before schema version 3
 
 
 def _sha256(content: bytes | msgspec.Raw) -> str:
