@@ -1,4 +1,4 @@
-"""What can be wrong with a request, each as one clear line: what, where, what to do."""
+"""The errors of a request. Each message is one clear line: what is wrong, where, what to do."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 class LSTMBenchError(Exception):
-    """The request cannot be carried out as it stands. The message is one line, fit to print as it is."""
+    """A request that cannot be carried out. The message is one line, ready to print."""
 
 
 class InvalidSpec(LSTMBenchError, ValueError):
-    """A specification that makes no sense, whichever framework were to run it."""
+    """A specification that makes no sense in any framework."""
 
 
 class PluginError(LSTMBenchError):
@@ -21,7 +21,7 @@ class PluginError(LSTMBenchError):
 
 
 class NotInstalled(LSTMBenchError):
-    """A backend whose framework is missing; the message holds the pip line that mends it."""
+    """A backend whose framework is missing; the message contains the pip command that installs it."""
 
 
 class StoreError(LSTMBenchError):
@@ -32,7 +32,7 @@ class NoResults(LSTMBenchError):
     """A folder or file without a single attempt.
 
     Args:
-        place: of the folder or file.
+        place: the folder or file.
     """
 
     def __init__(self, place: Path) -> None:
@@ -40,18 +40,18 @@ class NoResults(LSTMBenchError):
 
 
 class DataError(LSTMBenchError):
-    """A data file that is missing, damaged, or can neither be fetched nor stored; the message names it."""
+    """A data file that is missing, damaged, or cannot be fetched or stored; the message names it."""
 
 
 class UnknownName(LSTMBenchError, LookupError):
-    """A name that nothing answers to; the message offers the nearest one and lists what there is.
+    """An unknown name. The message suggests the nearest known name and lists all of them.
 
     Args:
-        kind: what was looked for, in the singular, such as ``"backend"``.
+        kind: the kind of thing that was looked up, in the singular, such as ``"backend"``.
         name: the name as it was given.
-        known: every name that would have been right.
-        where: what the name was looked up in, such as ``"task 'flights'"``; empty if that goes without saying.
-        meant: the name that was meant, where the letters do not tell.
+        known: all known names.
+        where: the place in which the name was looked up, such as ``"task 'flights'"``; empty if it is obvious.
+        meant: the name to suggest, where its letters are too far from the given one.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class UnknownName(LSTMBenchError, LookupError):
 
 
 def print_error(error: BaseException) -> None:
-    """Print an error with its traceback on stderr, once what its frames hold is given back.
+    """Release the variables that the error's frames hold, then print the error with its traceback on stderr.
 
-    That may be all the memory there is, and telling takes some.
+    These variables may hold all of the memory, and printing needs some.
     """
     traceback.clear_frames(error.__traceback__)
     traceback.print_exception(error)

@@ -1,4 +1,4 @@
-"""Text that comes from elsewhere, made fit for one line of a terminal."""
+"""Prepare text from plugins, files and servers for one line of a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def one_line(text: str) -> str:
-    """The text on one line, with control characters, which could drive a terminal, replaced."""
+    """Put the text on one line and replace control characters, which a terminal would obey."""
     shown = "".join(
         letter if letter.isprintable() or letter.isspace() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
@@ -14,20 +14,20 @@ def one_line(text: str) -> str:
 
 
 LONGEST_ENTRY, LONGEST_LINE = 500, 2000
-"""Characters that people are shown of a text in a table, and in a line. Results hold all of it."""
+"""Most characters of a text that a table and a line show. Result files hold the whole text."""
 
 
 def brief(text: str, most: int = LONGEST_LINE) -> str:
-    """The text on one line, as ``one_line`` gives it; of a longer text, the beginning and an ellipsis."""
+    """Put the text on one line as ``one_line`` does; cut a text of more than ``most`` characters, with an ellipsis."""
     return one_line(text) if len(text) <= most else f"{one_line(text[: most - 1])}\N{HORIZONTAL ELLIPSIS}"
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be written in JSON; arguments and paths, whose bytes may be any, need not be."""
+    """Whether a text can be written as UTF-8 and JSON. Arguments and paths may hold bytes that cannot."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def describe(error: BaseException) -> str:
-    """An exception's type and message on one line."""
+    """Write an exception's type and message on one line."""
     message = one_line(str(error))
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -1,4 +1,4 @@
-"""From an address to a file, going on where an earlier try broke off; whether it is the right file, others judge."""
+"""Download an address to a file, and resume where an earlier try broke off. The content is not checked here."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 TIMEOUT = 20.0
-"""Seconds that a server may take to answer, and between two pieces of its answer."""
+"""Seconds that a server may take to answer, and to send the next piece of its answer."""
 
 CHUNK = 2**17
-"""Bytes that are read and written at once, and after which progress is told."""
+"""Bytes that are read and written at once. Progress is reported after each chunk."""
 
 
 class Refused(Exception):
-    """This address does not give the file. The message says why, as if the address stood before it."""
+    """The address does not give the file. The message continues a sentence that begins with the address."""
 
 
 class Dropped(Exception):
-    """The connection ended before the answer did. What came is kept, and another try goes on from there."""
+    """The connection broke off. The bytes that came are kept, and another try resumes there."""
 
 
 def transfer(url: str, part: Path, *, most: int, on_bytes: Callable[[int, int | None], None]) -> None:
-    """Ask once for what is not there yet, and append it as it comes.
+    """Send one request for the missing bytes, and append them to the file as they come.
 
     Args:
-        url: ``http`` or ``https``; redirects are followed, and proxies are those of the environment.
-        part: file that holds the beginning, if there is one. It is begun anew where the server does not go on in the
-            middle, and left as it is where the server knows of nothing more.
-        most: bytes that the whole may have.
-        on_bytes: told how many bytes are there, and how many it will be if the server says so.
+        url: ``http`` or ``https``. Redirects are followed; proxies are taken from the environment.
+        part: the file, which may already hold the beginning. It is started again if the server cannot resume, and left
+            as it is if the server has no further bytes.
+        most: largest size of the whole file in bytes.
+        on_bytes: called with the number of bytes that have come, and the total number or ``None`` if the server does
+            not tell it.
 
     Raises:
-        Refused: if the server has no such file, or a longer one.
+        Refused: if the server has no such file, or a file larger than ``most``.
         Dropped: if the connection broke off.
         DataError: if the file cannot be written, such as on a full disk.
     """
@@ -51,7 +52,7 @@ def transfer(url: str, part: Path, *, most: int, on_bytes: Callable[[int, int | 
     with response:
         if response.status != 206:
             if there and response.headers.get_content_type() == "text/html":
-                # Some networks answer so until one has logged in; the beginning that is there may be a good one.
+                # Networks with a login page answer like this. The bytes that have come may still be right.
                 raise Refused("answers with an HTML page")
             there = 0
         total = None if response.length is None else there + response.length
@@ -66,7 +67,7 @@ def transfer(url: str, part: Path, *, most: int, on_bytes: Callable[[int, int | 
 
 
 def cannot_write(path: Path, error: OSError) -> DataError:
-    """One line for a file of the cache that cannot be written."""
+    """The error for a file of the cache that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         mend = "make room and try again, which goes on with what is there, or set"
     else:
@@ -75,7 +76,15 @@ def cannot_write(path: Path, error: OSError) -> DataError:
 
 
 def _ask(url: str, there: int) -> HTTPResponse | None:
-    """The server's answer with what comes after the first ``there`` bytes, or with all; ``None`` for nothing more."""
+    """Request the bytes after the first ``there``.
+
+    Returns:
+        The answer with these bytes, or with the whole file; ``None`` if the server has no further bytes.
+
+    Raises:
+        Refused: if the server does not give the file.
+        Dropped: if the connection broke off.
+    """
     import http.client
     import urllib.error
     import urllib.request
@@ -102,14 +111,14 @@ def _ask(url: str, there: int) -> HTTPResponse | None:
 
 
 def _why(error: BaseException | str) -> str:
-    """What the system calls it, if it has a name for it."""
+    """The reason in one line: the system's own words for an ``OSError``."""
     if isinstance(error, OSError) and error.strerror:
         return one_line(error.strerror)
     return one_line(error) if isinstance(error, str) else describe(error)
 
 
 def _receive(response: HTTPResponse, part: Path, there: int, most: int, on_bytes: Callable[[int], None]) -> int:
-    """Keep the first bytes that are there, append what comes until it ends or is too much, and say how many it is."""
+    """Append the answer to the first ``there`` bytes until it ends or exceeds ``most``; return the total in bytes."""
     import http.client
 
     try:

@@ -1,4 +1,4 @@
-"""Whether what really ran is what was to run: names of kernels, held against what a backend has seen."""
+"""Check whether the required kernel ran, by its name in the kernel paths that a backend reports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from lstm_bench.errors import LSTMBenchError
 
 
 def alternatives(required: str) -> tuple[str, ...]:
-    """The names of which one is enough, from ``onednn|cudnn``; none if nothing is required.
+    """Split ``onednn|cudnn`` into its names, of which a kernel path needs only one; empty if nothing is required.
 
     Raises:
-        LSTMBenchError: if one of them is empty, which anything would have.
+        LSTMBenchError: if one of the names is empty, since every path would match it.
     """
     names = tuple(name.strip() for name in required.split("|"))
     if names == ("",):
@@ -22,22 +22,29 @@ def alternatives(required: str) -> tuple[str, ...]:
 
 
 def names(path: str, required: str) -> bool:
-    """Whether a kernel path has one of the names that are required, in whole words and whatever their case.
+    """Whether a kernel path contains a required name as a whole word, ignoring case.
 
     Args:
         path: such as ``oneDNN RNN``.
-        required: such as ``onednn|cudnn``; anything has it if it is empty.
+        required: such as ``onednn|cudnn``; every path matches an empty requirement.
+
+    Raises:
+        LSTMBenchError: as ``alternatives`` does.
     """
     wanted = alternatives(required)
     return not wanted or any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", path, re.IGNORECASE) for name in wanted)
 
 
 def shortfall(paths: dict[str, str], required: str) -> str | None:
-    """What is wrong, in one line, if one of the paths does not have what is required.
+    """Say in one line which paths miss the requirement; ``None`` if all meet it.
 
     Args:
-        paths: kernel paths by what they computed, such as ``{"infer": "oneDNN RNN"}``; empty where nobody could tell.
+        paths: kernel paths by their scope, such as ``{"infer": "oneDNN RNN"}``; a path is empty if the backend cannot
+            tell it.
         required: as for ``names``.
+
+    Raises:
+        LSTMBenchError: as ``alternatives`` does.
     """
     wrong: dict[str, list[str]] = {}
     for scope, path in paths.items():

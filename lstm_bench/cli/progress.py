@@ -1,4 +1,4 @@
-"""Showing how far a run is: a live display on a terminal, plain lines elsewhere; both on stderr."""
+"""Show the progress of a run on stderr: a live display on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from lstm_bench.text import brief, one_line
 from lstm_bench.worker import protocol
 
 SELDOM = 10.0
-"""Seconds between two lines about how far a phase is, where each stays."""
+"""Seconds between two progress lines of a phase, where lines cannot be overwritten."""
 
 
 class Display(Protocol):
-    """What is told to whoever watches."""
+    """Shows the progress of a run."""
 
     def begin(self, number: int, total: int, turn: Turn) -> None:
-        """The worker of this turn is being started."""
+        """The worker of this turn is about to start."""
 
     def hear(self, message: protocol.Message) -> None:
-        """The worker said something."""
+        """The worker has sent a message."""
 
     def end(self, attempt: Attempt) -> None:
-        """The worker is gone, and its attempt is stored."""
+        """The worker has ended, and its attempt is stored."""
 
 
 @contextmanager
 def display() -> Iterator[Display]:
-    """The display that suits where stderr goes."""
+    """Yield the display that suits stderr: live on a terminal, plain lines elsewhere."""
     console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         yield _Lines(console)
         return
-    # No refreshing by itself: the parent is to sleep while a worker is timed.
+    # No automatic refresh: the parent must sleep while a worker is timed.
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -57,7 +57,7 @@ def display() -> Iterator[Display]:
 
 @contextmanager
 def counting(total: int) -> Iterator[Callable[[int], None]]:
-    """Something to tell how much is done, which shows on a terminal only."""
+    """Yield a function to call with the number of finished items. It shows a bar, on a terminal only."""
     console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         yield lambda done: None
@@ -71,7 +71,7 @@ def counting(total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def fetching() -> Iterator[Watcher]:
-    """Who watches files being fetched; shows nothing unless one is."""
+    """Yield a watcher that shows the fetching of files, and nothing if no file is fetched."""
     console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         yield _FetchedLines(console)
@@ -92,14 +92,14 @@ def fetching() -> Iterator[Watcher]:
 
 
 def name_of(number: int, total: int, turn: Turn) -> str:
-    """``[1/2] torch on flights:tutorial (cpu, float32)``, with its round where there are several."""
+    """Name a turn as in ``[1/2] torch on flights:tutorial (cpu, float32)``, with its round if there are several."""
     rounds = turn.configuration.effort.rounds
     round_of = f" round {turn.round + 1} of {rounds}" if rounds > 1 else ""
     return f"[{number}/{total}] {brief(turn.configuration.name)}{round_of}"
 
 
 def outcome_of(attempt: Attempt) -> str:
-    """``ok`` and how long it took, or the status and its reason."""
+    """Write ``ok`` and how long the attempt took, or its status and the reason."""
     if attempt.status == "ok":
         return f"ok in {sum(attempt.findings.seconds.values()):.1f} s"
     return f"{attempt.status}: {brief(attempt.reason)}"

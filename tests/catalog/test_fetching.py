@@ -124,7 +124,7 @@ def test_a_file_of_which_only_the_name_was_missing_is_not_fetched_again(site, wa
     part.write_bytes(content)
     fetch(file, watcher)
     assert site.asked[-1] == ("numbers.gz", len(content))
-    assert watcher.counts[-1] == (0, len(content))  # of the first tries
+    assert watcher.counts[-1] == (0, len(content))  # from the first two tries
     assert read_file(file, None) == NUMBERS
 
 

@@ -44,7 +44,7 @@ def test_a_users_folder_that_is_not_there_is_an_error(tmp_path, watcher):
 
 
 def test_no_network_and_no_data_is_one_line_with_all_that_is_missing_and_where_to_put_it(tmp_path, watcher):
-    with socket.socket() as taken:  # bound, and not listened to: whoever asks is turned away
+    with socket.socket() as taken:  # bound, but not listening: connections are refused
         taken.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{taken.getsockname()[1]}"
         urls = [f"http://{host}/{name}" for name in ("a", "b")]
@@ -59,7 +59,7 @@ def test_no_network_and_no_data_is_one_line_with_all_that_is_missing_and_where_t
         "refused). "
         f"Put two into {here}/some; three into {here}/other (with .gz behind a name if it is compressed)"
     )
-    assert watcher.begun == urls  # having learnt that there is no network, it asks no further
+    assert watcher.begun == urls  # without a network, the other files are not tried
 
 
 def test_what_was_fetched_before_another_could_not_be_is_not_said_to_be_missing(site, watcher):

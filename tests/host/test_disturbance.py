@@ -1,4 +1,4 @@
-"""What the system's counters tell, from texts that were recorded, and what is too much of it."""
+"""Disturbance, computed from recorded texts of the system, and its limits."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_the_clocks_of_processors_are_read_where_they_are_told(text, clocks):
         ("811, GPU-a\n900, GPU-a\n901, GPU-b\n", 1),
         ("811, GPU-a\n817, GPU-b\n900, GPU-a\n901, GPU-b\n900, GPU-b\n", 2),
         ("", None),  # in a container
-        ("28290, GPU-a\n", None),  # likewise: our own number as the host has it
+        ("28290, GPU-a\n", None),  # in a container, too: the list has the host's number of our process
         ("No devices were found\n", None),
         ("[N/A], GPU-a\n811, GPU-a\n", 0),
     ],
@@ -187,7 +187,7 @@ def test_counters_that_do_not_fit_together_make_no_share_below_nothing_or_above_
     assert 0 <= disturbed.others <= 1
 
 
-# --- what is too much
+# --- limits
 
 
 QUIET = Disturbance(

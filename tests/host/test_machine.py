@@ -56,8 +56,8 @@ def test_only_memory_of_the_parts_that_count_is_counted():
 @pytest.mark.parametrize(
     ("counter", "most"),
     [
-        ([5, 8, 8, 8], 8),  # the first part counts from the beginning
-        ([5, 8, 20, 20], 8),  # between the parts it rose, and we do not know what the second took
+        ([5, 8, 8, 8], 8),  # the first period includes everything before it
+        ([5, 8, 20, 20], 8),  # it rose between the periods, so the second period's own peak is unknown
         ([5, 8, 20, 30], 30),
         ([None] * 4, None),
     ],

@@ -25,7 +25,7 @@ def run(code, on_line=lambda line: True, *, first_line=b"", timeout=60.0, longes
 
 
 def lines_of(code, **how):
-    """How a child ended, and the lines that it wrote."""
+    """Run a child; return how it ended and the lines that it wrote."""
     lines = []
     return run(code, lambda line: lines.append(line) or True, **how), lines
 
@@ -94,7 +94,7 @@ def test_a_child_that_is_stopped_is_killed():
 
 @pytest.fixture
 def freezer():
-    """The folder of a cgroup whose processes can be frozen: then not even SIGKILL ends them."""
+    """The folder of a cgroup whose processes can be frozen. Not even SIGKILL ends a frozen process."""
     folder = Path(f"/sys/fs/cgroup/freezer/lstm-bench-{os.getpid()}")
     try:
         folder.mkdir()
@@ -122,7 +122,7 @@ def test_a_child_that_never_stops_answering_is_stopped_at_its_deadline():
     give_up = monotonic() + 5
 
     def busy(line):
-        sum(range(1000))  # as long as it takes the child to write the next one
+        sum(range(1000))  # about as long as the child takes to write the next line
         return monotonic() < give_up
 
     assert run("while True: answer((b'.' * 99 + b'\\n') * 600)", busy, timeout=0.5).cause == "deadline"
@@ -165,7 +165,7 @@ def test_on_line_can_end_it_and_what_was_printed_before_is_kept(tmp_path):
 
     def on_line(line):
         heard.append(line)
-        if line == b"print":  # and wait until it is printed, which nobody reads meanwhile
+        if line == b"print":  # wait until the child has printed; nobody reads its output meanwhile
             go.write_text("")
             printed.read_text()
         return line != b"stop"
@@ -205,7 +205,7 @@ os.read(ready, 1)
 )
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the system does not show environments")
 def test_a_grandchild_that_has_left_the_group_and_its_parent_is_found_and_killed(then, ended):
-    seen, (pid,) = lines_of(LEAVE + then, first_line=b"." * 10**6, timeout=1)  # which nobody reads
+    seen, (pid,) = lines_of(LEAVE + then, first_line=b"." * 10**6, timeout=1)  # nobody reads this line
     assert seen == ended
     assert soon(lambda: gone(int(pid)))
 
@@ -239,7 +239,7 @@ def test_nothing_is_left_when_listening_is_interrupted(error):
 
 
 def test_nothing_is_left_when_it_is_interrupted_again_while_it_stops_the_child():
-    """The child ignores SIGTERM, but for interrupting its parent; in a process of its own, which it may interrupt."""
+    """On SIGTERM the child interrupts its parent and goes on. The parent is a process of its own, not pytest."""
     impatient = f"""
 import signal, test_process
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which it is not where this runs in the background

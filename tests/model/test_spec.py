@@ -42,10 +42,10 @@ NONSENSE = {
         "forget_bias": [NAN, INF, True, "1"],
         "shuffle": NO_FLAG,
         "validation": [-0.1, 1, 1.0, NAN, INF, True, "0.1", None],
-        "patience": [*(size for size in NO_SIZE if size is not None), 3],  # which means nothing without validation
+        "patience": [*(size for size in NO_SIZE if size is not None), 3],  # patience is refused without validation
         "minimum_gain": [-1e-9, NAN, INF, True, "0", None],
         "evaluate_every": [size for size in NO_SIZE if size is not None],
-        "target": [NAN, INF, True, "0.9", 0.9],  # of which none is seen without looks
+        "target": [NAN, INF, True, "0.9", 0.9],  # a target is refused without evaluations
         "scopes": [(), ("train", "train"), ("backward",), ["train"], "train", None, (None,)],
     },
 }
@@ -54,7 +54,7 @@ IDS = [f"{field}={value!r}"[:60] for _, field, value in CASES]
 
 
 def as_json(value):
-    """The value as JSON has it, or None where JSON has no such value."""
+    """The value as JSON writes it, or None if JSON cannot write it."""
     try:
         text = json.dumps(value, allow_nan=False, default=msgspec.to_builtins)
     except (TypeError, ValueError):

@@ -55,5 +55,5 @@ def test_numbers_among_what_varies_come_in_their_order():
     ]
     attempts = [an_attempt(number, configuration=configuration) for number, configuration in enumerate(configurations)]
     assert latest(reversed(attempts)) == attempts
-    older = an_attempt(99, configuration=a_configuration(task="copy"))  # when the task had no options yet
+    older = an_attempt(99, configuration=a_configuration(task="copy"))  # from a time when the task had no options
     assert latest([*attempts, older]) == [older, *attempts]

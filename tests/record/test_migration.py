@@ -17,7 +17,7 @@ OLDER = range(1, SCHEMA_VERSION)
 
 
 def as_written(read, written):
-    """Make sure that a record says what its JSON says, and has the defaults of what that does not say."""
+    """Assert that a record has the values of its JSON, and the defaults of fields that the JSON lacks."""
     match read:
         case msgspec.Struct():
             assert set(written) <= set(read.__struct_fields__)
@@ -41,7 +41,7 @@ def as_written(read, written):
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
 def test_a_file_of_every_schema_version_is_read_as_it_was_written(version):
-    """Each was written by the code of its time."""
+    """Each fixture was written by the code of its version."""
     path = FIXTURES / f"attempt-version-{version}.json"
     content = json.loads(path.read_bytes())
     assert content["schema_version"] == version

@@ -57,7 +57,7 @@ def test_a_file_is_one_json_object_that_tells_its_schema_version(tmp_path):
 
 
 def test_a_checksum_is_of_the_very_bytes_that_are_written(tmp_path):
-    """So that reading them needs no second decoding."""
+    """Then reading the file needs no second decoding."""
     content = write_attempt(an_attempt(), tmp_path).read_bytes()
     body = content.partition(b'"attempt":')[2].removesuffix(b"}\n")
     assert json.loads(content)["sha256"] == hashlib.sha256(body).hexdigest()
