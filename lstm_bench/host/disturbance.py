@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
-from lstm_bench.host.machine import cgroups, text_of
+from lstm_bench.host.machine import cgroups, text_of, usable_processors
 from lstm_bench.record.attempt import Disturbance
 
 Number = TypeVar("Number", int, float)
@@ -89,7 +89,7 @@ class Watch:
 
     def __init__(self, device: str) -> None:
         self._on_gpu = device.startswith("cuda")
-        self._runs_on = _affinity()
+        self._runs_on = usable_processors()
         self._gpu = _others_on_gpu() if self._on_gpu else None
         self._load = _load()
         self._before = _read(self._runs_on)
@@ -252,10 +252,6 @@ def _rise(before: Number | None, after: Number | None) -> Number | None:
 
 
 # --- read the system's files
-
-
-def _affinity() -> frozenset[int]:
-    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
 
 def _load() -> float | None:

@@ -24,9 +24,14 @@ THREAD_VARIABLES = (
 )
 
 
+def usable_processors() -> frozenset[int]:
+    """The numbers of the logical processors that this process may run on."""
+    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
 def usable_cores() -> int:
     """Count the logical processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(usable_processors())
 
 
 def describe_machine() -> Machine:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -58,19 +58,12 @@ def write_attempt(attempt: Attempt, folder: Path) -> Path:
     body = msgspec.json.encode(attempt)
     content = msgspec.json.encode(_File(schema_version=SCHEMA_VERSION, sha256=_sha256(body), attempt=msgspec.Raw(body)))
     path = folder / f"{attempt.configuration.fingerprint[:12]}-{attempt.id}.json"
-    temporary = folder / f".{path.name}.{os.getpid()}.tmp"
     try:
-        with temporary.open("xb") as file:
-            file.write(content + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)  # unlike a rename, fails if the name is taken
-        _sync(folder)
+        with _temporary(path, content + b"\n") as temporary:
+            os.link(temporary, path)  # unlike a rename, fails if the name is taken
+            _sync(folder)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     return path
 
 
@@ -90,19 +83,12 @@ def write_bytes(content: bytes, path: Path) -> None:
     if path.exists() and not path.is_file():  # such as a device, which must not be replaced
         raise StoreError(f"cannot write {path}: it is no regular file")
     target = path.resolve()  # a link must stay a link
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-        _sync(target.parent)
+        with _temporary(target, content) as temporary:
+            temporary.replace(target)
+            _sync(target.parent)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def read_attempt(path: Path) -> Attempt:
@@ -217,7 +203,23 @@ def _sha256(content: bytes | msgspec.Raw) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@contextmanager
+def _temporary(target: Path, content: bytes) -> Iterator[Path]:
+    """Yield a file beside ``target`` with the content, all of it on the disk; remove the file afterwards."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
 def _sync(folder: Path) -> None:
+    """Wait until the folder's own entries are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
