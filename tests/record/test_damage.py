@@ -118,3 +118,10 @@ def test_a_file_nested_beyond_reason_is_named_and_the_rest_is_read(tmp_path):
     attempts, problems = read_folder(tmp_path)
     assert attempts == [an_attempt()]
     assert "deep.json" in problems[0]
+
+
+def test_a_long_name_in_a_file_is_told_in_brief(tmp_path):
+    path = with_checksum(tmp_path, lambda attempt: attempt.update({"x" * 200_000: 1}))
+    with pytest.raises(StoreError, match="unknown field `xxx") as caught:
+        read_attempt(path)
+    assert len(str(caught.value)) < 5_000

@@ -191,3 +191,11 @@ def test_content_that_can_be_upgraded_and_makes_no_sense_is_one_line_that_names_
     assert str(caught.value).startswith(f"{path} is not a result file: ")
     assert what in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_a_long_value_that_makes_no_sense_is_told_in_brief(version, tmp_path):
+    path = file_with(older_attempt(version, cell={"changes": {"batch-norm": "x" * 200_000}}), version, tmp_path)
+    with pytest.raises(StoreError, match="KeyError: 'xxx") as caught:
+        read_attempt(path)
+    assert len(str(caught.value)) < 5_000
