@@ -128,7 +128,8 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if chosen is None:
         return None
     precisions = " and ".join(chosen.precisions)
-    return f"lstm-bench: {chosen.backend.selector} on {chosen.device} in {precisions}, {chosen.cases} cases of seed {chosen.seed}"
+    what = f"{chosen.backend.selector} on {chosen.device} in {precisions}"
+    return f"lstm-bench: {what}, {chosen.cases} cases of seed {chosen.seed}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before -k and -m leave any out

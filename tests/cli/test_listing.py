@@ -85,7 +85,11 @@ def test_of_many_recipes_the_first_stand_beside_their_task_and_all_among_the_rec
 
 def test_an_option_without_a_default_leaves_it_to_the_recipe():
     plugins = some_plugins(a_task_info("speed", options={"batch": Integer(default=None, meaning="sequences")}))
-    assert cells(SECTIONS["tasks"](plugins))[2] == ["[batch=...]", "1..1000000000", "sequences (default as the recipe says)"]
+    assert cells(SECTIONS["tasks"](plugins))[2] == [
+        "[batch=...]",
+        "1..1000000000",
+        "sequences (default as the recipe says)",
+    ]
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -63,7 +63,7 @@ def test_every_ability_that_is_left_out_says_so_with_a_reason(method):
     thing = least(Backend, *BACKEND) if owner == "Backend" else least(Model, *MODEL)
     given = {"train": 3, "gradients": 2, "differentiate": 2, "input_gradient": 2, "states": 1, "kernel_path": 1}
     given |= {"product": 2, "peak_device_memory": 1}
-    with pytest.raises(Unsupported, match="the (backend|framework) "):
+    with pytest.raises(Unsupported, match=r"the (backend|framework) "):
         getattr(thing, name)(*[None] * given.get(name, 0))
 
 
