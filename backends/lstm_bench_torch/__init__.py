@@ -8,7 +8,7 @@ from lstm_bench import BackendInfo, Choice, Flag, Options, hookimpl, lazy
 
 
 def _environ(options: Options, threads: int, device: str) -> Mapping[str, str]:
-    # What an earlier run has compiled must not make this one's first step look short.
+    # Otherwise code that an earlier run compiled would make the first step of this run look short.
     return {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"} if options.compile else {}
 
 
@@ -18,6 +18,16 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
         name="torch",
         summary="PyTorch's nn.LSTM: oneDNN on the CPU, cuDNN on CUDA",
         load=lazy("lstm_bench_torch._model:TorchBackend"),
+        abilities=(
+            "train",
+            "differentiate",
+            "states",
+            "input_gradient",
+            "kernel_path",
+            "parameter_count",
+            "product",
+            "device_memory",
+        ),
         requires=("torch",),
         install='pip install "lstm-bench[torch]"',
         options={

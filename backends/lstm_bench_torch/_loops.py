@@ -1,4 +1,4 @@
-"""Recurrent layers as loops over time, with the interface and the parameter names of nn.LSTM, nn.GRU and nn.RNN."""
+"""Recurrent layers that loop over time, with the interface and the parameter names of nn.LSTM, nn.GRU and nn.RNN."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _CELLS: dict[str, type[nn.RNNCellBase]] = {"lstm": nn.LSTMCell, "gru": nn.GRUCel
 
 
 class Loop(nn.Module, ABC):
-    """One layer, which goes through time step by step.
+    """One layer that computes one time step after the other.
 
     Args:
         cell: ``lstm``, ``gru`` or ``rnn``.
-        input_size: features that it reads.
-        hidden_size: of its state.
-        bias: whether it has biases.
-        bidirectional: whether it also reads backwards.
+        input_size: features I of each time step.
+        hidden_size: H, the size of the state.
+        bias: whether the layer has biases.
+        bidirectional: whether it also reads from the end of the sequence.
         factory: device and dtype of the parameters.
     """
 
@@ -39,10 +39,10 @@ class Loop(nn.Module, ABC):
                 self.register_parameter(f"{name}_l0{suffix}", parameter)
 
     def flatten_parameters(self) -> None:
-        """Nothing lies apart here that a kernel would want together."""
+        """Do nothing: no kernel here wants all weights in one block of memory, as nn.LSTM's does."""
 
     def forward(self, x: Tensor, begin: Any = None) -> tuple[Tensor, Any]:
-        """As nn.LSTM with ``batch_first``: outputs `(B, T, D*H)`, and the final h, or h and c, `(D, B, H)` each."""
+        """The outputs `(B, T, D*H)` and the final h, or h and c, `(D, B, H)` each, as nn.LSTM with ``batch_first``."""
         ends, outputs = [], []
         for d, cell in enumerate(self.cells):
             if begin is None:
@@ -62,15 +62,15 @@ class Loop(nn.Module, ABC):
 
     @abstractmethod
     def inputs(self, cell: nn.RNNCellBase, x: Tensor) -> Tensor:
-        """What ``step`` is to be given of each time step, `(B, T, ...)`."""
+        """The input of ``step`` at all time steps, `(B, T, ...)`, from ``x`` `(B, T, I)`."""
 
     @abstractmethod
     def step(self, cell: nn.RNNCellBase, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The next state."""
+        """The next h, and c of an LSTM, `(B, H)` each, from one time step of ``inputs``."""
 
 
 class CellLoop(Loop):
-    """nn.LSTMCell, nn.GRUCell or nn.RNNCell, called for each step."""
+    """Calls nn.LSTMCell, nn.GRUCell or nn.RNNCell at each time step."""
 
     def inputs(self, cell: nn.RNNCellBase, x: Tensor) -> Tensor:
         return x
@@ -83,7 +83,7 @@ class CellLoop(Loop):
 
 
 class HandWrittenLoop(Loop):
-    """The gates out of elementary operations; the product with the inputs is one for all steps."""
+    """Writes the gates out as elementary operations. One product with the inputs serves all time steps."""
 
     def inputs(self, cell: nn.RNNCellBase, x: Tensor) -> Tensor:
         return functional.linear(x, cell.weight_ih, cell.bias_ih)
@@ -96,7 +96,7 @@ class HandWrittenLoop(Loop):
             r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
             n = torch.tanh(x_n + r * h_n)
             return ((1 - z) * n + z * h,)
-        z = torch.addmm(x, h, cell.weight_hh.t())  # without the second bias, which is held at zero
+        z = torch.addmm(x, h, cell.weight_hh.t())  # the second bias is held at zero, so it is left out
         if self._cell == "rnn":
             return (torch.tanh(z),)
         i, f, g, o = z.chunk(4, dim=1)
@@ -108,6 +108,6 @@ LOOPS: dict[str, type[Loop]] = {"cell": CellLoop, "loop": HandWrittenLoop}
 
 
 def weights_of(stack: nn.Module, layer: int, suffix: str) -> Sequence[nn.Parameter | None]:
-    """W_ih, W_hh and both biases of one layer and direction of nn.LSTM or a loop; ``None`` for what it lacks."""
+    """W_ih, W_hh, b_ih and b_hh of one layer and direction of nn.LSTM or a loop; ``None`` for a missing bias."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     return [getattr(stack, f"{name}_l{layer}{suffix}", None) for name in names]

@@ -1,4 +1,4 @@
-"""PyTorch in a worker process: the model with its optimizer, on nn.LSTM, nn.GRU and nn.RNN or on our loops."""
+"""The backend and its model: a network of nn.LSTM, nn.GRU, nn.RNN or our own loops, with its optimizer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.autograd import profiler
 from torch.nn import functional
 
-from lstm_bench import Backend, Model, ModelSpec, Parameters, Precision, State, TrainSpec, Unsupported
-from lstm_bench.plugin import aten
+from lstm_bench import Backend, Model, ModelSpec, Parameters, Setting, State, TrainSpec, Unsupported, describe_aten
 from lstm_bench_torch._network import Network
 from lstm_bench_torch._optimizers import optimizer_step
+from lstm_bench_torch._products import format_of, multiplying_in, switch_to
 
 _DTYPES = {"float64": torch.float64, "float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
-"""What layers and head compute in."""
+"""The dtype of layers and head, by precision."""
 
 
 class TorchBackend(Backend):
@@ -39,66 +39,79 @@ class TorchBackend(Backend):
     def devices(self) -> Mapping[str, str]:
         return {"cpu": ""} | {f"cuda:{n}": torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())}
 
-    def refuses(
-        self, spec: ModelSpec, train: TrainSpec, *, precision: Precision, device: str, options: Mapping[str, str]
-    ) -> str | None:
-        if options["compile"] == "true" and options["impl"] == "fused":
+    def refuses(self, spec: ModelSpec, train: TrainSpec, setting: Setting) -> str | None:
+        device, options = setting.device, setting.options
+        if options.compile and options.impl == "fused":
             return "torch.compile leaves nn.LSTM as it is, so there would be nothing to compare; impl=cell or impl=loop"
-        if options["compile"] == "true" and device == "cpu" and not any(map(shutil.which, _compilers())):
+        if options.compile and device == "cpu" and not any(map(shutil.which, _compilers())):
             return f"torch.compile needs a C++ compiler on the CPU; there is no {' or '.join(_compilers())}"
-        if precision == "tf32" and not (
+        if setting.precision == "tf32" and not (
             device.startswith("cuda") and torch.cuda.get_device_capability(device) >= (8, 0)
         ):
             return "tf32 needs an NVIDIA GPU of the Ampere generation or later"
-        if options["denormals"] == "flush" and device != "cpu":
+        if options.denormals == "flush" and device != "cpu":
             return "denormals=flush is for the CPU alone; a GPU computes with them at full speed"
         return None
 
     def build(
-        self,
-        spec: ModelSpec,
-        train: TrainSpec,
-        parameters: Parameters,
-        *,
-        precision: Precision,
-        device: str,
-        seed: int,
-        options: Mapping[str, str],
+        self, spec: ModelSpec, train: TrainSpec, parameters: Parameters, setting: Setting, *, seed: int
     ) -> Model[Tensor]:
-        _set_products(precision)
-        # Only threads that start later follow it, and torch starts them at the first product: a worker has set it then.
-        flush = options["denormals"] == "flush"
+        # This switch and the seed hold for the whole process. The switch is an option, so a worker sets it once. It is
+        # set here and not in load, which has no options, and takes effect in threads that start later: torch starts its
+        # threads at the first matrix product. The seed decides which elements dropout drops, and nothing else.
+        flush = setting.options.denormals == "flush"
         if not torch.set_flush_denormal(flush) and flush:
             raise Unsupported("torch cannot flush denormals on this processor")
         torch.manual_seed(seed)
-        network = Network(spec, torch.device(device), _DTYPES[precision], options["impl"])
-        return TorchModel(network, train, parameters, compiled=options["compile"] == "true")
+        network = Network(spec, torch.device(setting.device), _DTYPES[setting.precision], setting.options.impl)
+        forward = torch.compile(network.__call__) if setting.options.compile else network
+        products = format_of(setting.precision) if setting.device.startswith("cuda") else None
+        return TorchModel(network, forward, train, parameters, products=products)
 
-    def product(
-        self, size: int, *, precision: Precision, device: str, options: Mapping[str, str]
-    ) -> Callable[[], None]:
-        _set_products(precision)
-        a, b, out = (torch.rand(size, size, device=device).to(_DTYPES[precision]) for _ in range(3))
+    def product(self, size: int, setting: Setting) -> Callable[[], None]:
+        a, b, out = (torch.rand(size, size, device=setting.device).to(_DTYPES[setting.precision]) for _ in range(3))
+        products = format_of(setting.precision)
 
         def multiply() -> None:
             torch.mm(a, b, out=out)
-            if out.is_cuda:
-                torch.cuda.synchronize(out.device)
 
-        return multiply
+        def multiply_on_gpu() -> None:
+            switch_to(products)
+            torch.mm(a, b, out=out)
+            torch.cuda.synchronize(out.device)
 
-    def peak_device_memory(self, device: str) -> int | None:
-        return torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
+        return multiply_on_gpu if out.is_cuda else multiply
+
+    def peak_device_memory(self, device: str) -> int:
+        if not device.startswith("cuda"):
+            raise Unsupported(f"torch counts the memory of GPUs alone, not that of {device}")
+        return torch.cuda.max_memory_allocated(device)
 
 
 class TorchModel(Model[Tensor]):
-    """A ``Network`` with its parameters and its optimizer.
+    """A network with its parameters and its optimizer.
 
-    In bfloat16 the network works on rounded copies of float32 parameters, and the optimizer on these.
+    In bfloat16 the optimizer updates float32 parameters, and the network computes with rounded copies of them.
+
+    Args:
+        network: freshly made; its parameters are overwritten.
+        forward: the network's forward pass, perhaps compiled.
+        train: loss and optimizer.
+        parameters: initial values by canonical name.
+        products: what the GPU multiplies in, ``ieee`` or ``tf32``; ``None`` on the CPU, which has no choice.
     """
 
-    def __init__(self, network: Network, train: TrainSpec, parameters: Parameters, *, compiled: bool) -> None:
-        self._network, self._device = network, network.device
+    def __init__(
+        self,
+        network: Network,
+        forward: Callable[..., Tensor],
+        train: TrainSpec,
+        parameters: Parameters,
+        *,
+        products: str | None,
+    ) -> None:
+        self._network, self._device, self._products = network, network.device, products
+        self._forward = forward if products is None else multiplying_in(products, forward)
         self._dtype = torch.float32 if network.dtype == torch.bfloat16 else network.dtype
         self._rounds = network.dtype != self._dtype
         copies = [torch.zeros_like(w, dtype=self._dtype) for w in network.weights]
@@ -109,12 +122,11 @@ class TorchModel(Model[Tensor]):
         self._round()
         for stack in network.stacks:
             stack.flatten_parameters()
-        self._forward = torch.compile(network.__call__) if compiled else network
         self._loss = functional.mse_loss if train.loss == "mse" else self._cross_entropy
         self._step = optimizer_step(train, self._weights)
 
     def _round(self) -> None:
-        """Bring the network's copies up to date."""
+        """Round the parameters into the network's copies, where it has copies."""
         if self._rounds:
             with torch.no_grad():
                 torch._foreach_copy_(self._network.weights, self._weights)
@@ -124,7 +136,7 @@ class TorchModel(Model[Tensor]):
         return [gradient.to(self._dtype) for gradient in gradients] if self._rounds else gradients
 
     def _state(self) -> dict[str, Tensor]:
-        """Parameters and statistics by canonical name; views."""
+        """Parameters and statistics of batch normalisation by canonical name; views."""
         norm = self._network.batch_norm
         statistics = {} if norm is None else {"batch_norm.mean": norm.mean, "batch_norm.variance": norm.variance}
         return self._network.pick(self._weights) | statistics
@@ -168,14 +180,16 @@ class TorchModel(Model[Tensor]):
         return self.get(torch.autograd.grad(loss, x)[0])
 
     def states(self, x: Tensor, initial: State | None = None) -> tuple[NDArray[Any], State]:
+        if self._products is not None:
+            switch_to(self._products)
         with torch.inference_mode():
-            outputs, hidden, cell = self._network.states(x, initial)
-        return self.get(outputs), State(tuple(map(self.get, hidden)), tuple(map(self.get, cell)))
+            outputs, h, c = self._network.states(x, initial)
+        return self.get(outputs), State(h=tuple(map(self.get, h)), c=tuple(map(self.get, c)))
 
     def parameters(self) -> Parameters:
         return {name: self.get(part) for name, part in self._state().items()}
 
-    def native_parameter_count(self) -> int | None:
+    def native_parameter_count(self) -> int:
         modules = (*self._network.stacks, self._network.head)
         norm = self._network.batch_norm
         normalising = 0 if norm is None else norm.weight.numel() + norm.bias.numel()
@@ -193,7 +207,7 @@ class TorchModel(Model[Tensor]):
     def training_kernel_path(self, x: Tensor, y: Tensor, order: Tensor) -> str:
         x_batch, y_batch = next(_batches(x, y, order))
         before = {name: part.detach().clone() for name, part in self._state().items()}
-        with _profiler() as profile:  # of a step without its update; what it may change is put back
+        with _profiler() as profile:  # a step without its update; the statistics that it moves are put back below
             self._gradients(self._loss(self._forward(x_batch, training=True, remember=True), y_batch))
         with torch.no_grad():
             for name, part in self._state().items():
@@ -201,29 +215,22 @@ class TorchModel(Model[Tensor]):
         return _kernels(profile, steps=x.shape[1], backward=True)
 
 
-def _set_products(precision: Precision) -> None:
-    """Say what products are computed in, and cuDNN's RNNs, which use TF32 unless told otherwise; for the process."""
-    product = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = product
-    torch.backends.cudnn.rnn.fp32_precision = product  # type: ignore[attr-defined]  # set up at run time
-
-
 def _profiler() -> profiler.profile:
-    """Of the operators that are called, and nothing else: Kineto, which also has what they take, takes a second."""
+    """Counts the calls of each operator. Kineto would time them, too, but takes a second to start."""
     return profiler.profile(use_kineto=False)
 
 
 def _kernels(profile: profiler.profile, *, steps: int, backward: bool = False) -> str:
-    """What computed a model, from the profile of one pass, as ``aten.describe`` has it."""
+    """The kernels of one profiled pass, in the words of ``describe_aten``."""
     calls = {event.key: event.count for event in profile.key_averages()}
-    return aten.describe(calls, steps=steps, backward=backward)
+    return describe_aten(calls, steps=steps, backward=backward)
 
 
 def _batches(x: Tensor, y: Tensor, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """The sequences and targets of each row of ``order``.
 
-    Rows that count upwards are cut out as views, which saves a copy. Only on the CPU: on a GPU the question itself
-    would make the processor wait.
+    Rows of consecutive numbers become views, which saves a copy. On a GPU they are copied all the same: comparing the
+    numbers would make the CPU wait for the GPU.
     """
     if order.device.type == "cpu":
         begins = order[:, :1]

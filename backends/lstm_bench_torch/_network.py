@@ -1,4 +1,4 @@
-"""The canonical model out of torch's modules, and where its parameters lie in them."""
+"""The canonical model, built from torch's modules, and the place of each parameter in them."""
 
 from __future__ import annotations
 
@@ -18,45 +18,31 @@ _CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 class Network:
-    """Recurrent layers and nn.Linear. Neighbouring layers of one size share an nn.LSTM, one kernel to cuDNN.
+    """Recurrent layers, batch normalisation and nn.Linear.
 
-    torch adds two biases where the canonical model has one. The second (``bias_hh``) is held at zero and takes no part
-    in training: trained, both would move, and the bias they sum to would move twice as far. The GRU's candidate does
-    have a recurrent bias of its own: there the last third of ``bias_hh`` is trained, and the rest held at zero.
+    Neighbouring layers of one size share an nn.LSTM, which cuDNN runs as one kernel.
 
-    It is no nn.Module itself: on small models the look-ups of one more module show in the time per step.
+    torch adds two biases where the canonical model has one. The second (``bias_hh``) is held at zero and not trained.
+    If both were trained, their sum would move twice as far. The GRU's candidate is the exception: the canonical model
+    has its recurrent bias, too, so the last third of ``bias_hh`` is trained and the rest is held at zero.
+
+    The class is no nn.Module: on small models the look-ups of one more module show in the time per step.
+
+    Attributes:
+        spec: the model.
+        device: where it computes.
+        dtype: what layers and head compute in.
+        stacks: the recurrent layers, bottom first; a stack has one layer or more of one size.
+        head: the last product.
+        batch_norm: normalises the readout, if the model has it.
+        weights: the trained tensors, in the order of the canonical names.
     """
 
     def __init__(self, spec: ModelSpec, device: torch.device, dtype: torch.dtype, impl: str) -> None:
         self.spec, self.device, self.dtype = spec, device, dtype
-        self._bidirectional, self._reads_all, self._has_c = (
-            spec.bidirectional,
-            spec.readout == "all",
-            spec.cell == "lstm",
-        )
-        common: dict[str, Any] = {"bias": spec.bias, "bidirectional": spec.bidirectional}
-        common |= {"device": device, "dtype": dtype}
-        self.stacks: list[nn.RNNBase | Loop]
-        if impl == "fused":
-            runs = [(size, len(list(run))) for size, run in groupby(spec.hidden_sizes)]
-            firsts = [sum(length for _, length in runs[:n]) for n in range(len(runs))]
-            self.stacks = [
-                _CELLS[spec.cell](
-                    spec.layer_input_size(first),
-                    size,
-                    length,
-                    batch_first=True,
-                    dropout=spec.dropout if length > 1 else 0.0,
-                    **common,
-                )
-                for (size, length), first in zip(runs, firsts, strict=True)
-            ]
-        else:
-            firsts = list(range(len(spec.hidden_sizes)))
-            self.stacks = [
-                LOOPS[impl](spec.cell, spec.layer_input_size(n), size, **common)
-                for n, size in enumerate(spec.hidden_sizes)
-            ]
+        self._bidirectional, self._has_c = spec.bidirectional, spec.cell == "lstm"
+        self._reads_all = spec.readout == "all"
+        self.stacks, firsts = _recurrent_layers(spec, impl, device=device, dtype=dtype)
         self.head = nn.Linear(spec.readout_size, spec.output_size, bias=spec.bias, device=device, dtype=dtype)
         for stack in self.stacks:
             for name, parameter in stack.named_parameters():
@@ -64,28 +50,32 @@ class Network:
                     nn.init.zeros_(parameter).requires_grad_(spec.cell == "gru")
         exact = torch.float32 if dtype == torch.bfloat16 else dtype
         self.batch_norm = BatchNorm(spec.readout_size, device, exact) if spec.batch_norm else None
-        self._dropout, self._training = spec.dropout, True  # as modules begin
+        self._dropout, self._training = spec.dropout, True  # new modules are in training mode
         owners = dict(self._owners(firsts))
         self._owned = {name: owners[name] for name in parameter_shapes(spec)}
         self.weights: list[Tensor] = list(self._owned.values())
         self._held = [n for n, name in enumerate(self._owned) if name.endswith(".bias_hn")]
 
     def pick(self, arrays: Sequence[Tensor]) -> dict[str, Tensor]:
-        """By canonical name, the trained part of each of ``weights`` or of arrays of their shapes; views."""
+        """Name the arrays: the trained part of each, by canonical name; views.
+
+        Args:
+            arrays: ``weights``, or arrays of their shapes, such as gradients.
+        """
         return {
             name: array[2 * len(array) // 3 :] if name.endswith(".bias_hn") else array
             for name, array in zip(self._owned, arrays, strict=True)
         }
 
     def gradients(self, loss: Tensor) -> list[Tensor]:
-        """Of ``weights``, zero where a part is held."""
+        """The gradient of each of ``weights``; zero in the part of a ``bias_hh`` that is held at zero."""
         gradients = list(torch.autograd.grad(loss, self.weights))
         for n in self._held:
             gradients[n][: 2 * len(gradients[n]) // 3] = 0
         return gradients
 
     def _owners(self, firsts: list[int]) -> Iterator[tuple[str, nn.Parameter]]:
-        """The parameter that holds each canonical one; torch's gates are in canonical order, too."""
+        """Each canonical name with torch's parameter. torch stacks its gates in the canonical order."""
         for stack, first in zip(self.stacks, firsts, strict=True):
             for n in range(stack.num_layers):
                 for direction, suffix in zip(self.spec.directions, ("", "_reverse"), strict=False):
@@ -100,16 +90,16 @@ class Network:
             yield f"head.{name}", parameter
 
     def __call__(self, x: Tensor, *, training: bool = False, remember: bool = False) -> Tensor:
-        """Logits `(B, O)` or `(B, T, O)`, never less exact than float32, from ``x`` `(B, T, I)`.
+        """Logits `(B, O)`, or `(B, T, O)` if every step is read out; float32 where layers compute in bfloat16.
 
         Args:
-            x: sequences.
+            x: sequences `(B, T, I)`.
             training: whether to drop elements, and to normalise by the batch's own statistics.
-            remember: whether to take these into the running ones.
+            remember: whether the batch's statistics move the running ones.
         """
         if self._dropout and training != self._training:
             self._set_mode(training)
-        if x.dtype != self.dtype:  # asking costs less than converting what needs no conversion
+        if x.dtype != self.dtype:  # a conversion to the same dtype would cost more than this comparison
             x = x.to(self.dtype)
         for n, stack in enumerate(self.stacks):
             if n and training and self._dropout:
@@ -130,45 +120,74 @@ class Network:
         self._training = training
 
     def states(self, x: Tensor, initial: State | None) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """The top layer's outputs `(B, T, D*H)`, and for each layer the final h, and c if there is one, `(D, B, H)`."""
-        hidden: list[Tensor] = []
-        cell: list[Tensor] = []
+        """The top layer's outputs `(B, T, D*H)`, and each layer's final h and, of an LSTM, c, `(D, B, H)`."""
+        h: list[Tensor] = []
+        c: list[Tensor] = []
         if self._dropout and self._training:
             self._set_mode(training=False)
         x = x.to(self.dtype)
         for stack in self.stacks:
             begin = None
             if initial is not None:
-                layers = slice(len(hidden), len(hidden) + stack.num_layers)
+                layers = slice(len(h), len(h) + stack.num_layers)
                 parts = [
                     torch.from_numpy(np.concatenate(part[layers])).to(x) for part in (initial.h, initial.c) if part
                 ]
                 begin = tuple(parts) if self._has_c else parts[0]
             x, end = stack(x, begin)
-            for layers_of, final in zip((hidden, cell), end if self._has_c else (end,), strict=False):
-                layers_of += final.split(len(self.spec.directions))
-        return x, hidden, cell
+            for of_layers, final in zip((h, c), end if self._has_c else (end,), strict=False):
+                of_layers += final.split(len(self.spec.directions))
+        return x, h, c
+
+
+def _recurrent_layers(
+    spec: ModelSpec, impl: str, *, device: torch.device, dtype: torch.dtype
+) -> tuple[list[nn.RNNBase | Loop], list[int]]:
+    """The stacks of recurrent layers, and the number of the first layer of each."""
+    common: dict[str, Any] = {"bias": spec.bias, "bidirectional": spec.bidirectional, "device": device, "dtype": dtype}
+    if impl != "fused":
+        loops: list[nn.RNNBase | Loop] = [
+            LOOPS[impl](spec.cell, spec.layer_input_size(n), size, **common) for n, size in enumerate(spec.hidden_sizes)
+        ]
+        return loops, list(range(len(loops)))
+    stacks: list[nn.RNNBase | Loop] = []
+    firsts: list[int] = []
+    first = 0
+    for size, run in groupby(spec.hidden_sizes):
+        length = len(list(run))
+        dropout = spec.dropout if length > 1 else 0.0  # nn.LSTM drops between its own layers alone
+        module = _CELLS[spec.cell]
+        stacks.append(module(spec.layer_input_size(first), size, length, batch_first=True, dropout=dropout, **common))
+        firsts.append(first)
+        first += length
+    return stacks, firsts
 
 
 class BatchNorm:
-    """torch's batch normalisation, with running statistics of our own: torch's running variance is unbiased."""
+    """torch's batch normalisation, with our own running statistics, since torch's running variance is unbiased.
+
+    Args:
+        size: features R.
+        device: where it computes.
+        dtype: what it computes in.
+    """
 
     def __init__(self, size: int, device: torch.device, dtype: torch.dtype) -> None:
         self.weight, self.bias = (nn.Parameter(torch.empty(size, device=device, dtype=dtype)) for _ in range(2))
-        # Four tensors and no slices of one: autograd would take a change to one for a change to all. Zeros, since torch
-        # multiplies the old by zero where it is to be forgotten, and nothing times zero makes a NaN go away.
+        # Four tensors, not four slices of one tensor: autograd would take a change of one slice for a change of all.
+        # They begin at zero and not empty: torch forgets an old value by multiplying it by zero, which keeps a NaN.
         self.mean, self.variance, self._batch_mean, self._batch_variance = (
             torch.zeros(size, device=device, dtype=dtype) for _ in range(4)
         )
 
     def __call__(self, x: Tensor, *, training: bool, remember: bool) -> Tensor:
-        """Normalise `(..., R)` over all axes but the last; in its own dtype, whatever that of ``x``."""
+        """Normalise ``x`` `(..., R)` over all axes but the last; the result has the dtype of ``x``."""
         rows = x.flatten(0, -2).to(self.weight.dtype)
         if not training:
             return (
                 functional.batch_norm(rows, self.mean, self.variance, self.weight, self.bias, eps=1e-5).view_as(x).to(x)
             )
-        # With a momentum of 1 torch leaves the batch's mean and unbiased variance in what it takes for running ones.
+        # With a momentum of 1, torch writes the batch's mean and unbiased variance into the running statistics.
         normal = functional.batch_norm(
             rows, self._batch_mean, self._batch_variance, self.weight, self.bias, training=True, momentum=1.0, eps=1e-5
         )

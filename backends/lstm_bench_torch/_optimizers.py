@@ -1,6 +1,6 @@
-"""Optimizer steps through torch's functional forms: the kernels of ``torch.optim`` without its bookkeeping per step.
+"""Optimizer steps by the kernels of ``torch.optim``, without its bookkeeping per step.
 
-On small models that bookkeeping (hooks, grouping by device, state look-ups) costs more than the update itself.
+On small models the bookkeeping (hooks, grouping by device, state look-ups) costs more than the update itself.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 
 from builders import a_configuration
 from conformance import build, data_for
-from lstm_bench import ModelSpec, State, TrainSpec
+from lstm_bench import ModelSpec, Setting, State, TrainSpec
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.model.parameters import initial_parameters
@@ -90,10 +90,10 @@ def test_every_gradient_is_that_of_central_differences(cell, sizes, bidirectiona
     start = initial_parameters(spec, "uniform", 2)
 
     def loss_at(parameters, x) -> float:
-        model = NumpyBackend().build(spec, train, parameters, precision="float64", device="cpu", seed=0, options={})
+        model = NumpyBackend().build(spec, train, parameters, Setting("float64"), seed=0)
         return model.gradients(x, y)[0]
 
-    model = NumpyBackend().build(spec, train, start, precision="float64", device="cpu", seed=0, options={})
+    model = NumpyBackend().build(spec, train, start, Setting("float64"), seed=0)
     value, gradients = model.gradients(x, y)
     if not batch_norm:  # which trains on other numbers than it infers with
         assert value == pytest.approx(LOSSES[loss](model.infer(x), y)[0], rel=1e-14)
@@ -236,10 +236,8 @@ def test_cross_entropy_survives_large_logits():
 
 @pytest.mark.parametrize(("changes", "precision", "reason"), [({}, "bfloat16", "bfloat16"), ({}, "tf32", "tf32")])
 def test_what_it_cannot_do_it_refuses_with_the_reason(changes, precision, reason):
-    assert reason in (
-        NumpyBackend().refuses(spec_of(**changes), train_of(), precision=precision, device="cpu", options={}) or ""
-    )
-    assert NumpyBackend().refuses(spec_of(), train_of(), precision="float64", device="cpu", options={}) is None
+    assert reason in (NumpyBackend().refuses(spec_of(**changes), train_of(), Setting(precision)) or "")
+    assert NumpyBackend().refuses(spec_of(), train_of(), Setting("float64")) is None
 
 
 def test_it_says_which_blas_multiplies():
@@ -254,8 +252,10 @@ def test_it_says_which_blas_multiplies():
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the cores named here are for x86-64")
 def test_a_blas_that_takes_the_processor_for_an_older_one_says_so(monkeypatch):
     plugins = load_plugins()
-    recipe = plugins.task("flights").recipe(None, {})
-    job = MeasureJob(configuration=a_configuration(recipe=recipe, backend="numpy", threads=1, effort=QUICK), times_only=True)
+    recipe = plugins.task("flights").recipe(None, plugins.task("flights").read({}))
+    job = MeasureJob(
+        configuration=a_configuration(recipe=recipe, backend="numpy", threads=1, effort=QUICK), times_only=True
+    )
     usual = run_attempt(job, plugins.backend("numpy"), timeout=60.0).findings
     if "openblas" not in usual.kernel_path:
         pytest.skip(f"this NumPy has another: {usual.kernel_path}")
@@ -269,5 +269,5 @@ def test_a_blas_that_takes_the_processor_for_an_older_one_says_so(monkeypatch):
 def test_its_product_is_one_in_the_precision_that_was_asked_for(monkeypatch, precision):
     seen = []
     monkeypatch.setattr(np, "matmul", lambda a, b, out: seen.append((a.shape, b.shape, a.dtype, b.dtype, out.dtype)))
-    NumpyBackend().product(8, precision=precision, device="cpu", options={})()
+    NumpyBackend().product(8, Setting(precision))()
     assert seen == [((8, 8), (8, 8), precision, precision, precision)]

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from builders import a_configuration
-from conformance import build, data_for, disagreements
-from lstm_bench import ModelSpec, TrainSpec
+from conformance import build, data_for, disagreements, setting_of
+from lstm_bench import ModelSpec, TrainSpec, Unsupported
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.conformance.agreement import TOLERANCES, relative_error
 from lstm_bench.execute.attempt import run_attempt
-from lstm_bench.model.parameters import initial_parameters
 from lstm_bench.record.configuration import Effort
 from lstm_bench.worker.protocol import MeasureJob
 from lstm_bench_numpy._model import NumpyBackend
@@ -25,6 +24,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from lstm_bench_torch._model import TorchBackend  # noqa: E402
+from lstm_bench_torch._products import multiplying_in  # noqa: E402
 
 FUSED = {"impl": "fused", "compile": "false", "denormals": "keep"}
 SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
@@ -127,7 +127,7 @@ def test_its_loops_run_as_loops(cell, impl):
 def attempt(backend, **changes):
     """A round that is only timed, in a worker process of its own."""
     plugins = load_plugins([SLOW_PATHS])
-    recipe = plugins.task("flights").recipe(None, {})
+    recipe = plugins.task("flights").recipe(None, plugins.task("flights").read({}))
     given = {"backend": backend, "recipe": recipe, "backend_options": FUSED, "threads": 1, "effort": QUICK}
     job = MeasureJob(configuration=a_configuration(**given | changes), plugin_files=(str(SLOW_PATHS),), times_only=True)
     return run_attempt(job, plugins.backend(backend), timeout=60.0)
@@ -162,7 +162,7 @@ def test_its_product_is_in_the_precision_that_was_asked_for(precision):
             seen.append((function.overloadpacket, *((a.shape, a.dtype) for a in args)))
             return function(*args, **(kwargs or {}))
 
-    product = TorchBackend().product(64, precision=precision, device="cpu", options=FUSED)
+    product = TorchBackend().product(64, setting_of(TorchBackend(), precision, **FUSED))
     with Watch():
         product()
     matrix = ((64, 64), getattr(torch, precision))
@@ -224,14 +224,12 @@ def test_its_products_are_computed_in_what_was_asked_for(precision):
     ],
 )
 def test_what_it_cannot_do_it_refuses_with_the_reason(precision, options, reason):
-    refusal = TorchBackend().refuses(SPEC, ADAM, precision=precision, device="cpu", options=options)
+    refusal = TorchBackend().refuses(SPEC, ADAM, setting_of(TorchBackend(), precision, **options))
     assert refusal is None if reason is None else reason in refusal
 
 
 def test_denormals_are_flushed_on_the_cpu_alone():
-    refusal = TorchBackend().refuses(
-        SPEC, ADAM, precision="float32", device="cuda:0", options=FUSED | {"denormals": "flush"}
-    )
+    refusal = TorchBackend().refuses(SPEC, ADAM, setting_of(TorchBackend(), "float32", "cuda:0", denormals="flush"))
     assert "for the CPU alone" in refusal
 
 
@@ -246,9 +244,8 @@ def test_denormals_are_kept_unless_they_are_to_be_flushed(denormals, seen, preci
 
 def test_it_does_not_compile_without_a_compiler(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    options = {"impl": "loop", "compile": "true"}
-    refusal = TorchBackend().refuses(SPEC, ADAM, precision="float32", device="cpu", options=options)
-    assert "no-such-compiler" in refusal
+    setting = setting_of(TorchBackend(), "float32", impl="loop", compile="true")
+    assert "no-such-compiler" in TorchBackend().refuses(SPEC, ADAM, setting)
 
 
 def test_it_names_its_libraries_and_devices():
@@ -262,9 +259,8 @@ def test_it_names_its_libraries_and_devices():
 def test_cudnn_agrees_with_the_reference_in_ieee_float32(readout):
     spec = ModelSpec(input_size=3, hidden_sizes=(8, 8, 5), output_size=2, bidirectional=True, readout=readout)
     x, y, order = data_for(spec, ADAM)
-    parameters = initial_parameters(spec, "uniform", 1)
-    model = TorchBackend().build(spec, ADAM, parameters, precision="float32", device="cuda:0", seed=0, options=FUSED)
-    reference = NumpyBackend().build(spec, ADAM, parameters, precision="float64", device="cpu", seed=0, options={})
+    model = build(TorchBackend(), spec, ADAM, setting_of(TorchBackend(), "float32", "cuda:0"))
+    reference = build(NumpyBackend(), spec, ADAM, "float64")
     assert relative_error(model.get(model.infer(model.put(x))), reference.infer(x)) < 1e-5
     losses = model.get(model.train(model.put(x), model.put(y), model.put(order)))
     assert relative_error(losses, reference.train(x, y, order)) < 1e-4
@@ -275,24 +271,41 @@ def test_cudnn_agrees_with_the_reference_in_ieee_float32(readout):
 @needs_cuda
 def test_tf32_is_off_for_float32_and_on_when_asked_for():
     wide = ModelSpec(input_size=512, hidden_sizes=(512,), output_size=1)
-    parameters = initial_parameters(wide, "uniform", 1)
     x = np.random.default_rng(0).standard_normal((64, 4, 512))
-    reference = NumpyBackend().build(wide, ADAM, parameters, precision="float64", device="cpu", seed=0, options={})
-    errors = {}
-    for precision in ("float32", "tf32"):
-        model = TorchBackend().build(
-            wide, ADAM, parameters, precision=precision, device="cuda:0", seed=0, options=FUSED
-        )
-        errors[precision] = relative_error(model.get(model.infer(model.put(x))), reference.infer(x))
-    assert errors["float32"] < 1e-5 < errors["tf32"] < 1e-2
+    expected = build(NumpyBackend(), wide, ADAM, "float64").infer(x)
+    models = {
+        precision: build(TorchBackend(), wide, ADAM, setting_of(TorchBackend(), precision, "cuda:0"))
+        for precision in ("float32", "tf32")
+    }
+    for _ in range(2):  # whichever was built or called last
+        errors = {
+            name: relative_error(model.get(model.infer(model.put(x))), expected) for name, model in models.items()
+        }
+        assert errors["float32"] < 1e-5 < errors["tf32"] < 1e-2
+
+
+def test_each_model_switches_the_process_to_its_own_products():
+    seen = []
+
+    def forward(x, **mode):
+        seen.append((torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.rnn.fp32_precision))
+        return x
+
+    ieee, tf32 = (multiplying_in(chosen, forward) for chosen in ("ieee", "tf32"))
+    for model in (ieee, tf32, tf32, ieee):
+        model(torch.zeros(1), training=True)
+    assert seen == [("ieee", "ieee"), ("tf32", "tf32"), ("tf32", "tf32"), ("ieee", "ieee")]
 
 
 @needs_cuda
 def test_device_memory_is_read_from_the_allocator():
-    build_on = {"precision": "float32", "device": "cuda:0", "seed": 0, "options": FUSED}
-    TorchBackend().build(SPEC, ADAM, initial_parameters(SPEC, "uniform", 0), **build_on)
-    assert (TorchBackend().peak_device_memory("cuda:0") or 0) >= 41_301 * 4
-    assert TorchBackend().peak_device_memory("cpu") is None
+    build(TorchBackend(), SPEC, ADAM, setting_of(TorchBackend(), "float32", "cuda:0"))
+    assert TorchBackend().peak_device_memory("cuda:0") >= 41_301 * 4
+
+
+def test_the_memory_of_the_cpu_is_not_told():
+    with pytest.raises(Unsupported, match="the memory of GPUs alone, not that of cpu"):
+        TorchBackend().peak_device_memory("cpu")
 
 
 def test_the_benchmark_of_kernels_finds_pytorchs_own_precise():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from lstm_bench import Backend, ModelSpec, TrainSpec
+from lstm_bench import Backend, ModelSpec, Options, Precision, Setting, TrainSpec
+from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.conformance.cases import STEPS, Case
 from lstm_bench.conformance.differential import Comparison, Reference
 from lstm_bench.model.parameters import initial_parameters
+from lstm_bench.plugin.backend import build_or_refuse
 from lstm_bench_numpy._model import NumpyBackend
 
 COUNT, BATCH, TIME = 12, 4, 7
@@ -26,18 +30,46 @@ def data_for(spec: ModelSpec, train: TrainSpec, seed: int = 0):
     return x, y, order
 
 
-def build(backend: Backend, spec: ModelSpec, train: TrainSpec, precision: str, scheme: str = "uniform", **options: str):
-    parameters = initial_parameters(spec, scheme, 1)
-    return backend.build(spec, train, parameters, precision=precision, device="cpu", seed=0, options=options)
+def options_of(backend: Backend, texts: Mapping[str, str]) -> Options:
+    """Every option of a built-in backend: as users would write it, or its default."""
+    package = type(backend).__module__.partition(".")[0]
+    infos = load_plugins().backends
+    info = infos.get(package.removeprefix("lstm_bench_"), infos["numpy"])
+    return info.read(texts)
 
 
-def disagreements(backend: Backend, spec: ModelSpec, train: TrainSpec, precision: str, **options: str) -> list[str]:
+def setting_of(backend: Backend, precision: Precision, device: str = "cpu", **options: str) -> Setting:
+    """A setting of a built-in backend, whose options are written as users write them."""
+    return Setting(precision, device, options_of(backend, options))
+
+
+def build(
+    backend: Backend,
+    spec: ModelSpec,
+    train: TrainSpec,
+    how: Precision | Setting,
+    scheme: str = "uniform",
+    **options: str,
+):
+    """A model in a setting, or in a precision on the CPU with some options."""
+    setting = how if isinstance(how, Setting) else setting_of(backend, how, **options)
+    return backend.build(spec, train, initial_parameters(spec, scheme, 1), setting, seed=0)
+
+
+def disagreements(
+    backend: Backend, spec: ModelSpec, train: TrainSpec, how: Precision | Setting, **options: str
+) -> list[str]:
     """One line for each quantity in which a backend differs from the reference, and for each misbehaviour."""
+    setting = how if isinstance(how, Setting) else setting_of(backend, how, **options)
+    comparison = compare(backend, Case(model=spec, train=train, time=TIME), setting)
+    found = comparison.compared(0)
+    return [*found.faults, *(f"{q.name}: {q.error} > {q.tolerance}" for q in found.quantities.values() if not q.agrees)]
+
+
+def compare(backend: Backend, case: Case, setting: Setting) -> Comparison:
+    """One case on a backend with every ability, beside the reference."""
 
     def build_model(case, problem):
-        how = {"precision": precision, "device": "cpu", "seed": 0, "options": options}
-        return backend.build(case.model, case.train, problem.parameters, **how)
+        return build_or_refuse(backend, case.model, case.train, problem.parameters, setting, seed=case.seed)
 
-    case = Case(model=spec, train=train, time=TIME)
-    found = Comparison(case, build_model, Reference(NumpyBackend()), precision).compared(0)
-    return [*found.faults, *(f"{q.name}: {q.error} > {q.tolerance}" for q in found.quantities.values() if not q.agrees)]
+    return Comparison(case, build_model, Reference(NumpyBackend()), setting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from conformance import setting_of
 from lstm_bench import Backend, Model, ModelSpec, Precision, TrainSpec
 from lstm_bench.conformance import denormals
 from lstm_bench.conformance.precision import product_precisions
@@ -37,7 +38,9 @@ def observe_denormals(
 def _builder(
     backend: Backend, spec: ModelSpec, precision: Precision, options: dict[str, str]
 ) -> Callable[[Parameters], Model[Any]]:
+    setting = setting_of(backend, precision, **options)
+
     def build(parameters: Parameters) -> Model[Any]:
-        return backend.build(spec, SGD, parameters, precision=precision, device="cpu", seed=0, options=options)
+        return backend.build(spec, SGD, parameters, setting, seed=0)
 
     return build
