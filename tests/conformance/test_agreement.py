@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conformance import build, data_for
-from lstm_bench import ModelSpec, TrainSpec, parameter_shapes
+from lstm_bench import ModelSpec, Setting, TrainSpec, parameter_shapes
 from lstm_bench.conformance.agreement import (
     TOLERANCES,
     InvalidOutput,
@@ -101,7 +101,7 @@ def test_a_trained_model_is_held_against_its_own_parameters():
     model.train(x, y, order)
 
     def rebuild(parameters):
-        return NumpyBackend().build(SPEC, TRAIN, parameters, precision="float64", device="cpu", seed=0, options={})
+        return NumpyBackend().build(SPEC, TRAIN, parameters, Setting("float64"), seed=0)
 
     after = compare_trained(model, rebuild, SPEC, TOLERANCES["float64"], x, before)
     assert after.errors == before.errors | {"logits after training": 0.0}

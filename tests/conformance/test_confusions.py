@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from lstm_bench import State
+from lstm_bench import Setting, State
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.conformance.cases import draw_case
 from lstm_bench.conformance.confusions import CONFUSIONS, explain
@@ -19,6 +19,7 @@ from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
 PLUGINS = load_plugins([Path(__file__).parents[1] / "zoo" / "wrong_backends.py"])
 REFERENCE = Reference(NumpyBackend())
+SETTING = Setting("float64")
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
@@ -237,17 +238,15 @@ def found_in(model_or_name, cases=30):
     else:
 
         class Backend(NumpyBackend):
-            def build(self, spec, train, parameters, *, precision, device, seed, options):
-                return model_or_name(spec, train, parameters, np.dtype(precision), seed)
+            def build(self, spec, train, parameters, setting, *, seed):
+                return model_or_name(spec, train, parameters, np.dtype(setting.precision), seed)
 
         backend = Backend()
 
     def build(case, problem):
-        return backend.build(
-            case.model, case.train, problem.parameters, precision="float64", device="cpu", seed=0, options={}
-        )
+        return backend.build(case.model, case.train, problem.parameters, SETTING, seed=0)
 
-    comparisons = [Comparison(draw_case(0, number), build, REFERENCE, "float64") for number in range(cases)]
+    comparisons = [Comparison(draw_case(0, number), build, REFERENCE, SETTING) for number in range(cases)]
     return [comparison for comparison in comparisons if comparison.stage is not None]
 
 

@@ -22,14 +22,14 @@ class Other(NumpyBackend):
     def __init__(self, change):
         self._change = change
 
-    def build(self, spec, train, parameters, *, precision, device, seed, options):
+    def build(self, spec, train, parameters, setting, *, seed):
         change = self._change
 
         class Changed(NumpyModel):
             def infer(self, x):
                 return change(super().infer(x))
 
-        return Changed(spec, train, parameters, np.dtype(precision), seed)
+        return Changed(spec, train, parameters, np.dtype(setting.precision), seed)
 
 
 def flush(logits):

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from lstm_bench import InvalidSpec
+from lstm_bench import InvalidSpec, Setting
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.conformance.cases import KINDS, MODELS, Case, Inputs, Weights, draw_case, problem_of, read_case
 from lstm_bench.conformance.differential import Comparison, Reference
@@ -19,12 +19,12 @@ REFERENCE = Reference(NumpyBackend())
 
 
 def compare(backend, number, precision="float64", seed=0):
-    def build(case, problem):
-        return backend.build(
-            case.model, case.train, problem.parameters, precision=precision, device="cpu", seed=0, options={}
-        )
+    setting = Setting(precision)
 
-    return Comparison(draw_case(seed, number), build, REFERENCE, precision)
+    def build(case, problem):
+        return backend.build(case.model, case.train, problem.parameters, setting, seed=0)
+
+    return Comparison(draw_case(seed, number), build, REFERENCE, setting)
 
 
 class Backend(NumpyBackend):
@@ -33,8 +33,8 @@ class Backend(NumpyBackend):
     def __init__(self, model):
         self._model = model
 
-    def build(self, spec, train, parameters, *, precision, device, seed, options):
-        return self._model(spec, train, parameters, np.dtype(precision), seed)
+    def build(self, spec, train, parameters, setting, *, seed):
+        return self._model(spec, train, parameters, np.dtype(setting.precision), seed)
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])

@@ -153,7 +153,9 @@ def test_attempts_that_were_stored_before_it_was_observed_say_nothing_of_it():
 def run(name, precision="float32"):
     recipe = PLUGINS.task("flights").recipe(None, {})
     configuration = a_configuration(backend=name, recipe=recipe, epochs=1, threads=1, effort=QUICK, precision=precision)
-    return run_attempt(MeasureJob(configuration=configuration, plugin_files=(str(ZOO),)), PLUGINS.backend(name), timeout=60)
+    return run_attempt(
+        MeasureJob(configuration=configuration, plugin_files=(str(ZOO),)), PLUGINS.backend(name), timeout=60
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,163 @@
-"""A plugin of backends that compute the right numbers, and break one promise each.
+"""A plugin of backends that compute the right numbers and break one promise each.
 
-Its name is that of the kit's test of the promise, and what it does instead where there is more than one of them.
+A backend is named after the kit's test that must catch it. After ``--`` follow words for its fault.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 import numpy as np
 
-from lstm_bench import BackendInfo, ModelSpec, hookimpl
+import lstm_bench_numpy
+from lstm_bench import BackendInfo, Model, ModelSpec, Unsupported, hookimpl
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 from lstm_bench_numpy._training import Optimizer
+
+(NUMPY,) = lstm_bench_numpy.lstm_bench_backends()
 
 BROKEN: dict[str, type[NumpyModel]] = {}
 KNOWN: dict[ModelSpec, NumpyModel] = {}
 
 
-def breaks(test: str, instead: str = ""):
+def breaks(test: str, fault: str = ""):
+    """Register a model that breaks the promise of a test. Its backend declares ``abilities``, or NumPy's."""
+
     def register(kind: type[NumpyModel]) -> type[NumpyModel]:
-        BROKEN[test.replace("_", "-") + (f"--{instead}" if instead else "")] = kind
+        BROKEN[test.replace("_", "-") + (f"--{fault}" if fault else "")] = kind
         return kind
 
     return register
 
 
 class Zoo(NumpyBackend):
+    """The NumPy backend with another class of model, which may have a product of its own."""
+
     def __init__(self, model):
         self._model = model
 
-    def build(self, spec, train, parameters, *, precision, device, seed, options):
-        return self._model(spec, train, parameters, np.dtype(precision), seed)
+    def build(self, spec, train, parameters, setting, *, seed):
+        return self._model(spec, train, parameters, np.dtype(setting.precision), seed)
 
-    def product(self, size, **how):
-        return getattr(self._model, "product", super().product)(size, **how)
+    def product(self, size, setting):
+        return getattr(self._model, "product", super().product)(size, setting)
+
+
+# --- abilities
+
+
+@breaks("test_it_has_the_abilities_that_it_declares_and_no_others", "declares-one-too-many")
+class CountsNothing(NumpyModel):
+    abilities = (*NUMPY.abilities, "parameter_count")
+
+
+@breaks("test_it_has_the_abilities_that_it_declares_and_no_others", "declares-one-too-few")
+class HasStatesAllTheSame(NumpyModel):
+    abilities = tuple(ability for ability in NUMPY.abilities if ability != "states")
+
+
+@breaks("test_it_has_the_abilities_that_it_declares_and_no_others", "gives-no-reason")
+class GivesNoReason(NumpyModel):
+    def native_parameter_count(self):
+        raise Unsupported("")
+
+
+@breaks("test_none_is_never_the_answer_where_there_is_none", "none")
+class AnswersNone(NumpyModel):
+    def input_gradient(self, x, y):
+        return None
+
+
+@breaks("test_none_is_never_the_answer_where_there_is_none", "empty-text")
+class AnswersAnEmptyText(NumpyModel):
+    def kernel_path(self, x):
+        return ""
+
+
+@breaks("test_the_training_kernel_is_told_where_both_abilities_are_declared", "tells-inference-alone")
+class TellsInferenceAlone(NumpyModel):
+    training_kernel_path = Model.training_kernel_path
+
+
+@breaks("test_the_training_kernel_is_told_where_both_abilities_are_declared", "empty-text")
+class TellsNothing(NumpyModel):
+    def training_kernel_path(self, x, y, order):
+        return ""
+
+
+# --- several models in one process
+
+
+@breaks("test_what_one_model_has_put_other_models_use", "refuses-others")
+class KnowsItsOwnArraysAlone(NumpyModel):
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        self._own = []
+
+    def put(self, array):
+        self._own.append(super().put(array))
+        return self._own[-1]
+
+    def infer(self, x):
+        if not any(x is own for own in self._own):
+            raise ValueError("this array belongs to another model")
+        return super().infer(x)
+
+
+@breaks("test_what_one_model_has_put_other_models_use", "dies-with-its-owner")
+class TakesItsArraysAlong(NumpyModel):
+    def put(self, array):
+        native = super().put(array)
+        weakref.finalize(self, native.fill, 0)
+        return native
+
+
+@breaks("test_every_build_with_equal_weights_gives_an_equal_model")
+class GoesOnWithTheLastOptimizer(NumpyModel):
+    optimizers: ClassVar = {}
+
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        self._optimizer = self.optimizers.setdefault((spec, train, dtype), self._optimizer)
+
+
+@breaks("test_a_model_ends_when_it_is_dropped")
+class NeverEnds(NumpyModel):
+    all_models: ClassVar = []
+
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        self.all_models.append(self)
+
+
+@breaks("test_a_model_in_another_precision_changes_nothing_about_an_older_one", "switches-the-process")
+class SwitchesTheProcess(NumpyModel):
+    switched_to: ClassVar = np.dtype(np.float64)
+
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        SwitchesTheProcess.switched_to = dtype
+
+    def infer(self, x):
+        return super().infer(x.astype(self.switched_to)).astype(self._dtype)
+
+
+@breaks("test_a_model_in_another_precision_changes_nothing_about_an_older_one", "never-switches-back")
+class NeverSwitchesBack(NumpyModel):
+    coarsest: ClassVar = np.dtype(np.float64)
+
+    def __init__(self, spec, train, parameters, dtype, seed):
+        super().__init__(spec, train, parameters, dtype, seed)
+        NeverSwitchesBack.coarsest = self._coarsest = min(dtype, self.coarsest, key=lambda kind: kind.itemsize)
+
+    def infer(self, x):
+        return super().infer(x.astype(self._coarsest)).astype(self._dtype)
+
+
+# --- calls of one model
 
 
 @breaks("test_training_in_several_blocks_is_training_in_one")
@@ -133,7 +256,7 @@ class RemembersWhatItWasShown(NumpyModel):
 @breaks("test_a_product_can_be_asked_for_again_and_again")
 class GivesItsMatricesAway(NumpyModel):
     @staticmethod
-    def product(size, **how):
+    def product(size, setting):
         matrices = [np.ones((size, size))]
         return lambda: matrices.pop() @ np.ones((size, size))
 
@@ -209,4 +332,5 @@ class DropsAsItLikes(NumpyModel):
 @hookimpl
 def lstm_bench_backends() -> Iterable[BackendInfo]:
     for name, kind in BROKEN.items():
-        yield BackendInfo(name=name, summary=kind.__name__, load=lambda kind=kind: Zoo(kind))
+        abilities = getattr(kind, "abilities", NUMPY.abilities)
+        yield BackendInfo(name=name, summary=kind.__name__, load=lambda kind=kind: Zoo(kind), abilities=abilities)

@@ -17,14 +17,17 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from lstm_bench import BackendInfo, Option, hookimpl
+import lstm_bench_numpy
+from lstm_bench import BackendInfo, Choice, Unsupported, hookimpl
 from lstm_bench.worker.protocol import LONGEST_LINE
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
+
+(NUMPY,) = lstm_bench_numpy.lstm_bench_backends()
 
 FAULTS: dict[str, Callable[[], None]] = {}
 
 MOMENTS = ("load", "build", "check", "inspect", "train")
-"""To load, to build, to be checked, to be asked for what really ran, to train the recipe."""
+"""Loading, building, the comparison with the reference, the question what really ran, the training of the recipe."""
 
 
 def fault(function: Callable[[], None]) -> Callable[[], None]:
@@ -33,13 +36,13 @@ def fault(function: Callable[[], None]) -> Callable[[], None]:
 
 
 def note(text: object) -> None:
-    """Write a line where the test reads it: a file, or a named pipe, in which case the test waits for it."""
+    """Write a line for the test, to a file or to a named pipe; with a pipe the test waits for it."""
     with Path(os.environ["ZOO_NOTES"]).open("a") as notes:
         print(text, file=notes)
 
 
 def answer(line: bytes) -> None:
-    """Write to the pipe on which the worker answers."""
+    """Write to the pipe that carries the worker's answers."""
     line = memoryview(line)
     while line:
         line = line[os.write(int(sys.argv[1]), line) :]
@@ -83,7 +86,7 @@ def sys_exit():
 
 @fault
 def hang():
-    """Ends neither on SIGTERM nor by itself."""
+    """Never ends, not even on SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note(os.getpid())
     while True:
@@ -99,7 +102,7 @@ def busy_hang():
 
 @fault
 def deaf_hang():
-    """As native code that never gives the interpreter back: no signal handler and no other thread runs any more."""
+    """Behaves like native code that never returns: no signal handler and no other thread runs any more."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note(os.getpid())
     sum(itertools.repeat(0))
@@ -107,14 +110,14 @@ def deaf_hang():
 
 @fault
 def stopped():
-    """As by a debugger, or Ctrl-Z."""
+    """Stops its process, as a debugger or Ctrl-Z does."""
     note(os.getpid())
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
 @fault
 def chatter():
-    """20 MB, and then nothing is wrong."""
+    """Writes 20 MB; then nothing is wrong."""
     for _ in range(20):
         os.write(1, b"." * 10**6)
 
@@ -126,13 +129,13 @@ def flood():
 
 
 def have_child():
-    """Start a process that holds this one's stdout and does not end."""
+    """Start a process that never ends and keeps this process's stdout open."""
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"]).pid
 
 
 @fault
 def grandchild():
-    """Nothing else is wrong."""
+    """Leaves a process behind; nothing else is wrong."""
     note(have_child())
 
 
@@ -151,7 +154,7 @@ def family_hang():
 
 @fault
 def dispersed_family_hang():
-    """The other one has left the group, the parent and the rest, and does not end on SIGTERM."""
+    """Its grandchild has left the process group, the session and its parent, and does not end on SIGTERM."""
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)"
     alone = f"s.Popen([sys.executable, '-c', {code!r}], stdout=s.DEVNULL, stderr=s.DEVNULL)"
     leaving = f"import subprocess as s, sys; print({alone}.pid)"
@@ -165,7 +168,7 @@ def dispersed_family_hang():
 
 @fault
 def vandal():
-    """Removes the folder of results; then nothing is wrong."""
+    """Removes the folder of results; nothing else is wrong."""
     shutil.rmtree(os.environ["ZOO_NOTES"])
 
 
@@ -191,13 +194,13 @@ def device_out_of_memory():
 
 @fault
 def bad_alloc():
-    """Native code that finds no memory and has nobody to tell."""
+    """Native code finds no memory and throws an exception that nobody catches."""
     ctypes.CDLL("libstdc++.so.6")._Znwm(ctypes.c_size_t(2**62))
 
 
 @fault
 def memory_limit():
-    """Asks for memory until the system gives no more."""
+    """Asks for memory until the system refuses."""
     used = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, used + 2**29))
     hoard = []
@@ -207,7 +210,7 @@ def memory_limit():
 
 @fault
 def glutton():
-    """Fills memory until the system ends it."""
+    """Fills memory until the system kills it."""
     hoard = []
     while True:
         hoard.append(b"." * 2**24)
@@ -215,7 +218,7 @@ def glutton():
 
 @fault
 def hoard():
-    """Has 200 MiB for a moment; nothing else is wrong."""
+    """Allocates 200 MiB for a moment; nothing else is wrong."""
     np.ones(200 * 2**20, np.int8)
 
 
@@ -240,7 +243,7 @@ def long_answer():
 
 
 class Faulty(NumpyBackend):
-    """The numpy backend, until the fault."""
+    """The NumPy backend, until the fault happens at the moment that the environment names."""
 
     def __init__(self, fault: Callable[[], None]) -> None:
         self._fault = fault
@@ -251,32 +254,40 @@ class Faulty(NumpyBackend):
         if os.environ["ZOO_FAULT_AT"] == moment:
             self._fault()
 
-    def build(self, spec, train, parameters, *, precision, device, seed, options):
+    def build(self, spec, train, parameters, setting, *, seed):
         self.at("build")
-        model = FaultyModel(spec, train, parameters, np.dtype(precision), seed)
+        model = FaultyModel(spec, train, parameters, np.dtype(setting.precision), seed)
         model.backend, model.hidden_sizes = self, spec.hidden_sizes
         return model
 
 
 @fault
 def tight_lipped():
-    """Nothing is wrong, but that it does not say what ran."""
-    FaultyModel.kernel_path = FaultyModel.training_kernel_path = lambda *_: ""
+    """Nothing is wrong, but it does not tell what ran."""
+
+    def kernel_path(*_):
+        raise Unsupported("nothing tells")
+
+    FaultyModel.kernel_path = FaultyModel.training_kernel_path = kernel_path
 
 
 @fault
 def hoards():
-    """Nothing is wrong, but that 256 MiB are left of the product that is the ceiling."""
+    """Nothing is wrong, but the product that is the ceiling leaves 256 MiB behind."""
 
-    def product(self, size, **how):
+    def product(self, size, setting):
         self.kept = np.ones(2**25)
-        return NumpyBackend.product(self, size, **how)
+        return NumpyBackend.product(self, size, setting)
 
     Faulty.product = product
 
 
 class FaultyModel(NumpyModel):
-    """The numpy backend's, until its recipe is trained: after it was asked what ran, and not the smallest model."""
+    """The model of the NumPy backend, with a fault at some moments.
+
+    The recipe is trained after the question what ran. Models of one unit are left out: the harness times the floor
+    with them.
+    """
 
     def train(self, x, y, order):
         if self.backend.inspected and self.hidden_sizes != (1,):
@@ -300,6 +311,7 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
             name=name,
             summary="misbehaves",
             load=lambda function=function: Faulty(function),
-            options={"moment": Option(default="build", meaning="when", choices=MOMENTS)},
-            environ=lambda options, threads, device: {"ZOO_FAULT_AT": options["moment"]},
+            abilities=NUMPY.abilities,
+            options={"moment": Choice(default="build", meaning="when", choices=MOMENTS)},
+            environ=lambda options, threads, device: {"ZOO_FAULT_AT": options.moment},
         )

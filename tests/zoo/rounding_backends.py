@@ -1,4 +1,4 @@
-"""A plugin of backends that compute in another precision than they are asked for."""
+"""A plugin of backends that compute in another precision than their setting has."""
 
 from __future__ import annotations
 
@@ -7,19 +7,29 @@ from unittest import mock
 
 import numpy as np
 
+import lstm_bench_numpy
 from lstm_bench import BackendInfo, hookimpl
 from lstm_bench.conformance.precision import SIGNIFICANDS, rounded
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
+(NUMPY,) = lstm_bench_numpy.lstm_bench_backends()
+
 
 def truncated(array, bits):
-    """As ``rounded``, but towards zero, as some tensor cores do it."""
+    """The numbers with ``bits`` bits of significand, rounded towards zero as some tensor cores do it."""
     significand, exponent = np.frexp(np.asarray(array, np.float64))
     return np.ldexp(np.trunc(np.ldexp(significand, bits)), exponent - bits)
 
 
 class Rounding(NumpyModel):
-    """Rounds both operands of recurrent products."""
+    """Rounds both operands of its products.
+
+    Attributes:
+        bits: of the significand that stay.
+        everywhere: whether all products are rounded, or those with recurrent weights alone.
+        only_layer: the one layer whose products are rounded; ``None`` for all layers.
+        how: the rounding.
+    """
 
     bits, everywhere, only_layer, how = SIGNIFICANDS["tf32"], False, None, staticmethod(rounded)
 
@@ -47,14 +57,14 @@ class Rounding(NumpyModel):
 
 
 class Restless(NumpyModel):
-    """Never gives the same answer twice."""
+    """Gives other logits in every call."""
 
     def infer(self, x):
         return super().infer(x) * (1 + 1e-3 * np.random.default_rng().random())
 
 
 class Double(NumpyModel):
-    """Computes in float64, whatever it is asked for."""
+    """Computes in float64, whatever precision the setting has."""
 
     def __init__(self, spec, train, parameters, dtype, seed):
         super().__init__(spec, train, parameters, np.dtype(np.float64), seed)
@@ -82,11 +92,11 @@ class Zoo(NumpyBackend):
     def __init__(self, model):
         self._model = model
 
-    def build(self, spec, train, parameters, *, precision, device, seed, options):
-        return self._model(spec, train, parameters, np.dtype(precision), seed)
+    def build(self, spec, train, parameters, setting, *, seed):
+        return self._model(spec, train, parameters, np.dtype(setting.precision), seed)
 
 
 @hookimpl
 def lstm_bench_backends() -> Iterable[BackendInfo]:
     for name, model in MODELS.items():
-        yield BackendInfo(name=name, summary=name, load=lambda model=model: Zoo(model))
+        yield BackendInfo(name=name, summary=name, load=lambda model=model: Zoo(model), abilities=NUMPY.abilities)

@@ -1,4 +1,4 @@
-"""A plugin of backends whose fast kernels are switched off behind their back."""
+"""A plugin of a backend whose fast kernel somebody else has switched off."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
         name="torch-without-onednn",
         summary="as on a machine for which torch has no oneDNN",
         load=without_onednn,
+        abilities=TORCH.abilities,
         requires=("torch",),
         options=TORCH.options,
     )

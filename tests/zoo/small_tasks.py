@@ -1,4 +1,4 @@
-"""A plugin of small tasks for what a training loop does, and of a backend that does not take weights back."""
+"""A plugin of small tasks that exercise the training loop, and of a backend that ignores trained weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+import lstm_bench_numpy
 from lstm_bench import (
     BackendInfo,
     Dataset,
@@ -22,12 +23,14 @@ from lstm_bench import (
 )
 from lstm_bench_numpy._model import NumpyBackend
 
+(NUMPY,) = lstm_bench_numpy.lstm_bench_backends()
+
 MODEL = ModelSpec(input_size=2, hidden_sizes=(8,), output_size=1)
 TRAIN = TrainSpec(loss="mse", optimizer="adam", learning_rate=0.02, batch_size=4)
 
 
 class Noise(Task):
-    """Targets that hang on nothing: whatever a model learns of them is not so elsewhere."""
+    """Random targets: whatever a model learns from the training sequences is wrong for all others."""
 
     def load(self, recipe, options, *, data_dir, seed):
         generator = named_generator(seed, "noise")
@@ -39,19 +42,19 @@ class Noise(Task):
 
 
 class Shapes(Noise):
-    """About speed alone."""
+    """Is about speed alone, so nothing may evaluate it."""
 
     def evaluate(self, predict, dataset):
-        raise AssertionError("nobody is to judge what is about speed")
+        raise AssertionError("a task without a metric is evaluated")
 
 
 class ForgetsWhatItIsGiven(NumpyBackend):
-    """Begins from its first weights again when it is given those of a trained model, which come in float32."""
+    """Builds with the initial weights when it is given trained ones, which it knows by their float32."""
 
-    def build(self, spec, train, parameters, **how):
+    def build(self, spec, train, parameters, setting, *, seed):
         trained = next(iter(parameters.values())).dtype == np.float32
         self._first = getattr(self, "_first", parameters)
-        return super().build(spec, train, self._first if trained else parameters, **how)
+        return super().build(spec, train, self._first if trained else parameters, setting, seed=seed)
 
 
 @hookimpl
@@ -88,10 +91,15 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
         summary="about speed alone",
         metric=None,
         load=Shapes,
-        recipes=(Recipe(name="small", summary="", model=MODEL, train=TRAIN, epochs=0, scopes=("infer",)),),
+        recipes=(
+            Recipe(name="small", summary="", model=MODEL, train=TRAIN, epochs=0, scopes=("infer",)),
+            Recipe(name="trained", summary="", model=MODEL, train=TRAIN, epochs=0, scopes=("train", "gradient")),
+        ),
     )
 
 
 @hookimpl
 def lstm_bench_backends() -> Iterable[BackendInfo]:
-    yield BackendInfo(name="forgets", summary="does not take weights back", load=ForgetsWhatItIsGiven)
+    yield BackendInfo(
+        name="forgets", summary="ignores trained weights", load=ForgetsWhatItIsGiven, abilities=NUMPY.abilities
+    )

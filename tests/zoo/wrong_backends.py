@@ -1,4 +1,7 @@
-"""A plugin of backends that are each wrong in one way, and of a few that only look it: the harness has to tell."""
+"""A plugin of backends that are each wrong in one way, and of a few right ones that look wrong.
+
+The harness must catch the wrong ones and let the right ones pass. The docstring of a class says what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+import lstm_bench_numpy
 from lstm_bench import BackendInfo, State, Unsupported, hookimpl
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 from lstm_bench_numpy._training import Optimizer
+
+(NUMPY,) = lstm_bench_numpy.lstm_bench_backends()
 
 ANIMALS: dict[str, type] = {}
 
@@ -20,16 +26,16 @@ def animal(kind: type) -> type:
 
 
 class Zoo(NumpyBackend):
-    """The numpy backend, but for its models."""
+    """The NumPy backend with another class of model."""
 
     def __init__(self, model=NumpyModel):
         self._model = model
 
-    def build(self, spec, train, parameters, *, precision, device, seed, options):
-        return self._model(spec, train, parameters, np.dtype(precision), seed)
+    def build(self, spec, train, parameters, setting, *, seed):
+        return self._model(spec, train, parameters, np.dtype(setting.precision), seed)
 
 
-# --- right, so that the others are caught for a fault of their own and not for one that they have from these
+# --- right: the wrong backends below inherit from these, which must bring no fault of their own
 
 
 @animal
@@ -50,7 +56,7 @@ class StepByStep(NumpyModel):
 
 @animal
 class TextbookAdam(NumpyModel):
-    """nothing is wrong: Adam is written out once more"""
+    """nothing is wrong: Adam is written as in its paper"""
 
     epsilon, epsilon_in_root, corrected = 1e-8, 0.0, True
 
@@ -79,7 +85,7 @@ class _Reloaded(NumpyModel):
 
 
 class _Regated(_Reloaded):
-    """Weights go in and come out alike, so that only what is computed from them is wrong."""
+    """Reorders the gates of weights that come in, and of all that goes out, so that the computation alone is wrong."""
 
     def load(self, name, parameter):
         return parameter if name.startswith("head") else np.concatenate([np.split(parameter, 4)[k] for k in self.order])
@@ -137,7 +143,7 @@ class RoundsWeightsToFloat16(_Reloaded):
 
 @animal
 class KeepsStateBetweenCalls(NumpyModel):
-    """infer begins where its last call ended"""
+    """infer starts from the final state of its last call"""
 
     _kept = None
 
@@ -148,7 +154,7 @@ class KeepsStateBetweenCalls(NumpyModel):
 
 @animal
 class KeepsStateBetweenTrainingSteps(StepByStep):
-    """a training step begins where the last one ended"""
+    """a training step starts from the final state of the step before"""
 
     _kept, _training = None, False
 
@@ -168,7 +174,7 @@ class KeepsStateBetweenTrainingSteps(StepByStep):
 
 @animal
 class InfersWithItsInitialWeights(NumpyModel):
-    """infer never learns of what was trained"""
+    """infer uses the initial weights even after training"""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -192,7 +198,7 @@ class InfersOneStepLate(InfersWithItsInitialWeights, StepByStep):
 
 @animal
 class TrainsBothBiases(StepByStep):
-    """two biases are added up and both are trained, so that their sum moves twice as far"""
+    """both of two biases are trained, so that their sum moves twice as far"""
 
     def step(self, x, y, rows):
         bias = self._named["layers.0.forward.bias"]
@@ -236,7 +242,7 @@ class LeavesOutBiasCorrection(TextbookAdam):
 
 @animal
 class SumsOverTheBatch(NumpyModel):
-    """the gradient is that of the batch's sum"""
+    """the gradient is that of the sum over the batch, not of the mean"""
 
     def _backpropagate(self, x, y, **how):
         loss = super()._backpropagate(x, y, **how)
@@ -246,7 +252,7 @@ class SumsOverTheBatch(NumpyModel):
 
 @animal
 class IgnoresTheOrder(NumpyModel):
-    """trains on the sequences as they come, whatever the order says"""
+    """trains on the sequences in the order of the data, whatever the given order is"""
 
     def train(self, x, y, order):
         return super().train(x, y, np.arange(order.size).reshape(order.shape) % len(x))
@@ -262,14 +268,14 @@ class TrainsOnTheFirstBatchOnly(NumpyModel):
 
 @animal
 class ReturnsTheLossAfterTheUpdate(StepByStep):
-    """losses are those of the updated weights"""
+    """the loss of a step is that of the updated weights"""
 
     def step(self, x, y, rows):
         super().step(x, y, rows)
         return np.array([self.gradients(x[rows[0]], y[rows[0]])[0]])
 
 
-# --- what cannot be compared
+# --- answers that cannot be compared with anything
 
 
 @animal
@@ -298,7 +304,7 @@ class ReturnsOneLoss(NumpyModel):
 
 @animal
 class RenamesParameters(NumpyModel):
-    """a parameter comes under another framework's name"""
+    """a parameter has another framework's name"""
 
     def parameters(self):
         return {name.replace("forward.weight_ih", "kernel"): p for name, p in super().parameters().items()}
@@ -313,12 +319,12 @@ class TransposesGradients(NumpyModel):
         return loss, {name: gradient.T for name, gradient in gradients.items()}
 
 
-# --- what goes wrong only after the steps that are compared
+# --- faults that show only after the training steps that are compared
 
 
 @animal
 class DivergesLater(StepByStep):
-    """from its 15th step on the loss is NaN"""
+    """the loss is NaN from the 15th step on"""
 
     _steps = 0
 
@@ -329,7 +335,7 @@ class DivergesLater(StepByStep):
 
 @animal
 class LosesAWeightLater(StepByStep):
-    """from its 15th step on a weight is infinite in what parameters() says"""
+    """parameters() gives an infinite weight from the 15th step on"""
 
     _steps = 0
 
@@ -347,15 +353,15 @@ class LosesAWeightLater(StepByStep):
 
 @animal
 class RefusesEverything(Zoo):
-    """says why, on two lines"""
+    """refuses every model, with a reason of two lines"""
 
-    def refuses(self, spec, train, **rest):
+    def refuses(self, spec, train, setting):
         return f"this zoo has no {spec.cell}\n   of {spec.hidden_sizes[0]} units"
 
 
 @animal
 class RefusesOnBuilding(Zoo):
-    """only building shows that it cannot"""
+    """refuses no model, and raises Unsupported when it builds one"""
 
     def build(self, *args, **kwargs):
         raise Unsupported("this zoo has no room")
@@ -363,7 +369,7 @@ class RefusesOnBuilding(Zoo):
 
 @animal
 class BuildsOnlyOnce(Zoo):
-    """build gives the same model again, with all that it has learnt"""
+    """build returns the first model again, trained as it is"""
 
     _built = None
 
@@ -376,4 +382,4 @@ class BuildsOnlyOnce(Zoo):
 def lstm_bench_backends() -> Iterable[BackendInfo]:
     for name, kind in ANIMALS.items():
         load = kind if issubclass(kind, Zoo) else lambda kind=kind: Zoo(kind)
-        yield BackendInfo(name=name, summary=kind.__doc__, load=load)
+        yield BackendInfo(name=name, summary=kind.__doc__, load=load, abilities=NUMPY.abilities)
