@@ -1,11 +1,11 @@
-"""The speed task: shapes alone, above all those that others have published times of."""
+"""The speed task: random numbers in any shape, above all in shapes whose times others have published."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from lstm_bench import TaskInfo, hookimpl, lazy
-from lstm_bench_speed._recipes import OPTIONS, SHAPES, configure, published
+from lstm_bench_speed._recipes import OPTIONS, SHAPES, configure, published, sequences
 
 
 @hookimpl
@@ -18,6 +18,7 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
         load=lazy("lstm_bench_speed._task:Speed"),
         options=OPTIONS,
         configure=configure,
+        sequences=sequences,
         length="time",
         published=published,
     )

@@ -1,34 +1,54 @@
-"""Shapes that others have timed, the times that they published, and how options make another shape of one.
+"""Shapes that others have timed, the times that they published, and options that change a shape.
 
 Every model here ends in a linear head, and its gradient begins with a loss. Where a benchmark has neither, the head
-gives one number, read from the last state: the smallest there is, less than one in 100,000 of the shape's operations.
-So the gradient enters at the last step only; with ``readout=all`` it enters at every step. Initial states are zero.
+reads one number from the last state. It is the smallest possible head: less than one in 100,000 of the shape's
+operations. The gradient then enters at the last step only; with ``readout=all`` it enters at every step. Initial states
+are zero.
 
-What else a benchmark does otherwise stands with its shape below. Where no times are given, none are known here.
+A comment at a shape names further differences from its benchmark. A shape without times has none that we know of.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
-from lstm_bench import LSTMBenchError, ModelSpec, Option, Published, Recipe, Scope, TrainSpec
+from lstm_bench import (
+    Choice,
+    Flag,
+    Integer,
+    Integers,
+    LSTMBenchError,
+    ModelSpec,
+    Option,
+    Options,
+    Published,
+    Recipe,
+    Scope,
+    TrainSpec,
+)
 
 LARGEST, MOST_LAYERS = 1_000_000, 100
-"""Options may not be larger: sizes, and the number of layers."""
+"""The largest values of options: of sizes, and of the number of layers."""
+
+MOST_BATCHES = 8
+"""Different batches that are timed one after the other."""
+
+LARGEST_DATA = 2**24
+"""Numbers in all sequences together, 64 MiB. Shapes with more in eight batches get fewer batches, but at least two."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A recipe, with what a recipe does not say.
+    """A recipe, with the length of its sequences and the times that others published.
 
     Attributes:
-        recipe: what is computed.
+        recipe: model, loss, optimizer and scopes.
         time: steps of each sequence.
-        published: times that others have measured of exactly this.
+        published: times that others measured of exactly this shape.
     """
 
     recipe: Recipe
@@ -70,7 +90,7 @@ def _shape(
             ),
             train=TrainSpec(
                 loss="mse" if classes is None else "cross_entropy",
-                # Where no update is timed, the optimizer that needs no memory: some shapes have 134 million parameters.
+                # SGD needs no memory of its own, and some shapes that time no update have 134 million parameters.
                 optimizer="adam" if "train" in scopes else "sgd",
                 learning_rate=1e-3,
                 batch_size=batch,
@@ -84,7 +104,10 @@ def _shape(
 
 
 def _braun(column: int) -> tuple[Published, ...]:
-    """Milliseconds for each batch, means of 400: of ``short``, ``long`` and ``long-4``, where they were measured."""
+    """The published times of one column: 0 for ``short``, 1 for ``long``, 2 for ``long-4``, which fewer programs ran.
+
+    The numbers are milliseconds for each batch, each the mean of 400 batches.
+    """
     measured: dict[str, tuple[int, ...]] = {
         "TensorFlow 1.8.0, cuDNN": (10, 75, 528),
         "PyTorch 0.4.0, cuDNN": (11, 80, 534),
@@ -110,6 +133,7 @@ def _braun(column: int) -> tuple[Published, ...]:
 
 
 def _flashrnn() -> tuple[Published, ...]:
+    """The published times of forward and of forward and backward; the numbers are milliseconds for each batch."""
     measured = {"PyTorch nn.LSTM, float16": (2.01, 5.19), "haste, float32": (18.4, 43.9)}
     return tuple(
         Published(
@@ -130,8 +154,8 @@ _ALL = (
     _shape(
         "tiny", "SimpleLSTM", batch=5, time=15, features=10, hidden=20, layers=2, scopes=("train", "gradient", "infer")
     ),
-    # Timed there: the copy of a batch to the device, forward, loss, backward and Adam's update. Its head has no biases,
-    # and reads a bidirectional layer's last output, which in the backward direction has seen one step.
+    # Braun's time includes the copy of a batch to the device. The head there has no biases. It reads a bidirectional
+    # layer's last output: the backward direction has seen one step by then.
     _shape(
         "braun2018-short",
         BRAUN,
@@ -167,16 +191,16 @@ _ALL = (
         scopes=("train",),
         published=_braun(2),
     ),
-    # The defaults of a program in PyTorch's repository, which times forward and backward each on its own, from random
-    # states, with a gradient of every output.
+    # The defaults of a program in PyTorch's repository. It times forward and backward each on its own, from random
+    # states, with a gradient at every output.
     _shape("fastrnns", "PyTorch's benchmarks/fastrnns", batch=64, time=100, features=512, hidden=512),
-    # Timed there: forward as in training, and backward from the sum of all outputs, with the gradient of the inputs.
+    # FlashRNN times forward as in training, and backward from the sum of all outputs, with the gradient of the inputs.
     _shape("flashrnn", "FlashRNN 2024", batch=16, time=1024, features=768, hidden=768, published=_flashrnn()),
     # The middle of its grid: batch 1, 16, 32, 64, 128; hidden 128, 256, 512, 768, 1024, 1536, 2048, 3072, 4096;
-    # features 64, 128, 256, 512. The rest of it is had by options. It times the gradient of the inputs, too.
+    # features 64, 128, 256, 512. Options give the rest of the grid. haste times the gradient of the inputs, too.
     _shape("haste", "haste's benchmark_lstm", batch=32, time=50, features=256, hidden=1024),
-    # Its LSTM training set. What is timed there has the products with the inputs already made, which are half of the
-    # operations here, and NVIDIA's program leaves out the gradient of the weights.
+    # DeepBench's LSTM training set. Its times leave out the products with the inputs, half of the operations here, and
+    # NVIDIA's program leaves out the gradient of the weights.
     *(
         _shape(f"deepbench-{hidden}-{batch}-{time}", DEEPBENCH, batch=batch, time=time, features=hidden, hidden=hidden)
         for sizes, batches, time in (
@@ -191,88 +215,78 @@ _ALL = (
 
 SHAPES: Mapping[str, Shape] = {shape.recipe.name: shape for shape in _ALL}
 
-OPTIONS: Mapping[str, Option] = {
-    "batch": Option(default="", meaning="sequences in each batch"),
-    "time": Option(default="", meaning="steps of each sequence"),
-    "features": Option(default="", meaning="numbers in each step"),
-    "hidden": Option(
-        default="", meaning="hidden size of every layer, or one for each, bottom first, such as 128x64x32"
+OPTIONS: Mapping[str, Option[Any]] = {
+    "batch": Integer(default=None, high=LARGEST, meaning="sequences in each batch"),
+    "time": Integer(default=None, high=LARGEST, meaning="steps of each sequence"),
+    "features": Integer(default=None, high=LARGEST, meaning="numbers in each step"),
+    "hidden": Integers(
+        default=None,
+        high=LARGEST,
+        meaning="hidden size of every layer, or one for each, bottom first, such as 128x64x32",
     ),
-    "layers": Option(default="", meaning="layers"),
-    "outputs": Option(default="", meaning="logits"),
-    "cell": Option(default="", meaning="recurrent cell", choices=("lstm", "gru", "rnn")),
-    "bidirectional": Option(default="", meaning="whether layers read in both directions", choices=("true", "false")),
-    "readout": Option(
-        default="", meaning="whether the head reads the last state or every step", choices=("last", "all")
+    "layers": Integer(default=None, high=MOST_LAYERS, meaning="layers"),
+    "outputs": Integer(default=None, high=LARGEST, meaning="logits"),
+    "cell": Choice(default=None, choices=("lstm", "gru", "rnn"), meaning="recurrent cell"),
+    "bidirectional": Flag(default=None, meaning="whether layers read in both directions"),
+    "readout": Choice(
+        default=None, choices=("last", "all"), meaning="whether the head reads the last state or every step"
     ),
 }
-"""Each changes one thing of the recipe, which says all that is not given."""
+"""Each changes one thing of the recipe. The recipe decides whatever users leave out."""
 
 
-def configure(recipe: Recipe, options: Mapping[str, str]) -> Recipe:
-    """The recipe with the sizes and choices that are given.
+def configure(recipe: Recipe, options: Options) -> Recipe:
+    """The recipe with the sizes and choices that users gave.
 
     Raises:
-        LSTMBenchError: for a number that is none or is out of its range.
+        LSTMBenchError: for options that contradict each other, or one class under cross entropy.
     """
-    model, train = recipe.model, recipe.train
-    _number(options, "time", 1)  # not of the recipe, but it may be wrong, too
+    if recipe.train.loss == "cross_entropy" and options.outputs == 1:  # its cross entropy would always be 0
+        raise _must_be("outputs", f"a whole number from 2 to {LARGEST}", options)
+    model = {
+        "input_size": options.features,
+        "hidden_sizes": _hidden_sizes(options, recipe.model.hidden_sizes),
+        "output_size": options.outputs,
+        "cell": options.cell,
+        "bidirectional": options.bidirectional,
+        "readout": options.readout,
+    }
     return replace(
         recipe,
-        model=replace(
-            model,
-            input_size=_number(options, "features", model.input_size),
-            hidden_sizes=_hidden_sizes(options, model.hidden_sizes),
-            # The cross entropy of one class is always 0.
-            output_size=_number(options, "outputs", model.output_size, least=2 if train.loss == "cross_entropy" else 1),
-            cell=options.get("cell") or model.cell,
-            bidirectional=options["bidirectional"] == "true" if options.get("bidirectional") else model.bidirectional,
-            readout=options.get("readout") or model.readout,
-        ),
-        train=replace(train, batch_size=_number(options, "batch", train.batch_size)),
+        model=replace(recipe.model, **{name: value for name, value in model.items() if value is not None}),
+        train=replace(recipe.train, batch_size=options.batch or recipe.train.batch_size),
     )
 
 
-def steps_of(recipe: Recipe, options: Mapping[str, str]) -> int:
+def steps_of(recipe: Recipe, options: Options) -> int:
     """Time steps of each sequence."""
-    return _number(options, "time", SHAPES[recipe.name].time)
+    return int(options.time or SHAPES[recipe.name].time)
 
 
-def published(recipe: Recipe, options: Mapping[str, str]) -> Sequence[Published]:
-    """What others have measured of this shape; nothing if it is not exactly theirs."""
+def sequences(recipe: Recipe, options: Options) -> int:
+    """Sequences that are drawn: eight batches, or as many as ``LARGEST_DATA`` has room for, but at least two."""
+    batch = recipe.train.batch_size
+    numbers = batch * steps_of(recipe, options) * recipe.model.input_size
+    return batch * min(MOST_BATCHES, max(2, LARGEST_DATA // numbers))
+
+
+def published(recipe: Recipe, options: Options) -> Sequence[Published]:
+    """Times that others measured of exactly this shape; empty for any other shape."""
     shape = SHAPES.get(recipe.name)
     if shape is None or (recipe.model, recipe.train) != (shape.recipe.model, shape.recipe.train):
         return ()
     return shape.published if steps_of(recipe, options) == shape.time else ()
 
 
-def _hidden_sizes(options: Mapping[str, str], own: tuple[int, ...]) -> tuple[int, ...]:
-    """Of each layer, from what is given in place of the recipe's ``own``, which are all alike."""
-    layers = _number(options, "layers", len(own), most=MOST_LAYERS)
-    text = options.get("hidden", "")
-    if not text:
-        return (own[0],) * layers
-    sizes = text.split("x")
-    if not all(_is_number(size, 1, LARGEST) for size in sizes):
-        raise _must_be("hidden", f"a whole number from 1 to {LARGEST}, or one for each layer as in 128x64x32", text)
+def _hidden_sizes(options: Options, own: tuple[int, ...]) -> tuple[int, ...]:
+    """The size of each layer; ``own`` are the recipe's, which are all equal."""
+    sizes: tuple[int, ...] = options.hidden or own[:1]
     if len(sizes) == 1:
-        return (int(text),) * layers
-    if options.get("layers") and layers != len(sizes):
-        raise _must_be("layers", f"{len(sizes)}, as hidden={text} says, or left out", options["layers"])
-    return tuple(int(size) for size in sizes)
+        return sizes * (options.layers or len(own))
+    if options.layers not in (None, len(sizes)):
+        raise _must_be("layers", f"{len(sizes)}, as hidden={options.written['hidden']} says, or left out", options)
+    return sizes
 
 
-def _number(options: Mapping[str, str], name: str, otherwise: int, *, least: int = 1, most: int = LARGEST) -> int:
-    """The option's value, or ``otherwise`` if it is not given."""
-    text = options.get(name, "")
-    if text and not _is_number(text, least, most):
-        raise _must_be(name, f"a whole number from {least} to {most}", text)
-    return int(text) if text else otherwise
-
-
-def _is_number(text: str, least: int, most: int) -> bool:
-    return re.fullmatch(r"[1-9][0-9]{0,9}", text) is not None and least <= int(text) <= most
-
-
-def _must_be(name: str, wanted: str, text: str) -> LSTMBenchError:
-    return LSTMBenchError(f"option {name!r} of task 'speed' must be {wanted}; got {text!r}")
+def _must_be(name: str, wanted: str, options: Options) -> LSTMBenchError:
+    return LSTMBenchError(f"option {name!r} of task 'speed' must be {wanted}; got {options.written[name]!r}")

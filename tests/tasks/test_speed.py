@@ -4,23 +4,22 @@ import msgspec
 import numpy as np
 import pytest
 
-from lstm_bench import LSTMBenchError, parameter_count
-from lstm_bench.catalog.choosing import plan_tasks
+from lstm_bench import LSTMBenchError, Setting, Unsupported, parameter_count
+from lstm_bench.catalog.choosing import choose_tasks
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.model.flops import operations
 from lstm_bench.model.parameters import parameter_shapes
-from lstm_bench.plugin.backend import resolve_options
 from lstm_bench_numpy._model import NumpyBackend
 from lstm_bench_speed._recipes import SHAPES, steps_of
 
 PLUGINS = load_plugins()
 INFO = PLUGINS.task("speed")
 
-SIZES = "a whole number from 1 to 1000000, or one for each layer as in 128x64x32"
+SIZES = "a whole number from 1 to 1000000, or several as in 128x64x32"
 
 
 def chosen(selector):
-    (task,) = plan_tasks(PLUGINS, [selector])
+    (task,) = choose_tasks(PLUGINS, [selector])
     return task
 
 
@@ -180,7 +179,7 @@ def test_what_was_published_of_a_shape_stands_beside_it_with_its_source(name, ti
 
 
 def test_nothing_is_said_to_be_published_that_is_not():
-    names = {name for name in SHAPES if INFO.published(SHAPES[name].recipe, resolve_options(INFO.options, {}, ""))}
+    names = {name for name in SHAPES if INFO.published(SHAPES[name].recipe, INFO.read({}))}
     assert names == {"braun2018-short", "braun2018-long", "braun2018-long-4", "flashrnn"}
 
 
@@ -271,7 +270,7 @@ def test_there_is_no_accuracy_and_nothing_that_could_be_judged():
     data = load(chosen("speed"))
     assert data.test is None
     assert task.baselines(data) == {}
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(Unsupported, match="nothing to judge"):
         task.evaluate(lambda x: x, data)
 
 
@@ -284,13 +283,7 @@ def test_a_backend_can_make_a_step_with_it(selector):
     task = chosen(selector)
     recipe, data = task.recipe, load(task).train
     model = NumpyBackend().build(
-        recipe.model,
-        recipe.train,
-        initial_parameters(recipe.model, "uniform", 0),
-        precision="float64",
-        device="cpu",
-        seed=0,
-        options={},
+        recipe.model, recipe.train, initial_parameters(recipe.model, "uniform", 0), Setting("float64"), seed=0
     )
     order = np.arange(len(data.x)).reshape(-1, recipe.train.batch_size)
     losses = model.train(model.put(data.x), model.put(data.y), order)
