@@ -1,4 +1,4 @@
-"""Symbols in, a delay, the same symbols out: every batch is drawn anew, so that nothing but copying helps."""
+"""Symbols in, a delay, the same symbols out. No batch is seen twice, so that only copying helps."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from pathlib import Path
 
 import numpy as np
 
-from lstm_bench import Dataset, Evaluation, Predict, Recipe, Split, Task, mean_loss, named_generator
+from lstm_bench import Dataset, Evaluation, Options, Predict, Recipe, Split, Task, mean_loss, named_generator
 from lstm_bench_copy import BATCHES
 
 ALPHABET = 8
-"""Symbols that there are, labelled from 0."""
+"""Number of symbols; their labels begin at 0."""
 
 BLANK = ALPHABET
-"""In both the inputs and the targets."""
+"""The label of a blank, in inputs and targets."""
 
 GO = ALPHABET + 1
-"""In the inputs alone."""
+"""The label of the go signal, in inputs alone."""
 
 TESTED = 1000
-"""Sequences that are held out."""
+"""Held-out sequences."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sequences(Dataset):
-    """The first epoch's sequences, those that are held out, and how more are drawn.
+    """The first epoch's sequences, the held-out sequences, and the values that draw more.
 
     Attributes:
-        test: held out; drawn by a generator of its own.
-        symbols: to be remembered in each sequence.
-        delay: steps between the last of them and the first that is to be said, of which the go signal is the last.
-        seed: of the run.
+        test: held-out sequences, from a random generator of their own.
+        symbols: how many symbols each sequence holds.
+        delay: steps from the last symbol seen to the first symbol said; the last of these steps is the go signal.
+        seed: the run's seed.
     """
 
     test: Split
@@ -43,22 +43,22 @@ class Sequences(Dataset):
 
     @property
     def baseline(self) -> float:
-        """Cross entropy of knowing when to say something but not what: ``symbols * ln 8 / steps``."""
+        """Cross entropy of a model that knows when to say a symbol, but not which: ``symbols * ln 8 / steps``."""
         return self.symbols * log(ALPHABET) / (self.delay + 2 * self.symbols)
 
 
 class Copy(Task[Sequences]):
     """The copying memory problem.
 
-    Source: S. Hochreiter & J. Schmidhuber, Long Short-Term Memory, Neural Computation 9 (1997); as it is posed by
-    M. Arjovsky, A. Shah & Y. Bengio, Unitary Evolution Recurrent Neural Networks, ICML (2016): K symbols out
-    of eight, T - 1 blanks, a go signal and K blanks go in; T + K blanks and the K symbols are to come out. Ten inputs,
-    one-hot, and nine classes, since the go signal is never said. Theirs has K = 10.
+    Source: S. Hochreiter & J. Schmidhuber, Long Short-Term Memory, Neural Computation 9 (1997), in the form of
+    M. Arjovsky, A. Shah & Y. Bengio, Unitary Evolution Recurrent Neural Networks, ICML (2016). The inputs are K symbols
+    out of eight, T - 1 blanks, a go signal and K blanks; the targets are T + K blanks and the K symbols. There are ten
+    one-hot inputs and nine classes, since no target is the go signal. Arjovsky et al. have K = 10.
     """
 
-    def load(self, recipe: Recipe, options: Mapping[str, str], *, data_dir: Path | None, seed: int) -> Sequences:
+    def load(self, recipe: Recipe, options: Options, *, data_dir: Path | None, seed: int) -> Sequences:
         """One-hot sequences `(100 * batch, T + 2 K, 10)` as float32, and labels `(100 * batch, T + 2 K)`."""
-        symbols, delay = int(options["symbols"]), int(options["delay"])
+        symbols, delay = options.symbols, options.delay
         return Sequences(
             train=_epoch(0, BATCHES * recipe.train.batch_size, symbols, delay, seed),
             test=_draw(named_generator(seed, "copy", "test"), TESTED, symbols, delay),
@@ -68,15 +68,15 @@ class Copy(Task[Sequences]):
         )
 
     def epoch(self, dataset: Sequences, number: int) -> Split:
-        """As many sequences as in the first epoch, all of them new."""
+        """New sequences, as many as in the first epoch."""
         return _epoch(number, len(dataset.train.x), dataset.symbols, dataset.delay, dataset.seed)
 
     def evaluate(self, predict: Predict, dataset: Sequences) -> Evaluation:
-        """Judge what is said by 1,000 sequences that are never trained on.
+        """Judge the predictions for 1,000 sequences that are never trained on.
 
-        Metrics: ``recall``, the part of the symbols that are said rightly when they are due; ``loss``, the mean cross
-        entropy over all steps; ``loss_over_baseline``, as a part of that without memory. ``recall_by_position`` is kept
-        as series, the symbol seen first coming first.
+        Metrics: ``recall``, the part of the symbols that are right where they are due; ``loss``, the mean cross entropy
+        over all steps; ``loss_over_baseline``, that loss over the loss without memory. The series
+        ``recall_by_position`` begins with the symbol seen first.
         """
         logits = predict(dataset.test.x)
         right = logits[:, -dataset.symbols :].argmax(axis=-1) == dataset.test.y[:, -dataset.symbols :]
@@ -87,7 +87,7 @@ class Copy(Task[Sequences]):
         )
 
     def baselines(self, dataset: Sequences) -> Mapping[str, Mapping[str, float]]:
-        """What is reached without memory: blanks while they are due, and then each symbol as likely as the others."""
+        """The metrics without memory: blanks where they are due, then every symbol with equal probability."""
         return {"memoryless": {"recall": 1 / ALPHABET, "loss": dataset.baseline, "loss_over_baseline": 1.0}}
 
 

@@ -7,21 +7,18 @@ from collections.abc import Iterable
 import msgspec
 
 from lstm_bench import Integer, Metric, ModelSpec, Options, Recipe, TaskInfo, TrainSpec, hookimpl, lazy
-from lstm_bench_flights._months import MONTHS, MOST_ORIGINS, WINDOW, YEAR
+from lstm_bench_flights._months import MOST_ORIGINS, YEAR, windows
 
 
 def _configure(recipe: Recipe, options: Options) -> Recipe:
-    """Validate on the last year of those that are left to learn from, however many these are."""
+    """Let the last year before the first origin validate, however many windows are left to learn from."""
     if not recipe.validation:
         return recipe
-    return msgspec.structs.replace(recipe, validation=YEAR / _windows(recipe, options))
+    return msgspec.structs.replace(recipe, validation=YEAR / _sequences(recipe, options))
 
 
-def _windows(recipe: Recipe, options: Options) -> int:
-    """Windows of months that are not held out. Recipe ``robust`` learns growth, which the first year does not have."""
-    lost = YEAR if recipe.name == "robust" else 0
-    held_out: int = YEAR * options.origins
-    return MONTHS - held_out - lost - WINDOW
+def _sequences(recipe: Recipe, options: Options) -> int:
+    return windows(recipe.name, options.origins)
 
 
 @hookimpl
@@ -38,7 +35,7 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
                 train=TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=1),
                 epochs=300,
             ),
-            # Chosen by rolling origins on the years before 1960 alone, and not by how 1960 is forecast.
+            # Rolling origins on the years before 1960 chose these values. The forecast of 1960 had no say.
             Recipe(
                 name="robust",
                 summary="growth over last year, in logarithms: LSTM 16, Adam 1e-3, shuffled, stopped early by a year",
@@ -46,7 +43,7 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
                 train=TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=16, clip_norm=1.0),
                 epochs=300,
                 shuffle=True,
-                validation=YEAR / (MONTHS - 2 * YEAR - WINDOW),
+                validation=YEAR / windows("robust", origins=1),
                 patience=20,
             ),
         ),
@@ -59,7 +56,7 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
             )
         },
         configure=_configure,
-        sequences=_windows,
+        sequences=_sequences,
         observed=lazy("lstm_bench_flights._task:observed"),
         default=True,
     )

@@ -1,10 +1,9 @@
-"""From passengers to what a model learns, and back; fitted on months that are past, and told of no others."""
+"""Scales between passengers and the numbers that a model learns; each is fitted on past months alone."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,39 +12,32 @@ from lstm_bench_flights._months import YEAR
 
 
 class Scale(ABC):
-    """A scale that holds what it was fitted on.
-
-    Attributes:
-        lost: months at the beginning of a series that have no value on this scale.
-    """
-
-    lost: ClassVar[int]
+    """Turns passengers into a model's units, and back."""
 
     @abstractmethod
     def scale(self, passengers: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A series of passengers `(N,)` in the model's units, `(N - lost,)`."""
+        """A series of passengers `(N,)` in the model's units: `(N,)`, or `(N - 12,)` for growth over last year."""
 
     @abstractmethod
     def unscale(self, scaled: NDArray[np.float64], year_before: NDArray[np.float64]) -> NDArray[np.float64]:
         """Passengers from the model's units.
 
         Args:
-            scaled: months in the model's units, of any shape.
-            year_before: passengers twelve months before each, of the same shape.
+            scaled: months in the model's units, an array of any shape.
+            year_before: passengers twelve months before each month, an array of the same shape.
         """
 
 
 @dataclass(frozen=True)
 class Range(Scale):
-    """Passengers, between -1 for ``low`` and 1 for ``high``."""
+    """Passengers from ``low`` to ``high``, mapped to -1 to 1."""
 
     low: float
     high: float
-    lost: ClassVar[int] = 0
 
     @classmethod
     def fit(cls, passengers: NDArray[np.float64]) -> Range:
-        """Between the smallest and the largest of these."""
+        """The scale from the smallest to the largest number of passengers."""
         return cls(float(passengers.min()), float(passengers.max()))
 
     def scale(self, passengers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -57,18 +49,17 @@ class Range(Scale):
 
 @dataclass(frozen=True)
 class Growth(Scale):
-    """Logarithm of a month's passengers over those of the same month last year, standardised.
+    """Standardised growth: the logarithm of a month's passengers over those of the same month last year.
 
-    The seasons and the trend are gone from it, and it varies as much in small years as in large ones.
+    Growth has no seasons and no trend, and varies as much in small years as in large ones.
     """
 
     mean: float
     deviation: float
-    lost: ClassVar[int] = YEAR
 
     @classmethod
     def fit(cls, passengers: NDArray[np.float64]) -> Growth:
-        """With the mean and the standard deviation of a series' growth."""
+        """The scale with the mean and the standard deviation of a series' growth."""
         growth = log_growth(passengers)
         return cls(float(growth.mean()), float(growth.std()))
 

@@ -1,4 +1,4 @@
-"""Airline passengers: windows of twelve months in, the next month out, years forecast by feeding predictions back."""
+"""Airline passengers: the model reads twelve months and says the next; it forecasts a year from its own predictions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench import Dataset, Evaluation, Observed, Predict, Recipe, Split, Task
-from lstm_bench_flights._months import MONTHS, WINDOW, YEAR, origins
+from lstm_bench import Dataset, Evaluation, Observed, Options, Predict, Recipe, Split, Task
+from lstm_bench_flights._months import MONTHS, WINDOW, YEAR, windows
 from lstm_bench_flights._scales import Growth, Range, Scale, log_growth
 
 SCALES: Mapping[str, type[Range] | type[Growth]] = {"tutorial": Range, "robust": Growth}
-"""What each recipe learns on."""
+"""The scale on which each recipe learns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,8 @@ class Series(Dataset):
 
     Attributes:
         passengers: thousands of passengers a month, `(144,)`.
-        units: what the model reads and says, fitted on months before those that validate or are held out.
-        origins: how many years are forecast, each from its own January; the last is 1960.
+        units: the model's units, fitted on the months before those that validate or are held out.
+        origins: years that are forecast, each from its own January; the last is 1960.
     """
 
     passengers: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Series(Dataset):
 
     @property
     def year_before(self) -> NDArray[np.float64]:
-        """Passengers twelve months before each month that is held out. All are known at the origin before it."""
+        """Passengers twelve months before each held-out month. A forecast knows them: they lie before its origin."""
         return self.passengers[-self.held_out - YEAR : -YEAR]
 
 
@@ -55,39 +55,38 @@ class Flights(Task[Series]):
 
     Source: G. E. P. Box & G. M. Jenkins, Time Series Analysis: Forecasting and Control (1976), series G.
 
-    With several origins the evaluation is a rolling one (L. J. Tashman, Out-of-sample tests of forecasting accuracy,
-    International Journal of Forecasting 16, 2000), of a model that is trained before the first origin and not again.
+    Several origins make the evaluation a rolling one (L. J. Tashman, Out-of-sample tests of forecasting accuracy,
+    International Journal of Forecasting 16, 2000). The model is trained once, before the first origin.
     """
 
-    def load(self, recipe: Recipe, options: Mapping[str, str], *, data_dir: Path | None, seed: int) -> Series:
+    def load(self, recipe: Recipe, options: Options, *, data_dir: Path | None, seed: int) -> Series:
         """Windows `(N, 12, 1)` of the scaled training months, each with the month that follows, `(N, 1)`.
 
-        The tutorial has 120 of them; each further origin takes 12 away, and so does ``Growth``.
+        The tutorial has 120 windows. Each further origin takes 12 away, and so does ``Growth``.
         """
         passengers = read_passengers()
-        scale = SCALES[recipe.name]
-        seen = passengers[: MONTHS - YEAR * origins(options)]
-        validating = round(recipe.validation * (len(seen) - scale.lost - WINDOW))
-        units = scale.fit(seen[: len(seen) - validating])
-        windows = np.lib.stride_tricks.sliding_window_view(units.scale(seen), WINDOW + 1)
+        seen = passengers[: MONTHS - YEAR * options.origins]
+        validating = round(recipe.validation * windows(recipe.name, options.origins))
+        units = SCALES[recipe.name].fit(seen[: len(seen) - validating])
+        cut = np.lib.stride_tricks.sliding_window_view(units.scale(seen), WINDOW + 1)
         return Series(
-            train=Split(x=windows[:, :-1, None].copy(), y=windows[:, -1:].copy()),
+            train=Split(x=cut[:, :-1, None].copy(), y=cut[:, -1:].copy()),
             passengers=passengers,
             units=units,
-            origins=origins(options),
+            origins=options.origins,
         )
 
     def evaluate(self, predict: Predict, dataset: Series) -> Evaluation:
-        """Forecast the held-out years twice: from its own predictions, and one month ahead from the true past.
+        """Forecast the held-out years twice: from the model's own predictions, and one month ahead from the true past.
 
-        Metrics, in thousands of passengers, over the months of all origins: ``rmse``, ``mae`` and (in percent) ``mape``
-        of the years' forecasts, and ``one_step_rmse``. The two forecasts are kept as series.
+        Metrics are over the months of all origins, in thousands of passengers: ``rmse`` and ``mae`` of the years'
+        forecasts, their ``mape`` in percent, and ``one_step_rmse``. Both forecasts are kept as series.
         """
         scaled = dataset.units.scale(dataset.passengers)
         known = np.lib.stride_tricks.sliding_window_view(scaled[-dataset.held_out - WINDOW : -1], WINDOW)
         one_step = dataset.units.unscale(predict(known[:, :, None])[:, 0], dataset.year_before)
 
-        history = known[::YEAR]  # what is known at each origin
+        history = known[::YEAR]  # the months before each origin
         for _ in range(YEAR):
             history = np.hstack([history, predict(history[:, -WINDOW:, None])[:, :1]])
         forecast = dataset.units.unscale(history[:, -YEAR:].ravel(), dataset.year_before)
@@ -97,16 +96,16 @@ class Flights(Task[Series]):
         )
 
     def baselines(self, dataset: Series) -> Mapping[str, Mapping[str, float]]:
-        """What repeating the last value, and repeating the same month of the year before, would have given.
+        """The errors of forecasts without a model: the last value again, and the same month last year again.
 
-        Beside a model that learns growth, also what the mean of all growth until then would have given.
+        A recipe that learns growth has a third baseline: the mean of all growth until then.
         """
         truth = dataset.passengers[-dataset.held_out :]
         return {name: _errors(*forecasts, truth) for name, forecasts in _without_model(dataset).items()}
 
 
-def observed(recipe: Recipe, options: Mapping[str, str]) -> Observed:
-    """The whole series, and what the baselines forecast."""
+def observed(recipe: Recipe, options: Options) -> Observed:
+    """The whole series, and the forecasts of the baselines."""
     dataset = Flights().load(recipe, options, data_dir=None, seed=0)
     return Observed(
         forecast="forecast",
@@ -118,7 +117,7 @@ def observed(recipe: Recipe, options: Mapping[str, str]) -> Observed:
 
 
 def _without_model(dataset: Series) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """What each baseline forecasts of the months that are held out: a year at a time, and one month ahead."""
+    """Each baseline's two forecasts of the held-out months: a year at a time, and one month ahead."""
     months = np.arange(MONTHS - dataset.held_out, MONTHS)
     origin = np.repeat(months[::YEAR], YEAR)
     passengers, last_year = dataset.passengers, dataset.year_before

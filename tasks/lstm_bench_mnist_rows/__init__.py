@@ -1,4 +1,4 @@
-"""The mnist-rows task: read the image of a digit row by row, and say which it is."""
+"""The mnist-rows task: read the image of a digit row by row, and say which digit it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lstm_bench import Integer, Metric, ModelSpec, Recipe, TaskInfo, TrainSpec, 
 from lstm_bench_mnist_rows._files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 
 IMAGES = 60_000
-"""That there are to learn from."""
+"""Training images of MNIST."""
 
 
 @hookimpl

@@ -1,6 +1,6 @@
-"""The four files of MNIST, and where they can be had.
+"""The four files of MNIST, and the mirrors that serve them.
 
-MNIST: Y. LeCun, C. Cortes & C. J. C. Burges, CC BY-SA 3.0. The mirrors are those that TensorFlow and PyTorch use.
+MNIST: Y. LeCun, C. Cortes & C. J. C. Burges, CC BY-SA 3.0. TensorFlow and PyTorch use the same mirrors.
 """
 
 from __future__ import annotations

@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from lstm_bench import DataError
 
 UNSIGNED_BYTE = 0x08
-"""The only type that MNIST has."""
+"""The only type of numbers in MNIST's files."""
 
 
 def read_idx(content: bytes, name: str, dimensions: int) -> NDArray[np.uint8]:
-    """The array in an IDX file of unsigned bytes; read-only, over the bytes as they are.
+    """The array in an IDX file of unsigned bytes; read-only, without a copy of the bytes.
 
     Source: Y. LeCun, C. Cortes & C. J. C. Burges, The MNIST database of handwritten digits.
 
     Args:
         content: of the file.
         name: of the file, for messages.
-        dimensions: that the array is to have.
+        dimensions: how many the array must have.
 
     Raises:
-        DataError: if it is no such file, or its length is not the one that its head tells.
+        DataError: if the content is no such file, or has another length than its head says.
     """
     head = 4 + 4 * dimensions
     if content[:2] != b"\0\0" or len(content) < 4:

@@ -1,4 +1,4 @@
-"""Digits: a window of ten in, the next one out; the sequence goes on by feeding predictions back."""
+"""Digits: the model reads ten and says the next; it continues the sequence from its own predictions."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench import Dataset, Evaluation, Predict, Recipe, Split, Task, named_generator
+from lstm_bench import Dataset, Evaluation, Options, Predict, Recipe, Split, Task, named_generator
+from lstm_bench_next_number import TRAINED
 
 DIGITS = 10
 
 PATTERN = (3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5)
-"""After a 1, a 3 or a 5 the next digit depends on those before; three digits tell it everywhere."""
+"""After a 1, a 3 or a 5 the next digit depends on earlier digits; three digits always tell the next one."""
 
 NOISE = 0.1
 """Probability with which a digit is replaced by one of the nine others, in the noisy sequence."""
 
 WINDOW = 10
-"""Digits that the model reads before it says the next one."""
+"""Digits that the model reads before it says the next digit."""
 
-TRAINED, TESTED = 100, 400
-"""Windows that are learnt from, and the later ones that are held out."""
+TESTED = 400
+"""Windows that are held out; they come later in the sequence than the training windows."""
 
 CONTINUED = 10
-"""Digits that the model goes on with by itself."""
+"""Digits that the model continues a window with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sequence(Dataset):
-    """A sequence's windows.
+    """The windows of a sequence.
 
     Attributes:
-        test: held out.
-        going_on: ten digits that go on from each held-out window, `(400, 10)`, without noise.
+        test: the held-out windows.
+        going_on: the ten digits after each held-out window, `(400, 10)`, without noise.
         noisy: whether the windows and their next digits have noise.
     """
 
@@ -47,15 +48,15 @@ class Sequence(Dataset):
 class NextNumber(Task[Sequence]):
     """Sequences of digits, one-hot.
 
-    ``counting`` is 0 to 9 over and over, ``pattern`` the first eleven digits of pi over and over, and ``noisy`` the
-    same, each digit replaced by another with probability 0.1. The first 100 windows are learnt from, and the next 400
-    are held out. They come later in the sequence, but without noise each of them is one that was learnt from, and what
-    is seen is whether the rule was learnt at all; only with noise are they new.
+    ``counting`` repeats 0 to 9. ``pattern`` repeats the first eleven digits of pi. ``noisy`` is ``pattern``, with each
+    digit replaced by another with probability 0.1. The model learns from the first 100 windows; the next 400 are held
+    out. Without noise every held-out window also occurs in training, so that accuracy only shows whether the model
+    learned the rule. With noise the held-out windows are new.
     """
 
-    def load(self, recipe: Recipe, options: Mapping[str, str], *, data_dir: Path | None, seed: int) -> Sequence:
-        """Windows `(100, 10, 10)` as float32, and for each the digit that follows, `(100,)`."""
-        sequence = options["sequence"]
+    def load(self, recipe: Recipe, options: Options, *, data_dir: Path | None, seed: int) -> Sequence:
+        """Windows `(100, 10, 10)` as float32, and the digit after each window, `(100,)`."""
+        sequence = options.sequence
         period = np.arange(DIGITS) if sequence == "counting" else np.array(PATTERN)
         pure = np.resize(period, TRAINED + TESTED + WINDOW + CONTINUED)
         digits = _with_noise(pure, seed) if sequence == "noisy" else pure
@@ -71,11 +72,11 @@ class NextNumber(Task[Sequence]):
         )
 
     def evaluate(self, predict: Predict, dataset: Sequence) -> Evaluation:
-        """Say the next digit after each held-out window, and go on from there.
+        """Say the next digit after each held-out window, and continue from there.
 
-        Metrics: ``accuracy``, the part of next digits that are right; ``continuation``, the part of ten digits that
-        are, each but the first said after the model's own. With noise the next digit is the noisy one, but a
-        continuation is held against the pattern. The first window's continuation is kept as series.
+        Metrics: ``accuracy``, the part of next digits that are right; ``continuation``, the part of ten digits that are
+        right when the model reads its own digits. With noise, accuracy compares with the noisy digits, and continuation
+        with the pattern. The first window's continuation is kept as a series.
         """
         windows, said = dataset.test.x, []
         for _ in range(CONTINUED):
@@ -87,7 +88,7 @@ class NextNumber(Task[Sequence]):
         )
 
     def baselines(self, dataset: Sequence) -> Mapping[str, Mapping[str, float]]:
-        """What saying the most frequent digit and saying the last one again would have given; and what noise allows."""
+        """The metrics of the most frequent digit, of the last digit again and, with noise, of the pattern itself."""
         most = np.full(TESTED, np.bincount(dataset.train.y).argmax())
         last = dataset.test.x[:, -1].argmax(axis=-1)
         found = {

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_bench import LSTMBenchError
-from lstm_bench.catalog.choosing import plan_tasks
+from lstm_bench.catalog.choosing import choose_tasks
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench_copy._task import BLANK, GO
 
@@ -23,7 +23,7 @@ problems = st.fixed_dictionaries(
 
 
 def load(symbols=5, delay=20, seed=0, batch_size=2):
-    options = {"symbols": str(symbols), "delay": str(delay)}
+    options = INFO.read({"symbols": str(symbols), "delay": str(delay)})
     recipe = INFO.recipe(None, options)
     small = msgspec.structs.replace(recipe.train, batch_size=batch_size)
     return TASK.load(msgspec.structs.replace(recipe, train=small), options, data_dir=None, seed=seed)
@@ -34,7 +34,7 @@ def same(one, other):
 
 
 def copying(symbols):
-    """Says what it sees in the first ``symbols`` steps in the last ones, sure of itself."""
+    """A predictor that repeats the first ``symbols`` steps in the last steps, with near certainty."""
 
     def predict(x):
         logits = np.zeros((*x.shape[:2], 9))
@@ -46,7 +46,7 @@ def copying(symbols):
 
 
 def memoryless(symbols):
-    """Knows when a symbol is due, and of none which."""
+    """A predictor that knows when a symbol is due, but not which."""
 
     def predict(x):
         logits = np.full((*x.shape[:2], 9), -1000.0)
@@ -173,7 +173,7 @@ def test_an_evaluation_asks_once_and_always_for_the_same_shape():
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", "007", "1e2", "٣", "1" * 30])
 def test_an_option_that_makes_no_sense_is_refused_in_one_line(name, value):
     with pytest.raises(LSTMBenchError) as caught:
-        plan_tasks(PLUGINS, [f"copy[{name}={value}]"])
+        choose_tasks(PLUGINS, [f"copy[{name}={value}]"])
     largest = {"delay": 1000, "symbols": 100}[name]
     assert str(caught.value) == (
         f"option {name!r} of task 'copy' must be a whole number from 1 to {largest}; got {value!r}"
@@ -182,10 +182,10 @@ def test_an_option_that_makes_no_sense_is_refused_in_one_line(name, value):
 
 @pytest.mark.parametrize(("name", "largest"), [("delay", 1000), ("symbols", 100)])
 def test_the_largest_is_allowed_and_one_more_is_not(name, largest):
-    (task,) = plan_tasks(PLUGINS, [f"copy[{name}={largest}]"])
-    assert task.options[name] == str(largest)
+    (task,) = choose_tasks(PLUGINS, [f"copy[{name}={largest}]"])
+    assert task.options[name] == largest
     with pytest.raises(LSTMBenchError, match=f"from 1 to {largest}; got '{largest + 1}'"):
-        plan_tasks(PLUGINS, [f"copy[{name}={largest + 1}]"])
+        choose_tasks(PLUGINS, [f"copy[{name}={largest + 1}]"])
 
 
 def test_the_length_of_its_sequences_is_the_delay():

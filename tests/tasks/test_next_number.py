@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_bench import LSTMBenchError
-from lstm_bench.catalog.choosing import plan_tasks
+from lstm_bench.catalog.choosing import choose_tasks
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench_next_number._task import PATTERN
 
@@ -18,12 +18,12 @@ seeds = st.integers(0, 2**63 - 1)
 
 
 def load(sequence="counting", seed=0):
-    options = {"sequence": sequence}
+    options = INFO.read({"sequence": sequence})
     return TASK.load(INFO.recipe(None, options), options, data_dir=None, seed=seed)
 
 
 def digits_of(data):
-    """The sequence that the windows are of, as far as a next digit of theirs goes."""
+    """The sequence of the windows, up to the digit after the last window."""
     return np.concatenate([data.train.x[0].argmax(axis=-1), data.train.y, data.test.y])
 
 
@@ -40,7 +40,7 @@ def counting(windows):
 
 
 def matching(windows):
-    """Goes on with the pattern from where the most digits of a window fit."""
+    """A predictor that continues the pattern from the place at which most digits of a window fit."""
     places = np.array([np.resize(np.roll(PATTERN, -place), 11) for place in range(11)])
     fits = (windows.argmax(axis=-1)[:, None] == places[None, :, :10]).sum(axis=-1)
     return logits_of(places[fits.argmax(axis=-1), 10])
@@ -159,7 +159,7 @@ def test_the_most_frequent_digit_is_that_of_the_training_windows():
 
 def test_a_sequence_that_there_is_not_is_refused_in_one_line():
     with pytest.raises(LSTMBenchError) as caught:
-        plan_tasks(PLUGINS, ["next-number[sequence=counted]"])
+        choose_tasks(PLUGINS, ["next-number[sequence=counted]"])
     assert str(caught.value) == (
         "unknown value 'counted' of option 'sequence' of task 'next-number'. Did you mean 'counting'? "
         "There is: counting, noisy, pattern."

@@ -1,0 +1,47 @@
+"""Every built-in task says how many sequences it has before it loads them."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from lstm_bench.catalog.choosing import choose_tasks
+from lstm_bench.catalog.data import user_folder
+from lstm_bench.catalog.loading import load_plugins
+
+PLUGINS = load_plugins()
+BUILT_IN = ("copy", "flights", "mnist-rows", "next-number", "speed")
+RECIPES = [f"{name}:{recipe.name}" for name in BUILT_IN for recipe in PLUGINS.task(name).recipes]
+WITH_OPTIONS = [
+    "copy[delay=3,symbols=2]",
+    *(f"flights:{recipe}[origins={origins}]" for recipe in ("tutorial", "robust") for origins in (2, 3, 6)),
+    "mnist-rows[train=1]",
+    "mnist-rows:stacked[train=500]",
+    *(f"next-number[sequence={sequence}]" for sequence in ("pattern", "noisy")),
+    "speed[batch=3,time=4,features=5]",
+    "speed:braun2018-long[time=2000,outputs=3,readout=all]",
+]
+
+
+def learnt_from(selector, batch=None):
+    """How many sequences a task says that it has, and how many it loads."""
+    (task,) = choose_tasks(PLUGINS, [selector])
+    if task.info.name == "mnist-rows" and (user_folder() is None or not (user_folder() / "mnist").is_dir()):
+        pytest.skip("MNIST is not there: name the folder in which mnist/ lies by LSTM_BENCH_DATA")
+    recipe = task.recipe
+    if batch is not None:
+        recipe = msgspec.structs.replace(recipe, train=msgspec.structs.replace(recipe.train, batch_size=batch))
+    dataset = task.info.load().load(recipe, task.options, data_dir=user_folder(), seed=0)
+    return task.info.sequences(recipe, task.options), len(dataset.train.x)
+
+
+@pytest.mark.parametrize("selector", [*RECIPES, *WITH_OPTIONS])
+def test_a_task_says_how_many_sequences_it_loads(selector):
+    told, loaded = learnt_from(selector)
+    assert told == loaded > 0
+
+
+@pytest.mark.parametrize("selector", ["copy", "flights:robust", "next-number", "speed"])
+def test_a_batch_of_another_size_is_taken_into_account(selector):
+    told, loaded = learnt_from(selector, batch=7)
+    assert told == loaded
