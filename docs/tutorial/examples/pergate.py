@@ -1,6 +1,6 @@
 """One LSTM layer, gate by gate: slow, and easy to read."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
@@ -12,18 +12,17 @@ ORDER = "ifgo"
 
 @hookimpl
 def lstm_bench_backends():
-    """What this plugin adds."""
-    return [
-        BackendInfo(
-            name="pergate",
-            summary="one LSTM layer, gate by gate",
-            load=PerGateBackend,
-        )
-    ]
+    """The backend that this file adds."""
+    yield BackendInfo(
+        name="pergate",
+        summary="one LSTM layer, gate by gate",
+        load=PerGateBackend,
+        abilities=("train", "states"),
+    )
 
 
 class PerGateBackend(Backend):
-    """What can be built, and where."""
+    """Builds models, and says which models it does not build."""
 
     def versions(self):
         return {"pergate": "1.0"}
@@ -31,7 +30,7 @@ class PerGateBackend(Backend):
     def devices(self):
         return {"cpu": ""}
 
-    def refuses(self, spec, train, *, precision, device, options):
+    def refuses(self, spec, train, setting):
         if spec.cell != "lstm" or len(spec.hidden_sizes) > 1 or spec.bidirectional:
             return "pergate has one LSTM layer, in one direction"
         if spec.readout != "last":
@@ -40,26 +39,16 @@ class PerGateBackend(Backend):
             return "pergate has biases, and neither dropout nor batch normalisation"
         if (train.loss, train.optimizer, train.clip_norm) != ("mse", "adam", None):
             return "pergate trains with Adam on a squared error, without clipping"
-        if precision not in ("float32", "float64"):
-            return f"pergate has no {precision}"
+        if setting.precision not in ("float32", "float64"):
+            return f"pergate has no {setting.precision}"
         return None
 
-    def build(self, spec, train, parameters, *, precision, device, seed, options):
-        return PerGate(train, parameters, precision)
+    def build(self, spec, train, parameters, setting, *, seed):
+        return PerGate(train, parameters, setting.precision)
 
 
-class Step(NamedTuple):
-    """What one time step computed, for the backward pass."""
-
-    x: np.ndarray
-    h_before: np.ndarray
-    c_before: np.ndarray
-    i: np.ndarray
-    f: np.ndarray
-    g: np.ndarray
-    o: np.ndarray
-    c: np.ndarray
-    h: np.ndarray
+Step = namedtuple("Step", "x h_before c_before i f g o c h")
+"""The arrays of one time step, kept for the backward pass."""
 
 
 def sigmoid(z):
@@ -89,7 +78,7 @@ class PerGate(Model):
         return {name: value.copy() for name, value in self.p.items()}
 
     def recur(self, x, h, c):
-        """Every time step, in order."""
+        """Every time step, in order, from the states h and c."""
         w_ih = self.p["layers.0.forward.weight_ih"]
         w_hh = self.p["layers.0.forward.weight_hh"]
         bias = self.p["layers.0.forward.bias"]
@@ -106,7 +95,7 @@ class PerGate(Model):
         return steps
 
     def zeros(self, x):
-        """The state to begin from: h and c."""
+        """The states h and c that a sequence begins from."""
         hidden = self.p["layers.0.forward.weight_hh"].shape[1]
         return np.zeros((2, len(x), hidden), self.dtype)
 
