@@ -361,8 +361,8 @@ def load_backend(info: BackendInfo) -> Backend:
         )
     if {"precision", "device", "options"} & inspect.signature(backend.build).parameters.keys():
         raise PluginError(
-            f"backend {info.name!r} was written for lstm-bench 0.1: build and refuses take one Setting since 0.2, in "
-            'place of precision, device and options (CHANGELOG, "Migrating a plugin")'
+            f"backend {info.name!r} was written for lstm-bench 0.1: since 0.2, build and refuses take one setting in "
+            'place of precision, device and options, see "Migrating a plugin" in CHANGELOG.md'
         )
     return backend
 

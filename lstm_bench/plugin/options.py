@@ -39,8 +39,8 @@ class Option(ABC, Generic[Value]):
         """Name the kinds to a plugin that was written before there were any."""
         if cls is Option:
             raise PluginError(
-                "Option has kinds since lstm-bench 0.2: Choice, Flag, Integer, Integers, Number or Text "
-                '(CHANGELOG, "Migrating a plugin")'
+                "Option has kinds since lstm-bench 0.2: write Choice, Flag, Integer, Integers, Number or Text in its "
+                'place, see "Migrating a plugin" in CHANGELOG.md'
             )
         return super().__new__(cls)
 
