@@ -1,9 +1,10 @@
-"""How precise the kernels under PyTorch's recurrent layers are in float32, by cell and hidden size.
+"""Measure how precise the kernels under PyTorch's recurrent layers are in float32, by cell and hidden size.
 
     python benchmarks/kernels.py --device cuda
 
-For each, ``||outputs - float64|| / ||float64||`` over 20 steps of 16 sequences, by cuDNN (on CUDA) and by PyTorch's own
-kernels; on the CPU both are PyTorch's. Beneath, the relative error of tanh alone, as a tanh RNN of one unit has it.
+Each row has ``||outputs - float64|| / ||float64||`` over 20 steps of 16 sequences, by cuDNN (on CUDA) and by PyTorch's
+own kernels. On the CPU both columns are PyTorch's own. The last line has the relative error of tanh alone, from a tanh
+RNN of one unit.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def relative_error(ours: Tensor, reference: Tensor) -> float:
 
 @torch.no_grad()
 def outputs(layer: nn.RNNBase, x: Tensor, *, cudnn: bool) -> Tensor:
-    """Those of all steps, on the CPU."""
+    """The layer's outputs of all steps, on the CPU."""
     torch.backends.cudnn.enabled = cudnn
     found: Tensor = layer(x)[0].cpu()
     torch.backends.cudnn.enabled = True
@@ -31,7 +32,7 @@ def outputs(layer: nn.RNNBase, x: Tensor, *, cudnn: bool) -> Tensor:
 
 
 def by_hidden_size(cell: str, hidden_size: int, device: str) -> tuple[float, float]:
-    """The errors by cuDNN and by PyTorch's own kernels."""
+    """The errors of cuDNN and of PyTorch's own kernels."""
     torch.manual_seed(0)
     layer, x = CELLS[cell](FEATURES, hidden_size, batch_first=True), torch.randn(SEQUENCES, STEPS, FEATURES)
     reference = outputs(layer.double(), x.double(), cudnn=False)
@@ -40,7 +41,7 @@ def by_hidden_size(cell: str, hidden_size: int, device: str) -> tuple[float, flo
 
 
 def of_tanh(device: str) -> tuple[float, float]:
-    """The largest relative error, and the number at which it was seen."""
+    """The largest relative error of tanh, and the number that has it."""
     layer = nn.RNN(1, 1, batch_first=True, bias=False)
     nn.init.ones_(layer.weight_ih_l0)
     nn.init.zeros_(layer.weight_hh_l0)

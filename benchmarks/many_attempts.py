@@ -1,14 +1,14 @@
-"""How long ``lstm-bench report`` and ``compare`` take where thousands of attempts have been stored.
+"""Measure how long ``lstm-bench report`` and ``compare`` take with thousands of stored attempts.
 
     python benchmarks/many_attempts.py
     python benchmarks/many_attempts.py --attempts 100000 --format attempts-csv --keep /tmp/many
 
-The attempts are those of a grid over four backends, five hidden sizes and ten seeds in ten rounds, run again and again.
-A report shows the latest run of each configuration, and with --all every one. Each attempt is as large as a real one,
-with its 200 first losses, its learning curve and ten blocks of two scopes: it is a published one with other times.
-``compare`` sets one backend beside another. Beside the command, which is a new process each time, stands a plain loop
-that decodes the same files and does nothing with them. Seconds are those of the processor: for 10,000 attempts, on an
-Intel Xeon, 1.5 of the loop, 2.3 of ``report``, 2.7 with ``--all``, 1.8 of ``compare``.
+The attempts are runs of a sweep over four backends, five hidden sizes and ten seeds, in ten rounds, again and again.
+A report shows the latest run of each configuration, and with --all every run. Each attempt is a published attempt
+with other times, and so has the size of a real one: 200 first losses, a learning curve, ten blocks of two scopes. The
+command ``compare`` compares two backends. Each command is a new process. The first line of the table is a plain loop
+that decodes the same files and does nothing with them. Times are processor seconds. For 10,000 attempts on an Intel
+Xeon the loop took 1.5 s, ``report`` 2.3 s, ``report --all`` 2.7 s and ``compare`` 1.8 s.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ HIDDEN, SEEDS, ROUNDS, REPEATS = ("32", "64", "128", "256", "512"), 10, 10, 5
 
 
 def template() -> Attempt:
-    """A published attempt of ``copy`` by NumPy."""
+    """A published attempt of task ``copy`` on NumPy."""
     attempts, _ = read_folder(ROOT / "results" / "copy")
     return next(attempt for attempt in attempts if attempt.configuration.backend == "numpy")
 
 
 def slightly_off(timing: Timing, draw: random.Random) -> Timing:
-    """The timing as it might have come out another time."""
+    """The timing with slightly different blocks, as another run might have it."""
     block_ns = tuple(round(ns * draw.uniform(0.98, 1.05)) for ns in timing.block_ns)
     return msgspec.structs.replace(timing, block_ns=block_ns)
 
 
 def made_up() -> Iterator[Attempt]:
-    """Attempts without end: run after run, and in each round after round of the same configurations."""
+    """Endless attempts: run after run, each with round after round of the same configurations."""
     real, draw = template(), random.Random(0)
     for number, (of_round, seed, hidden, backend) in enumerate(
         (of_round, *rest) for of_round in count() for rest in product(range(SEEDS), HIDDEN, VERSIONS)
@@ -73,7 +73,7 @@ def made_up() -> Iterator[Attempt]:
 
 
 def command_seconds(*arguments: str | Path) -> float:
-    """One command by a new process."""
+    """Processor seconds of one command in a new process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([COMMAND, *arguments], capture_output=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -81,7 +81,7 @@ def command_seconds(*arguments: str | Path) -> float:
 
 
 def loop_seconds(folder: Path) -> float:
-    """Decoding every file in this process."""
+    """Processor seconds to decode every file in this process."""
     begin = process_time()
     for path in folder.iterdir():
         json.loads(path.read_bytes())
@@ -89,7 +89,7 @@ def loop_seconds(folder: Path) -> float:
 
 
 def measure(folder: Path, formats: list[str]) -> None:
-    """Print the median of a few reports in each format, and of a few comparisons."""
+    """Print the median time of a few reports in each format, and of a few comparisons."""
     sizes = [path.stat().st_size for path in folder.iterdir()]
     print(f"{len(sizes):,} attempts of {statistics.mean(sizes) / 1024:.1f} KiB in the mean")
     plain = statistics.median(loop_seconds(folder) for _ in range(REPEATS))
@@ -111,7 +111,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--attempts", type=int, default=10_000, metavar="N")
     parser.add_argument("--format", action="append", metavar="NAME", help="[default: table, csv]")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="for the attempts; used as it is if it is there")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="folder for the attempts; one that exists is used unchanged"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary, "attempts")

@@ -1,13 +1,13 @@
-"""Is the harness's number the right one? Its time of a training step beside one that is taken from outside.
+"""Check the harness's time of a training step against a time that another process takes from outside.
 
     python benchmarks/outside.py
     python benchmarks/outside.py --backend jax --task mnist-rows --rounds 7
 
-In each round a worker of the harness times a backend, and another process trains the same shape in a hand-written loop,
-which says so after every third of a second or so; the clock that is read then is this process's. Nothing of the
-harness's timing takes part in that: not its blocks, not its clock, not its process. The median of what lies between two
-such lines is taken, as the harness takes that of its blocks: a mean would count what a machine does now and then, too.
-Shown are median and range of the harness's time over the other, round by round.
+In each round a worker of the harness times a backend. Then another process trains the same shape in a hand-written
+loop and prints a line about every third of a second; this process reads its own clock at each line. The second time
+uses nothing of the harness's timing: not its blocks, not its clock, not its process. It is the median of the times
+between two lines, as the harness takes the median of its blocks; a mean would include the machine's occasional
+pauses. The table shows the harness's time over the time from outside: median and range of the rounds.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from overhead import PLAIN, ours, worker_environment
 from shapes import SHAPES
 
 STRETCHES, SECONDS = 10, 0.3
-"""How often the hand-written loop says how far it is, and how long it trains in between, about."""
+"""How many lines the hand-written loop prints after the first, and about how long it trains between two lines."""
 
 
 def train(backend: str, shape: str, steps: int, calls: int) -> None:
-    """Train, in calls of so many steps, and say something after so many calls, again and again."""
+    """Train in calls of ``steps`` steps, and print a line after every ``calls`` calls."""
     step = ours(backend, SHAPES[shape])["train"]
     for _ in range(5 * calls):
         step(steps)
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--backend", action="append", choices=PLAIN)
     parser.add_argument("--task", action="append", choices=("flights", "mnist-rows"))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, help="of both; all processors, unless said")
+    parser.add_argument("--threads", type=int, help="threads of both processes [default: all processors]")
     parser.add_argument("--train", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:

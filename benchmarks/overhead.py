@@ -1,12 +1,12 @@
-"""What the harness costs: our models beside plain loops written with each framework alone.
+"""Measure what the harness costs: our models beside plain loops that use the framework alone.
 
     python benchmarks/overhead.py                                  every backend, every shape
     python benchmarks/overhead.py --backend torch --backend "keras[engine=jax]" --shape flights --scope gradient
 
-Each round is a fresh process with the thread variables that a worker gets, on all usable cores. In it, blocks of our
-steps and of the plain loop's alternate, ours first in every other pair, so that whatever disturbs the machine meets
-both. A round's ratio is the median over its pairs; shown are the median of the rounds and their range. Below 1, ours is
-faster.
+Each round is a fresh process on all usable cores, with the thread variables of a worker. In it, blocks of our steps and
+blocks of the plain loop's steps alternate, and ours come first in every other pair. A disturbance of the machine then
+affects both. The ratio of a round is our time over the plain loop's, as the median over its pairs. The table shows the
+median of the rounds and their range. Below 1, ours is faster.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lstm_bench import BackendInfo
 from lstm_bench.record.configuration import EFFORTS
 from shapes import SHAPES, Scopes, Shape
+
+if TYPE_CHECKING:
+    from lstm_bench.catalog.choosing import ChosenBackend
 
 PLAIN = {
     "numpy": ["plain_numpy"],
@@ -35,48 +38,40 @@ PLAIN = {
     "keras[engine=jax]": ["plain_keras"],
     "keras[engine=torch]": ["plain_keras"],
 }
-"""Modules with a plain loop, for each backend."""
+"""Modules with a plain loop, by backend."""
 
 ONLY_ON = {"tutorial_torch": "flights", "tutorial_keras": "mnist-rows"}
-"""The shapes that tutorials are about."""
+"""The one shape of each tutorial's loop."""
 
 SCOPES = ("train", "gradient", "infer")
 
 EFFORT = EFFORTS["default"]
-"""Whose blocks are timed here, too."""
+"""Blocks here are as long as in a run with this effort."""
 
 Steps = Callable[[int], object]
 
 
-def selected(selector: str) -> tuple[BackendInfo, dict[str, str]]:
+def selected(selector: str) -> ChosenBackend:
     """A backend and its options, from ``keras[engine=jax]``."""
-    from lstm_bench.catalog.choosing import parse_selectors
+    from lstm_bench.catalog.choosing import choose_backends
     from lstm_bench.catalog.loading import load_plugins
-    from lstm_bench.plugin.backend import resolve_options
 
-    (selection,) = parse_selectors(selector)
-    info = load_plugins().backend(selection.name)
-    return info, resolve_options(info.options, selection.options, selector)
+    (backend,) = choose_backends(load_plugins(), [selector])
+    return backend
 
 
 def ours(selector: str, shape: Shape) -> Scopes:
-    """Through the calls that the harness times."""
+    """Our steps: the calls that the harness times."""
+    from lstm_bench import ModelSpec, Setting, TrainSpec
     from lstm_bench.model.parameters import initial_parameters
-    from lstm_bench.model.spec import ModelSpec, TrainSpec
+    from lstm_bench.plugin.backend import build_or_refuse, load_backend
 
     spec = ModelSpec(input_size=shape.features, hidden_sizes=(shape.hidden,), output_size=shape.outputs)
     loss = "mse" if shape.outputs == 1 else "cross_entropy"
     train_spec = TrainSpec(loss=loss, optimizer="adam", learning_rate=1e-3, batch_size=shape.batch)
-    info, options = selected(selector)
-    model = info.load().build(
-        spec,
-        train_spec,
-        initial_parameters(spec, "uniform", 0),
-        precision="float32",
-        device="cpu",
-        seed=0,
-        options=options,
-    )
+    chosen = selected(selector)
+    backend, setting = load_backend(chosen.info), Setting("float32", "cpu", chosen.options)
+    model = build_or_refuse(backend, spec, train_spec, initial_parameters(spec, "uniform", 0), setting, seed=0)
     data, targets = shape.data()
     x, y = model.put(data), model.put(targets)
     epoch = np.arange(len(data)).reshape(-1, shape.batch)
@@ -112,14 +107,14 @@ def timed(run: Steps, steps: int) -> float:
 def one_round(
     backend: str, module: str, shape: Shape, scopes: Sequence[str], pairs: int
 ) -> dict[str, dict[str, float]]:
-    """Seconds per step of both, and the ratio, for each scope that the plain loop has."""
+    """Seconds per step of ours and of the plain loop, and their ratio, for each scope that the plain loop has."""
     our_scopes, plain_scopes = ours(backend, shape), importlib.import_module(module).build(shape)
     answer = {}
     for scope in (scope for scope in scopes if scope in plain_scopes):
         our_run, plain_run = our_scopes[scope], plain_scopes[scope]
         steps = 1
-        for _ in range(3):  # closer each time: what is done once per call weighs less in more steps
-            timed(our_run, steps), timed(plain_run, steps)  # whatever compiles for this number of steps
+        for _ in range(3):  # the estimate improves each time: in more steps, the cost of a call weighs less
+            timed(our_run, steps), timed(plain_run, steps)  # compile for this number of steps
             fastest = min(timed(our_run, steps), timed(plain_run, steps))
             steps = max(EFFORT.block_steps, round(EFFORT.block_seconds / fastest))
         for _ in range(5):
@@ -140,16 +135,16 @@ def one_round(
 
 
 def worker_environment(selector: str, threads: int) -> dict[str, str]:
-    """The variables that a worker of the harness gets."""
+    """The environment of a worker of the harness."""
     from lstm_bench.host.machine import THREAD_VARIABLES
 
-    info, options = selected(selector)
+    backend = selected(selector)
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"CUDA_VISIBLE_DEVICES": "-1"}
-    return environment | info.environ(options, threads, "cpu")
+    return environment | backend.info.environ(backend.options, threads, "cpu")
 
 
 def in_fresh_process(arguments: list[str], threads: int) -> dict[str, dict[str, float]]:
-    """Run one round with the variables of a worker."""
+    """Run one round in a process with the environment of a worker."""
     environment = worker_environment(arguments[0], threads)
     done = subprocess.run(
         [sys.executable, __file__, "--one-round", *arguments], env=environment, stdout=subprocess.PIPE, check=True
@@ -164,7 +159,7 @@ def main() -> None:
     parser.add_argument("--shape", action="append", choices=SHAPES)
     parser.add_argument("--scope", action="append", choices=SCOPES)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--pairs", type=int, default=15, help="of blocks, in each round")
+    parser.add_argument("--pairs", type=int, default=15, help="pairs of blocks in each round")
     parser.add_argument("--one-round", nargs=2, metavar=("BACKEND", "MODULE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     scopes = arguments.scope or SCOPES

@@ -1,4 +1,4 @@
-"""What a good engineer writes with JAX and optax alone: a scan over time, within a scan over the batches."""
+"""A good engineer's loop in JAX and optax alone: a scan over time inside a scan over batches."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def build(shape: Shape) -> Scopes:
         losses = []
         for step in range(steps):
             value, _ = differentiate(state[0], *batches[step % len(batches)])
-            losses.append(value)  # ready when its gradients are; these are let go, as training lets them go
+            losses.append(value)  # ready when its gradients are; nothing keeps the gradients, as in training
         jax.block_until_ready(losses)
 
     def infer(steps: int) -> None:

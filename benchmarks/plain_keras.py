@@ -1,6 +1,6 @@
-"""What a good engineer writes with Keras: its layers and its Adam, in the custom loop of Keras's own guides.
+"""A good engineer's loop in Keras: its layers and its Adam, in the custom loop of Keras's own guides.
 
-These guides ("Writing a training loop from scratch") compile one step and call it for each batch.
+The guides ("Writing a training loop from scratch") compile one step and call it for each batch.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from shapes import Scopes, Shape
 
 
 def build(shape: Shape) -> Scopes:
-    """On the engine that Keras was imported with."""
-    # Weights drawn like ours, so that the same sizes of numbers are computed with.
+    """Steps on the engine that Keras was imported with."""
+    # Weights from the same distribution as ours, so that both compute with numbers of the same size.
     uniform = keras.initializers.RandomUniform(-(shape.hidden**-0.5), shape.hidden**-0.5, seed=1)
     lstm = keras.layers.LSTM(
         shape.hidden,
@@ -112,7 +112,7 @@ def on_jax(model, optimizer, loss, batches) -> Scopes:
         losses = []
         for step in range(steps):
             (value, _), _ = differentiate(*state[:2], *batches[step % len(batches)])
-            losses.append(value)  # ready when its gradients are; these are let go, as training lets them go
+            losses.append(value)  # ready when its gradients are; nothing keeps the gradients, as in training
         jax.block_until_ready(losses)
 
     def infer(steps: int) -> object:

@@ -1,6 +1,7 @@
-"""What a good engineer writes with NumPy alone.
+"""A good engineer's loop in NumPy alone.
 
-Fused gates, one product for all of x W and one for all of dW, arrays allocated once, Adam on each parameter in place.
+It fuses the gates, has one product for all of x W and one for all of dW, allocates arrays once, and applies Adam in
+place.
 """
 
 from __future__ import annotations

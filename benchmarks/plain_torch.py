@@ -1,4 +1,4 @@
-"""What a good engineer writes with PyTorch alone: nn.LSTM, fused Adam, batches cut out in order."""
+"""A good engineer's loop in PyTorch alone: nn.LSTM, fused Adam, batches sliced in order."""
 
 from __future__ import annotations
 

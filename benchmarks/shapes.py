@@ -1,4 +1,4 @@
-"""The shapes on which our models are held against plain loops."""
+"""The shapes on which benchmarks compare our models with plain loops."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Scopes = dict[str, Callable[[int], object]]
-"""Functions that do a number of steps, and wait until they are done, by what is timed: ``train``, a whole optimizer
-step; ``gradient``, forward and backward in training mode without an update; ``infer``, a forward pass."""
+"""Functions by scope. Each does a number of steps, and waits until they are done. A step of ``train`` is a whole
+optimizer step; of ``gradient``, forward and backward in training mode without an update; of ``infer``, a forward
+pass."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Shape:
         steps: time steps of a sequence.
         features: of each time step.
         hidden: hidden size.
-        outputs: 1 for a number under a squared error, more for classes under cross entropy.
+        outputs: 1 for a number under a squared error, or the number of classes under cross entropy.
     """
 
     batch: int
@@ -32,7 +33,7 @@ class Shape:
     outputs: int
 
     def data(self) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
-        """Random sequences `(N, T, I)` and their targets, enough for eight batches and at least 120."""
+        """Random sequences `(N, T, I)` and their targets: eight batches or more, and about 120 sequences or more."""
         generator = np.random.default_rng(0)
         count = max(120, 8 * self.batch) // self.batch * self.batch
         x = generator.standard_normal((count, self.steps, self.features), np.float32)

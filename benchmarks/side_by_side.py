@@ -1,10 +1,10 @@
-"""Two backends against each other: training blocks alternate between two processes.
+"""Compare two backends: training blocks alternate between two processes.
 
     python benchmarks/side_by_side.py jax torch --shape 128x128x512
     python benchmarks/side_by_side.py "keras[engine=jax]" torch --shape flights --pairs 30
 
-While one trains the other waits, so that a slow phase of the machine meets both. Shown are the median times per step,
-and the median and range of the first backend's time over the second's, pair by pair.
+While one process trains, the other waits. A slow phase of the machine then affects both. The output has the median time
+per step of each backend, and the ratio of the first backend's time to the second's: median and range over the pairs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def serve(backend: str, shape: str) -> None:
     train = ours(backend, SHAPES[shape])["train"]
     steps = EFFORT.block_steps
     for _ in range(3):
-        timed(train, steps)  # whatever compiles for this number of steps
+        timed(train, steps)  # compile for this number of steps
         steps = max(EFFORT.block_steps, round(EFFORT.block_seconds / timed(train, steps)))
     timed(train, steps)
     print("ready", flush=True)
@@ -32,7 +32,7 @@ def serve(backend: str, shape: str) -> None:
 
 
 def start(backend: str, shape: str, threads: int) -> subprocess.Popen[str]:
-    """A process that is ready to train."""
+    """Start a process, and wait until it is ready to train."""
     process = subprocess.Popen(
         [sys.executable, __file__, backend, "--serve", "--shape", shape],
         env=worker_environment(backend, threads),
@@ -46,7 +46,7 @@ def start(backend: str, shape: str, threads: int) -> subprocess.Popen[str]:
 
 
 def block(process: subprocess.Popen[str]) -> float:
-    """Seconds per step of one more block."""
+    """Let a process train one more block, and return its seconds per step."""
     process.stdin.write("\n")
     process.stdin.flush()
     return float(process.stdout.readline())
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("backends", nargs="+", metavar="BACKEND", help="two, such as jax and keras[engine=torch]")
     parser.add_argument("--shape", choices=SHAPES, default="flights")
-    parser.add_argument("--pairs", type=int, default=15, help="of blocks")
+    parser.add_argument("--pairs", type=int, default=15, help="pairs of blocks")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:

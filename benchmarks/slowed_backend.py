@@ -1,25 +1,27 @@
-"""A plugin with the numpy backend, slowed down by a known share: what a comparison has to find.
+"""A plugin: the numpy backend, slowed down by a known share. A comparison has to find that share.
 
 lstm-bench run --plugin benchmarks/slowed_backend.py -b numpy -b "slowed[by=0.05]" -t flights
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from lstm_bench import BackendInfo, Option, hookimpl
+from lstm_bench import BackendInfo, Number, hookimpl
 
 if TYPE_CHECKING:
-    from lstm_bench.plugin.backend import Backend
+    from lstm_bench import Backend, ModelSpec, Parameters, Setting, TrainSpec
 
 
 def _load() -> Backend:
+    import numpy as np
+
     from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
     class Slowed(NumpyModel):
-        """Does its work, and then nothing for a share of the time that it took."""
+        """Trains, and then waits for a share of the time that training took."""
 
         by = 0.0
 
@@ -28,17 +30,16 @@ def _load() -> Backend:
             losses = super().train(x, y, order)
             now = perf_counter_ns()
             end = now + self.by * (now - begin)
-            while perf_counter_ns() < end:  # sleeping would let the processor rest, which is not what slower code does
+            while perf_counter_ns() < end:  # slower code would not let the processor rest, so do not sleep
                 pass
             return losses
 
     class SlowedBackend(NumpyBackend):
-        def build(self, *arguments: Any, options: Mapping[str, str], precision: str, seed: int, device: str) -> Any:
-            import numpy as np
-
-            spec, train, parameters = arguments
-            model = Slowed(spec, train, parameters, np.dtype(precision), seed)
-            model.by = float(options["by"])
+        def build(
+            self, spec: ModelSpec, train: TrainSpec, parameters: Parameters, setting: Setting, *, seed: int
+        ) -> Slowed:
+            model = Slowed(spec, train, parameters, np.dtype(setting.precision), seed)
+            model.by = setting.options.by
             return model
 
     return SlowedBackend()
@@ -50,5 +51,8 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
         name="slowed",
         summary="the numpy backend, slower by a known share",
         load=_load,
-        options={"by": Option(default="0.1", meaning="share of a training step's time that is added to it")},
+        abilities=("train", "differentiate", "states", "input_gradient", "kernel_path", "product"),
+        options={
+            "by": Number(default=0.1, low=0, high=100, meaning="share of a training step's time that is added to it")
+        },
     )

@@ -1,4 +1,4 @@
-"""What a beginner writes with Keras: ``compile``, then ``train_on_batch`` and ``predict_on_batch`` for each batch."""
+"""A beginner's loop in Keras: ``compile``, then ``train_on_batch`` and ``predict_on_batch`` for each batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shapes import Scopes, Shape
 
 
 def build(shape: Shape) -> Scopes:
-    """Of a gradient alone the tutorial knows nothing."""
+    """Training and inference; the tutorial has no gradient alone."""
     model = keras.Sequential(
         [keras.Input((shape.steps, shape.features)), keras.layers.LSTM(shape.hidden), keras.layers.Dense(shape.outputs)]
     )

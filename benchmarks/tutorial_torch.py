@@ -1,4 +1,4 @@
-"""The loop of the well-known time series tutorial: one window at a time, default Adam, hidden state reset by hand."""
+"""The loop of the well-known time series tutorial in PyTorch: one window at a time, Adam, states reset by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LSTM(nn.Module):
 
 
 def build(shape: Shape) -> Scopes:
-    """Of a gradient alone the tutorial knows nothing."""
+    """Training and inference; the tutorial has no gradient alone."""
     if shape.batch != 1 or shape.outputs != 1:
         raise ValueError("the tutorial knows only single sequences and one output")
     x, y = map(torch.from_numpy, shape.data())

@@ -1,13 +1,13 @@
-"""Are verdicts to be trusted? Equal things compared, and things that are slower by a known share, again and again.
+"""Count how often verdicts are wrong: compare equal backends, and backends of which one is slower by a known share.
 
     python benchmarks/verdicts.py record default --slower 0.1 --trials 40 -o default.json
     python benchmarks/verdicts.py record rigorous --slower 0.05 --rounds 60 -o rigorous.json
     python benchmarks/verdicts.py judge default.json rigorous.json
 
-``record`` runs real rounds as ``lstm-bench run`` does, on a machine that should be quiet for the 20 minutes or so that
-it takes: fresh worker processes in random order, one of a configuration, one of the same again, one of it
-with the slowed backend. ``judge`` says how often they are called different: in the trials as they were run, and in
-thousands more that are drawn from the recorded rounds.
+``record`` runs real rounds as ``lstm-bench run`` does, for about 20 minutes; the machine should be quiet. A round has
+three fresh worker processes in random order: a configuration, the same configuration again, and the same with the
+slowed backend. ``judge`` counts how often two of them are called different: in the trials as they were run, and in
+thousands more trials that it draws from the recorded rounds.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from lstm_bench.analysis.statistics import CONFIDENCE, MARGIN, ratio, verdict
 SLOWED = Path(__file__).with_name("slowed_backend.py")
 
 RESAMPLES = 1000
-"""Of the bootstrap that is looked at beside the interval in use."""
+"""Resamples of the bootstrap, which ``judge`` shows beside the interval in use."""
 
 
 def record(arguments: argparse.Namespace) -> None:
-    """Run the rounds, and write the seconds per step of every block."""
+    """Run the rounds, and write the seconds per step of every block to a file."""
     from lstm_bench.catalog.loading import load_plugins
     from lstm_bench.execute.attempt import run_attempt
     from lstm_bench.execute.plan import Request, plan_configurations
@@ -89,7 +89,7 @@ def record(arguments: argparse.Namespace) -> None:
 
 
 def said(rounds: Sequence[dict[str, list[float]]], ours: str, theirs: str) -> str:
-    """The verdict of one trial."""
+    """The verdict of one trial, as ``lstm-bench compare`` gives it."""
     found = ratio(
         {at: each[ours] for at, each in enumerate(rounds)},
         {at: each[theirs] for at, each in enumerate(rounds)},
@@ -101,7 +101,7 @@ def said(rounds: Sequence[dict[str, list[float]]], ours: str, theirs: str) -> st
 def said_by_bootstrap(
     rounds: Sequence[dict[str, list[float]]], ours: str, theirs: str, generator: np.random.Generator
 ) -> str:
-    """The verdict by a percentile interval of a hierarchical bootstrap: rounds are drawn, then blocks in each."""
+    """The verdict by a percentile interval of a hierarchical bootstrap, which draws rounds and then blocks of each."""
     blocks = np.log([[each[ours], each[theirs]] for each in rounds])
     count, _, length = blocks.shape
     drawn = generator.integers(count, size=(RESAMPLES, count))
@@ -113,7 +113,7 @@ def said_by_bootstrap(
 
 
 def judge(arguments: argparse.Namespace) -> None:
-    """Print a table of how often what was said."""
+    """Print a table with the share of each verdict."""
     print("| effort | slower by | trials | called slower | called faster | no difference shown |")
     print("|---|---:|---|---:|---:|---:|")
     for path in arguments.files:
@@ -152,7 +152,7 @@ def row(about: dict[str, Any], share: str, trials: str, verdicts: Sequence[str])
 
 
 def noise(about: dict[str, Any], recorded: Sequence[dict[str, list[float]]]) -> str:
-    """How much processes differ, and blocks within one."""
+    """A sentence about how much processes differ, and blocks within a process."""
     logs = np.log([each["one"] for each in recorded])
     ratios = np.array([np.median(each["same"]) / np.median(each["one"]) for each in recorded])
     return (
@@ -174,12 +174,12 @@ def main() -> None:
     recording.add_argument("--task", default="flights")
     recording.add_argument("--threads", type=int)
     recording.add_argument("--trials", type=int, default=40)
-    recording.add_argument("--rounds", type=int, help="in place of those of so many trials")
+    recording.add_argument("--rounds", type=int, help="number of rounds, in place of --trials")
     recording.add_argument("-o", "--output", type=Path, required=True)
     recording.set_defaults(run=record)
     judging = commands.add_parser("judge")
     judging.add_argument("files", nargs="+", type=Path)
-    judging.add_argument("--drawn", type=int, default=4000, help="trials that are made of recorded rounds")
+    judging.add_argument("--drawn", type=int, default=4000, help="trials to draw from the recorded rounds")
     judging.set_defaults(run=judge)
     arguments = parser.parse_args()
     arguments.run(arguments)

@@ -1,4 +1,4 @@
-"""Write what ``lstm-bench check`` observes on this machine into docs/correctness.md, between its two marks."""
+"""Run ``lstm-bench check`` on this machine, and write its tables into docs/correctness.md, between its two marks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COMMAND = ["lstm-bench", "check", "--rigorous", "--format", "md"]
 
 
 def main() -> None:
-    """Check, and replace the old tables; if something disagrees, they say so, and the exit code does."""
+    """Check, and replace the old tables. If a backend disagrees, the tables and the exit code say so."""
     done = subprocess.run(COMMAND, stdout=subprocess.PIPE, text=True, check=False)
     machine = subprocess.run(["lstm-bench", "env"], stdout=subprocess.PIPE, text=True, check=True).stdout
     how = f"`python docs/observe.py` made these tables with `{' '.join(COMMAND)}`, on:"
