@@ -16,6 +16,19 @@ class InvalidSpec(LSTMBenchError, ValueError):
     """A specification that makes no sense in any framework."""
 
 
+class InvalidRequest(LSTMBenchError, ValueError):
+    """A request for a run or a comparison with a value that makes no sense.
+
+    Args:
+        name: of the argument, such as ``"threads"``.
+        problem: what is wrong with it, in words that follow the name.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}")
+        self.name = name
+
+
 class PluginError(LSTMBenchError):
     """A plugin that cannot be used; the message names it."""
 

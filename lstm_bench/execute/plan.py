@@ -1,60 +1,34 @@
-"""From what was asked for to the configurations that are to be run."""
+"""Planning: turn a request into the configurations to run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import product
 
 from lstm_bench.catalog.choosing import ChosenTask, choose_backends, choose_tasks, parse_device
 from lstm_bench.catalog.loading import Plugins
 from lstm_bench.catalog.required_kernel import alternatives
 from lstm_bench.errors import LSTMBenchError
+from lstm_bench.execute.request import Request
+from lstm_bench.host.machine import usable_cores
 from lstm_bench.model.axes import vary
-from lstm_bench.model.spec import Precision, Recipe
-from lstm_bench.record.configuration import Configuration, Effort
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """Everything that a user asks for. What may be named repeatedly makes a grid.
-
-    Attributes:
-        backends: selectors; none for every installed backend.
-        tasks: selectors.
-        devices: device names.
-        precisions: what to compute in.
-        lengths: of sequences, for tasks that have an option for it; none for what tasks and selectors say.
-        axes: values by axis of ``lstm_bench.model.axes.AXES``; an axis without values leaves the recipe's.
-        seeds: of weights, order and data.
-        effort: how long to measure.
-        epochs: passes over the data; ``None`` for what recipe and effort say.
-        steps: optimizer steps after which training ends; ``None`` for no limit but the epochs.
-        threads: processor threads for each worker.
-        require_kernel: what has to have computed inference and training, such as ``onednn|cudnn``; empty for anything.
-    """
-
-    backends: Sequence[str]
-    tasks: Sequence[str]
-    devices: Sequence[str]
-    precisions: Sequence[Precision]
-    lengths: Sequence[str] = ()
-    axes: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    seeds: Sequence[int] = (0,)
-    effort: Effort
-    epochs: int | None = None
-    steps: int | None = None
-    threads: int
-    require_kernel: str = ""
+from lstm_bench.model.spec import Recipe
+from lstm_bench.record.configuration import Configuration
 
 
 def plan_configurations(plugins: Plugins, request: Request) -> list[Configuration]:
-    """The product of everything asked for. What is asked for twice is planned once.
+    """Plan every combination of the values of a request, each combination once.
 
-    Configurations that differ only in the backend stand side by side, as they will in the table.
+    Configurations that differ only in the backend are neighbours, as in the table.
+
+    Args:
+        plugins: the backends and tasks that exist.
+        request: what the user asks for.
+
+    Returns:
+        The configurations, in the order of the request's values.
 
     Raises:
-        UnknownName: for whatever does not exist, with the nearest that does.
+        UnknownName: for a name that does not exist, with the nearest that does.
         NotInstalled: for a backend whose framework is missing.
         LSTMBenchError: for a value that makes no sense.
     """
@@ -62,6 +36,7 @@ def plan_configurations(plugins: Plugins, request: Request) -> list[Configuratio
     devices = [parse_device(device) for device in request.devices]
     axes = {name: dict.fromkeys(values) for name, values in request.axes.items() if values}
     kernels = "|".join(alternatives(request.require_kernel))
+    threads = request.threads or usable_cores()
 
     configurations = []
     for task in choose_tasks(plugins, request.tasks, request.lengths):
@@ -81,7 +56,7 @@ def plan_configurations(plugins: Plugins, request: Request) -> list[Configuratio
                         backend_options=dict(backend.options.written),
                         device=device,
                         precision=precision,
-                        threads=request.threads,
+                        threads=threads,
                         seed=seed,
                         effort=request.effort,
                         changes=changes,
@@ -94,10 +69,10 @@ def plan_configurations(plugins: Plugins, request: Request) -> list[Configuratio
 
 
 def _require_a_batch(task: ChosenTask, recipe: Recipe) -> None:
-    """Make sure that there are as many sequences as a batch takes, where the task can tell before it loads its data.
+    """Make sure that the task has enough sequences for one batch, if it can count them before it loads its data.
 
     Raises:
-        LSTMBenchError: saying how many there are.
+        LSTMBenchError: if it has too few, with their number.
     """
     if task.info.sequences is None:
         return
@@ -113,7 +88,7 @@ def _require_a_batch(task: ChosenTask, recipe: Recipe) -> None:
 
 
 def _epochs(recipe: Recipe, request: Request) -> int:
-    """How often the data are passed over; what is not to be trained at all stays so."""
+    """The number of passes over the data. A recipe without training stays without."""
     if recipe.epochs == 0:
         return 0
     return request.epochs or max(1, round(recipe.epochs * request.effort.epoch_fraction))

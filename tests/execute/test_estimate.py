@@ -24,7 +24,7 @@ def trained(number=1, *, epochs=10, steps=1000, stopped="", machine=None, **conf
 
 
 @pytest.mark.parametrize(
-    ("cell", "seconds"),
+    ("configuration", "seconds"),
     [
         ({}, 53.0),
         ({"epochs": 20}, 103.0),

@@ -11,33 +11,24 @@ from builders import (
     a_task_info,
     some_plugins,
 )
-from lstm_bench import LSTMBenchError, Option
-from lstm_bench.catalog.choosing import require_installed
+from lstm_bench import Choice, Integer, LSTMBenchError
 from lstm_bench.errors import NotInstalled, UnknownName
-from lstm_bench.execute.plan import Request, plan_configurations
+from lstm_bench.execute.plan import plan_configurations
+from lstm_bench.execute.request import Request
 from lstm_bench.record.configuration import EFFORTS
 
-MODE = {"mode": Option(default="fast", meaning="how", choices=("fast", "slow"))}
+MODE = {"mode": Choice(default="fast", meaning="how", choices=("fast", "slow"))}
 PLUGINS = some_plugins(
     a_backend_info("torch", options=MODE),
     a_backend_info("numpy", requires=("numpy",)),
     a_missing_backend_info("nowhere"),
     a_task_info("flights", recipes=(a_recipe("tutorial", epochs=300), a_recipe("short", epochs=3))),
-    a_task_info("copy", options={"delay": Option(default="50", meaning="how long")}),
+    a_task_info("copy", options={"delay": Integer(default=50, meaning="how long")}),
 )
 
 
 def plan(plugins=PLUGINS, **changes):
-    given = {
-        "backends": ("torch",),
-        "tasks": ("flights",),
-        "devices": ("cpu",),
-        "precisions": ("float32",),
-        "effort": EFFORTS["default"],
-        "epochs": None,
-        "threads": 2,
-        "seeds": (7,),
-    }
+    given = {"backends": ("torch",), "tasks": ("flights",), "threads": 1, "seeds": (7,)}
     return plan_configurations(plugins, Request(**given | changes))
 
 
@@ -49,6 +40,7 @@ def test_a_cell_holds_all_that_was_asked_for_with_every_default_written_out():
         backend_options={"mode": "fast"},
         device="cuda:0",
         precision="tf32",
+        threads=1,
         seed=7,
         task_defaults={"delay": "50"},
         backend_defaults={"mode": "fast"},
@@ -162,19 +154,20 @@ def test_a_backend_that_was_asked_for_and_is_not_installed_is_refused_with_its_p
 
 
 def test_what_only_an_option_needs_is_named_and_looked_for_only_with_it():
-    engines = {"engine": Option(default="a", meaning="", choices=("a", "b"), requires={"b": (NOT_THERE,)})}
-    info = a_backend_info("x", options=engines)
-    require_installed(info, {})
+    engines = {"engine": Choice(default="a", meaning="", choices=("a", "b"), requires={"b": (NOT_THERE,)})}
+    plugins = some_plugins(a_backend_info("x", options=engines), a_task_info("flights"))
+    assert plan(plugins, backends=("x",))
     with pytest.raises(NotInstalled) as caught:
-        require_installed(info, {"engine": "b"})
+        plan(plugins, backends=("x[engine=b]",))
     assert str(caught.value) == (
         f"backend 'x[engine=b]' needs {NOT_THERE}, which is not installed: pip install {NOT_THERE}"
     )
 
 
 def test_a_backend_without_a_pip_line_is_refused_without_one():
+    info = a_backend_info("x", requires=(NOT_THERE, "numpy", "another_xyz"))
     with pytest.raises(NotInstalled) as caught:
-        require_installed(a_backend_info("x", requires=(NOT_THERE, "numpy", "another_xyz")), {})
+        plan(some_plugins(info, a_task_info("flights")), backends=("x",))
     assert str(caught.value) == f"backend 'x' needs {NOT_THERE}, another_xyz, which is not installed"
 
 
@@ -207,9 +200,9 @@ def test_effort_shortens_training_but_never_to_nothing_and_epochs_win(effort, ep
 
 def test_options_of_a_task_reach_its_recipe():
     def configure(recipe, options):
-        return a_recipe(recipe.name, model=a_model(output_size=int(options["symbols"])))
+        return a_recipe(recipe.name, model=a_model(output_size=options.symbols))
 
-    symbols = {"symbols": Option(default="8", meaning="how many")}
+    symbols = {"symbols": Integer(default=8, meaning="how many")}
     plugins = some_plugins(a_backend_info("torch"), a_task_info("copy", options=symbols, configure=configure))
     configurations = plan(plugins, tasks=("copy", "copy[symbols=5]"))
     assert [configuration.recipe.model.output_size for configuration in configurations] == [8, 5]
@@ -252,7 +245,7 @@ def test_what_changes_nothing_is_planned_once():
 def test_a_length_sets_the_option_that_the_task_has_for_it():
     plugins = some_plugins(
         a_backend_info("torch"),
-        a_task_info("copy", options={"delay": Option(default="50", meaning="how long")}, length="delay"),
+        a_task_info("copy", options={"delay": Integer(default=50, meaning="how long")}, length="delay"),
     )
     configurations = plan(plugins, tasks=("copy",), lengths=("10", "20"))
     assert [configuration.task_options for configuration in configurations] == [{"delay": "10"}, {"delay": "20"}]
