@@ -11,6 +11,7 @@ import click
 
 from lstm_bench.catalog.loading import Plugins, load_plugins
 from lstm_bench.errors import NoResults
+from lstm_bench.execute.request import LONGEST_TIMEOUT
 from lstm_bench.text import one_line
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def timeout_option(seconds: float) -> Callable[[F], F]:
     return click.option(
         "--timeout",
         callback=_not_nan,
-        type=click.FloatRange(0, 10**7, min_open=True),
+        type=click.FloatRange(0, LONGEST_TIMEOUT, min_open=True),
         default=seconds,
         show_default=True,
         help="Seconds after which a worker is stopped.",

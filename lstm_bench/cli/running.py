@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,24 +15,22 @@ from lstm_bench.cli.options import (
     backend_option,
     load,
     plugin_option,
-    require_files,
     say,
     task_option,
     timeout_option,
     warn_of,
 )
-from lstm_bench.errors import LSTMBenchError, StoreError, UnknownName
+from lstm_bench.errors import InvalidRequest, LSTMBenchError, UnknownName
+from lstm_bench.execute.request import EPOCHS, SEED, STEPS, THREADS
 from lstm_bench.model.axes import AXES
 from lstm_bench.model.spec import PRECISIONS
 from lstm_bench.record.configuration import EFFORTS
 
 if TYPE_CHECKING:
-    from lstm_bench.catalog.loading import Plugins
-    from lstm_bench.execute.resume import Resumption
-    from lstm_bench.execute.rounds import Turn
-    from lstm_bench.model.spec import Precision
+    from lstm_bench.execute.request import Request
+    from lstm_bench.execute.run import PreparedRun
     from lstm_bench.record.attempt import Attempt
-    from lstm_bench.record.configuration import Configuration
+    from lstm_bench.record.configuration import Configuration, Effort
 
 
 def _axis_options(command: F) -> F:
@@ -93,17 +90,17 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
 @click.option("--quick", "effort", flag_value="quick", help="A glance: 1 round of 3 blocks, a tenth of the epochs.")
 @click.option("--rigorous", "effort", flag_value="rigorous", help="For publishing: 10 rounds of 30 longer blocks.")
 @click.option(
-    "--epochs", type=click.IntRange(1, 10**6), help="Train this many epochs, not the recipe's; the table says so."
+    "--epochs", type=click.IntRange(*EPOCHS), help="Train this many epochs, not the recipe's; the table says so."
 )
-@click.option("--steps", type=click.IntRange(1, 10**9), help="End training after this many optimizer steps.")
+@click.option("--steps", type=click.IntRange(*STEPS), help="End training after this many optimizer steps.")
 @_axis_options
 @click.option("--length", "lengths", multiple=True, metavar="STEPS", help="Time steps of a sequence. Repeatable.")
 @click.option(
-    "--threads", type=click.IntRange(1, 4096), help="Processor threads for each worker.  [default: all cores]"
+    "--threads", type=click.IntRange(*THREADS), help="Processor threads for each worker.  [default: all cores]"
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**63 - 1),
+    type=click.IntRange(*SEED),
     default=0,
     show_default=True,
     help="Of weights, batch order and generated data.",
@@ -144,24 +141,16 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
 @click.option("--dry-run", is_flag=True, help="Print the plan, and how long it will take by earlier attempts.")
 @plugin_option
 def run(
+    *,
     backends: tuple[str, ...],
-    tasks: tuple[str, ...],
-    devices: tuple[str, ...],
-    precisions: tuple[Precision, ...],
     effort: str | None,
-    epochs: int | None,
-    steps: int | None,
-    lengths: tuple[str, ...],
-    threads: int | None,
     seed: int,
     seeds: int,
-    require_kernel: str,
-    timeout: float,
     results: Path,
     resume: bool,
     dry_run: bool,
     plugin_files: tuple[Path, ...],
-    **axes: tuple[str, ...],
+    **asked: Any,
 ) -> int:
     """Run tasks on backends, each configuration in a process of its own, and print the table.
 
@@ -170,46 +159,58 @@ def run(
     Exit code 0 if all went well, 1 if something was measured and failed, 2 if the command was
     wrong.
     """
-    from lstm_bench.execute.plan import Request, plan_configurations
-    from lstm_bench.execute.resume import reusable
-    from lstm_bench.host.machine import describe_machine, usable_cores
-    from lstm_bench.record import store
+    from lstm_bench.cli.progress import display, fetching
+    from lstm_bench.execute import run as running
+    from lstm_bench.execute.plan import plan_configurations
 
     plugins = load(plugin_files)
-    cores = usable_cores()
-    if threads is not None and threads > cores:
-        raise LSTMBenchError(f"--threads {threads} is more than the {cores} cores that this process may use")
-    request = Request(
-        backends=backends,
-        tasks=tasks,
-        devices=devices,
-        precisions=precisions,
-        lengths=lengths,
-        axes={name: axes[name.replace("-", "_")] for name in AXES},
-        seeds=range(seed, seed + seeds),
-        effort=EFFORTS[effort or "default"],
-        epochs=epochs,
-        steps=steps,
-        threads=threads or cores,
-        require_kernel=require_kernel,
+    request = _request(
+        backends=backends, effort=EFFORTS[effort or "default"], seeds=range(seed, seed + seeds), options=asked
     )
-    configurations = plan_configurations(plugins, request)
     if dry_run:
-        _show_plan(configurations, results)
+        _show_plan(plan_configurations(plugins, request), results)
         return 0
-    require_files(plugins.tasks[configuration.task] for configuration in configurations)
-    store.prepare_folder(results)
-    if not backends:
-        for info in plugins.backends.values():
+    with fetching() as watcher:
+        prepared = running.prepare(
+            request, plugins, plugin_files=plugin_files, results=results, resume=resume, watcher=watcher
+        )
+    _announce(prepared, results, every_backend=not backends)
+    try:
+        with display() as show:
+            done = running.run(prepared, show)
+    except running.RunInterrupted as interrupt:
+        kept = len(interrupt.run.attempts) - len(interrupt.run.problems)
+        say(f"interrupted; attempts kept in {results}: {kept}; the same command with --resume goes on")
+        return INTERRUPTED
+    click.echo(done.table, nl=False)
+    for line in done.problems:
+        say(f"error: {line}")
+    return 1 if done.problems else exit_code(done.attempts)
+
+
+def _request(*, backends: Sequence[str], effort: Effort, seeds: Sequence[int], options: Mapping[str, Any]) -> Request:
+    """The request that the options make. Its fields have the names of the options."""
+    from lstm_bench.execute.request import Request
+
+    given = dict(options)
+    axes = {name: given.pop(name.replace("-", "_")) for name in AXES}
+    try:
+        return Request(backends=backends, effort=effort, seeds=seeds, axes=axes, **given)
+    except InvalidRequest as error:
+        raise LSTMBenchError(f"--{error}") from None
+
+
+def _announce(prepared: PreparedRun, results: Path, *, every_backend: bool) -> None:
+    """Say what will be run, and what is left out."""
+    if every_backend:
+        for info in prepared.plugins.backends.values():
             if info.missing():
                 say(f"{info.name} is left out, since {', '.join(info.missing())} is not installed: {info.install}")
-    attempts, problems = store.read_folder(results) if resume else ([], [])
-    warn_of(problems)
-    earlier = reusable(configurations, attempts, describe_machine())
-    rounds = f" in {request.effort.rounds} rounds" if request.effort.rounds > 1 else ""
+    warn_of(prepared.problems)
+    effort, earlier = prepared.request.effort, prepared.earlier
+    rounds = f" in {effort.rounds} rounds" if effort.rounds > 1 else ""
     already = f"; {len(earlier.done)} attempts of run {earlier.run} are there already" if earlier.done else ""
-    say(f"{len(configurations)} to run{rounds}, effort {request.effort.name}, results in {results}{already}")
-    return _run_configurations(configurations, seed, plugins, plugin_files, timeout, results, earlier)
+    say(f"{len(prepared.configurations)} to run{rounds}, effort {effort.name}, results in {results}{already}")
 
 
 def _show_plan(configurations: Sequence[Configuration], results: Path) -> None:
@@ -235,66 +236,6 @@ def _show_plan(configurations: Sequence[Configuration], results: Path) -> None:
         return
     less = f" for {known} of them; of the others {results} has no attempt that is like them" if expected.unknown else ""
     click.echo(f"{len(configurations)} to run, about {in_words(expected.known)}{less}")
-
-
-def _run_configurations(
-    configurations: Sequence[Configuration],
-    seed: int,
-    plugins: Plugins,
-    plugin_files: Sequence[Path],
-    timeout: float,
-    results: Path,
-    earlier: Resumption,
-) -> int:
-    """Run what is not done, and print the table of all."""
-    from lstm_bench.cli.progress import display
-    from lstm_bench.execute import campaign
-    from lstm_bench.execute.attempt import new_run_id, run_attempt
-    from lstm_bench.record import store
-    from lstm_bench.worker.protocol import MeasureJob
-
-    attempts: list[Attempt] = []
-    unstored: list[str] = []
-    run_id = earlier.run or new_run_id()
-    with display() as watching:
-
-        def run_turn(number: int, total: int, turn: Turn, *, times_only: bool) -> Attempt:
-            watching.begin(number, total, turn)
-            job = MeasureJob(
-                configuration=turn.configuration,
-                plugin_files=tuple(str(file.resolve()) for file in plugin_files),
-                data_dir=os.environ.get("LSTM_BENCH_DATA") or None,
-                run=run_id,
-                round=turn.round,
-                times_only=times_only,
-            )
-            attempt = run_attempt(
-                job, plugins.backends[turn.configuration.backend], timeout=timeout, on_message=watching.hear
-            )
-            watching.end(attempt)
-            return attempt
-
-        def keep(attempt: Attempt) -> None:
-            attempts.append(attempt)
-            if earlier.done.get((attempt.configuration.fingerprint, attempt.round)) is attempt:
-                return
-            try:
-                store.write_attempt(attempt, results)
-            except StoreError as error:  # its row is still shown, and the other configurations still run
-                unstored.append(str(error))
-
-        try:
-            campaign.carry_out(configurations, seed, run_turn, earlier.done, keep)
-        except KeyboardInterrupt:
-            kept = len(attempts) - len(unstored)
-            say(f"interrupted; attempts kept in {results}: {kept}; the same command with --resume goes on")
-            return INTERRUPTED
-    places = {configuration.fingerprint: place for place, configuration in enumerate(configurations)}
-    attempts.sort(key=lambda attempt: (places[attempt.configuration.fingerprint], attempt.id))
-    click.echo(plugins.reporter("table").render(attempts), nl=False)
-    for line in unstored:
-        say(f"error: {line}")
-    return 1 if unstored else exit_code(attempts)
 
 
 def exit_code(attempts: Sequence[Attempt]) -> int:

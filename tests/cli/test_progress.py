@@ -9,13 +9,13 @@ from rich.console import Console
 
 from builders import a_configuration, a_failure, an_attempt, some_findings
 from lstm_bench.cli import progress
-from lstm_bench.execute.rounds import Turn
+from lstm_bench.execute.progress import Relay, RunProgress
 from lstm_bench.record.configuration import EFFORTS
 from lstm_bench.worker.protocol import Ended, Entered, Found, Progress
 from sites import a_data_file
 
 CONFIGURATION = a_configuration(backend="keras", backend_options={"engine": "jax", "bold": "red"})
-TURN = Turn(CONFIGURATION, 1)
+BEGUN = RunProgress(1, 2, CONFIGURATION, 1)
 NAME = "[1/2] keras[engine=jax,bold=red] on flights:tutorial (cpu, float32) round 2 of 3"
 REASON = "ValueError: [bold]no[/bold] value for [red] in {0} \\"
 BAR = "\N{BOX DRAWINGS HEAVY HORIZONTAL}" * 24
@@ -45,19 +45,18 @@ def plain_surroundings(monkeypatch):
 @pytest.fixture
 def live(monkeypatch):
     monkeypatch.setattr(progress, "Console", Screen)
-    with progress.display() as watching:
-        watching.begin(1, 2, TURN)
-        yield watching
+    with progress.display() as show:
+        yield Relay(BEGUN, show)
 
 
 @pytest.fixture
 def screen(live):
-    return live._console
+    return live._on_progress._console
 
 
 def test_off_a_terminal_there_are_plain_lines_on_stderr(capsys):
-    with progress.display() as watching:
-        watching.begin(1, 2, TURN)
+    with progress.display() as show:
+        watching = Relay(BEGUN, show)
         for message in (Entered("import"), Entered("check"), Found(some_findings()), Entered("train"), Progress(1, 9)):
             watching.hear(message)
         watching.hear(Entered("time"))
@@ -71,8 +70,8 @@ def test_off_a_terminal_there_are_plain_lines_on_stderr(capsys):
 def test_no_text_drives_a_terminal_or_floods_it(capsys):
     text = "\x1b[2J\x9b2J\n" * 50_000
     configuration = a_configuration(backend=text, backend_options={text: text}, changes={text: text})
-    with progress.display() as watching:
-        watching.begin(1, 1, Turn(configuration, 0))
+    with progress.display() as show:
+        watching = Relay(RunProgress(1, 1, configuration), show)
         watching.hear(Entered("train"))
         watching.hear(Progress(1, 9, text))
         watching.end(a_failure(configuration=configuration, reason=text))
@@ -84,20 +83,20 @@ def test_no_text_drives_a_terminal_or_floods_it(capsys):
 
 def test_off_a_terminal_a_long_reason_stays_on_one_line_and_is_taken_for_no_markup(capsys):
     reason = f"{REASON} {'x' * 500}"
-    with progress.display() as watching:
-        watching.begin(1, 2, TURN)
+    with progress.display() as show:
+        watching = Relay(BEGUN, show)
         watching.end(a_failure(configuration=CONFIGURATION, reason=reason))
     assert capsys.readouterr().err.splitlines()[-1] == f"{NAME}: crashed: {reason}"
 
 
 def test_one_round_is_not_counted():
-    once = Turn(a_configuration(effort=EFFORTS["quick"]), 0)
-    assert progress.name_of(1, 2, once) == "[1/2] torch on flights:tutorial (cpu, float32)"
+    once = RunProgress(1, 2, a_configuration(effort=EFFORTS["quick"]))
+    assert once.name == "[1/2] torch on flights:tutorial (cpu, float32)"
 
 
 def test_a_reason_is_not_searched_for_emoji(capsys):
-    with progress.display() as watching:
-        watching.end(a_failure(reason="KeyError: in scope:key:value"))
+    with progress.display() as show:
+        Relay(BEGUN, show).end(a_failure(reason="KeyError: in scope:key:value"))
     assert capsys.readouterr().err.endswith("in scope:key:value\n")
 
 
