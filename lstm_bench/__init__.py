@@ -5,6 +5,7 @@ Importing this package imports no framework, no NumPy and no pandas.
 
 from lstm_bench.catalog.data import read_file
 from lstm_bench.errors import DataError, InvalidSpec, LSTMBenchError
+from lstm_bench.library import compare, load, run
 from lstm_bench.model.losses import mean_loss
 from lstm_bench.model.parameters import (
     Parameters,
@@ -66,14 +67,17 @@ __all__ = [
     "Text",
     "TrainSpec",
     "Unsupported",
+    "compare",
     "describe_aten",
     "describe_xla",
     "hookimpl",
     "lazy",
+    "load",
     "mean_loss",
     "named_generator",
     "parameter_count",
     "parameter_shapes",
     "read_file",
+    "run",
     "statistics_shapes",
 ]

@@ -10,6 +10,7 @@ import click
 from lstm_bench.analysis.comparison import ALTHOUGH
 from lstm_bench.cli.options import read_results
 from lstm_bench.errors import LSTMBenchError
+from lstm_bench.library import compare_attempts
 
 if TYPE_CHECKING:
     from lstm_bench.record.attempt import Attempt
@@ -58,15 +59,10 @@ def compare(
         raise LSTMBenchError(
             f"name a second folder, or two selections of {old}: --where backend=torch --where backend=jax"
         )
+    of_old = read_results(old)[0]
+    of_new = of_old if new is None else read_results(new)[0]
+    found = compare_attempts(of_old, of_new, sides, although).found
     before, after = (sides * 2)[:2] if sides else ({}, {})
-    of_old = _read(old)
-    of_new = of_old if new is None else _read(new)
-    found = comparison.compare(
-        comparison.select(of_old, before),
-        comparison.select(of_new, after),
-        apart=[key for key in {**before, **after} if before.get(key) != after.get(key)],
-        although=although,
-    )
     title = f"{_side(old, before)} -> {_side(new or old, after)}"
     summary = shown.summarise(found, title, parsed)
     click.echo({"table": terminal, "md": markdown}[form].show(summary), nl=False)
@@ -79,13 +75,6 @@ def compare(
 
 def _failed(attempt: Attempt) -> bool:
     return attempt.status not in ("ok", "disturbed", "unsupported")
-
-
-def _read(folder: Path) -> list[Attempt]:
-    """The attempts of the latest run of each configuration."""
-    from lstm_bench.record import store
-
-    return store.latest(read_results(folder)[0])
 
 
 def _side(folder: Path, where: dict[str, str]) -> str:
