@@ -13,7 +13,7 @@ from lstm_bench.errors import InvalidRequest, NoResults, UnknownName
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lstm_bench.analysis.comparison import Comparison
+    from lstm_bench.analysis.comparison import RunComparison
     from lstm_bench.execute.progress import RunProgress
     from lstm_bench.execute.request import Request
     from lstm_bench.execute.run import Run
@@ -249,7 +249,7 @@ class TimeComparison:
         found: pair by pair and measure by measure; what was not compared; what else differs between the sides.
     """
 
-    found: Comparison
+    found: RunComparison
 
     def frame(self) -> pd.DataFrame:
         """A DataFrame with one row for each pair and measure.
@@ -271,7 +271,7 @@ class TimeComparison:
                 "high": line.ratio.high,
                 "verdict": line.verdict,
             }
-            for line in self.found.lines
+            for line in self.found.times
         ]
         rows += [
             {"configuration": pair.new.first.configuration.name, "verdict": "not compared"}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstm_bench.catalog.data import Watcher, require_files, user_folder
+from lstm_bench.catalog.data import user_folder
+from lstm_bench.catalog.fetching import Watcher, require_files
 from lstm_bench.catalog.loading import Plugins
 from lstm_bench.errors import InvalidRequest, StoreError
 from lstm_bench.execute import campaign
@@ -108,7 +109,7 @@ class PreparedRun:
 
 def frame_of(attempts: Sequence[Attempt]) -> pd.DataFrame:
     """A DataFrame with one row for each attempt, and missing values for what is not known."""
-    from lstm_bench.record.store import to_frame
+    from lstm_bench.record.frame import to_frame
 
     return to_frame(attempts)
 
