@@ -84,8 +84,8 @@ def run(
             raises ends the run.
 
     Returns:
-        Every attempt, however it ended: a failure has a status and a reason. Attempts that could not be stored are
-        named in ``problems``.
+        The run with every attempt, however it ended. A failure has a status and a reason. ``problems`` names the
+        attempts that could not be stored.
 
     Raises:
         UnknownName: for a name that does not exist, with the nearest that does.
@@ -96,7 +96,7 @@ def run(
         StoreError: if ``results`` cannot be written.
         RunInterrupted: at Ctrl-C. It is a ``KeyboardInterrupt``; its ``run`` has what was measured before.
 
-    Each of these but the last is an ``LSTMBenchError``.
+    All of these but ``RunInterrupted`` are an ``LSTMBenchError``.
 
     Warns:
         UserWarning: for an installed plugin that cannot be used, or an earlier result file that cannot be read.
@@ -180,13 +180,13 @@ def compare(
         although: what may differ between the sides: ``machine``, ``threads``, ``scopes``.
 
     Returns:
-        The ratios of times: above 1 the new side is slower.
+        The ratios of times, new to old. Above 1 the new side is slower.
 
     Raises:
         InvalidRequest: if a side is missing, or is none of the things that can be compared.
         StoreError: if there is no such folder.
         NoResults: if a side has no attempts.
-        UnknownName: for a key of ``where`` that no attempt has, or for an unknown word in ``although``.
+        UnknownName: for a key of ``where`` that no attempt has, or an unknown word in ``although``.
         LSTMBenchError: if the sides have no configuration in common, or differ in more than ``although`` allows.
 
     Warns:

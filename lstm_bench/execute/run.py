@@ -1,4 +1,4 @@
-"""A whole run: plan it, see that it can be measured and stored, measure it, and hand back every attempt."""
+"""A whole run: plan it, check that it can be measured and stored, measure it, and return every attempt."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a run. A notebook shows it as its table.
+    """The result of a run. A notebook shows it as its table.
 
     Attributes:
-        run_id: what the attempts of this run have in common, also in their files.
+        run_id: the run's name, which each of its attempts carries, also in its file.
         attempts: every attempt, however it ended, in the order of the table. A failure is an attempt with a status and
             a reason.
         problems: one line for each attempt that could not be stored. Its attempt is here all the same.
