@@ -1,5 +1,7 @@
 """How the site is built: ``sphinx-build --fail-on-warning docs build/site``."""
 
+import logging
+import os
 import sys
 from pathlib import Path
 
@@ -14,12 +16,21 @@ version = release = lstm_bench.__version__
 html_title = f"lstm-bench {release}"
 language = "en"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "commands", "records"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "commands", "records"]
 
 # Pages are Markdown as the repository shows it, too; their headings can be linked to as there.
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # results/README.md: a report's tables have headings of their own level
 smartquotes_action = "D"  # dashes alone: what is quoted is mostly typed
+
+# Each build runs the notebooks, which are stored without output. A cell that fails is an error.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_render_markdown_format = "myst"  # which has tables
+os.environ["JUPYTER_PATH"] = str(Path(__file__).with_name("_kernel"))  # a kernel that reports errors only
+logging.getLogger("traitlets").setLevel(logging.WARNING)  # what starts the kernel would report that it does
 
 # Docstrings: single backticks are shapes and formulas, attributes are a list, types stand in the signature alone.
 default_role = "code"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from lstm_bench.cli import main
 from pages import ROOT
 
 pytestmark = pytest.mark.skipif(
-    any(find_spec(name) is None for name in ("sphinx", "myst_parser", "furo")),
+    any(find_spec(name) is None for name in ("sphinx", "myst_parser", "myst_nb", "furo", "altair", "vl_convert")),
     reason='the site needs: pip install "lstm-bench[docs]"',
 )
 
@@ -95,6 +96,14 @@ def test_a_command_is_described_with_every_option(site, name):
 def test_everything_that_a_plugin_may_import_is_described(site, name):
     pages = "".join(page.read_text() for page in (site / "reference").glob("*.html"))
     assert re.search(rf'id="lstm_bench(\.\w+)*\.{name}"', pages)
+
+
+def test_the_notebook_is_run_by_the_build(site):
+    stored = json.loads((ROOT / "docs" / "tutorial" / "notebook.ipynb").read_text())
+    assert [cell["outputs"] for cell in stored["cells"] if cell["cell_type"] == "code" and cell["outputs"]] == []
+    page = (site / "tutorial" / "notebook.html").read_text()
+    for shown in ("NumPy has no tf32", "Did you mean", "baseline: last value", "not judged", ".svg"):
+        assert shown in page
 
 
 def test_the_schema_can_be_had(site):
