@@ -21,12 +21,12 @@ from lstm_bench_numpy._model import NumpyBackend
 
 
 class Dies(NumpyBackend):
-    def build(self, spec, train, parameters, **how):
+    def build(self, spec, train, parameters, setting, *, seed):
         if spec.cell == "gru":
             os.abort()
         if spec.cell == "rnn":
             raise ValueError("no rnn here")
-        return super().build(spec, train, parameters, **how)
+        return super().build(spec, train, parameters, setting, seed=seed)
 
 
 @hookimpl
@@ -47,15 +47,15 @@ class Widens(NumpyModel):
 
 
 class Picky(NumpyBackend):
-    def refuses(self, spec, train, **how):
+    def refuses(self, spec, train, setting):
         return "one output is too few" if spec.output_size == 1 else None
 
-    def build(self, spec, train, parameters, *, precision, **how):
+    def build(self, spec, train, parameters, setting, *, seed):
         if spec.cell == "gru" and len(spec.hidden_sizes) > 1:
             raise ValueError(f"{sum(spec.hidden_sizes)} units are too many, {spec.input_size} features are not")
         if spec.cell == "gru" and spec.input_size == 1:
             raise ValueError("too little comes in")
-        return Widens(spec, train, parameters, precision, 0)
+        return Widens(spec, train, parameters, setting.precision, 0)
 
 
 @hookimpl

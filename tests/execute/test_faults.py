@@ -15,6 +15,7 @@ import pytest
 
 from builders import an_attempt
 from lstm_bench.errors import StoreError
+from lstm_bench.record.attempt import SCHEMA_VERSION
 from lstm_bench.record.store import prepare_folder, read_attempt, read_folder, write_attempt
 from processes import COMMAND, read_only
 
@@ -263,7 +264,7 @@ def test_a_file_with_a_hostile_name_is_reported_in_one_harmless_line(folder, nam
 def test_an_error_in_a_file_is_told_in_brief(folder):
     attempt = f'{{"{"x" * 200_000}":1}}'
     checksum = hashlib.sha256(attempt.encode()).hexdigest()
-    (folder / "x.json").write_text(f'{{"schema_version":1,"sha256":"{checksum}","attempt":{attempt}}}')
+    (folder / "x.json").write_text(f'{{"schema_version":{SCHEMA_VERSION},"sha256":"{checksum}","attempt":{attempt}}}')
     _, (problem,) = read_folder(folder)
     assert "unknown field `xxx" in problem
     assert len(problem) < 5_000

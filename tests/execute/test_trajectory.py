@@ -17,6 +17,7 @@ from lstm_bench.execute.pool import Subject
 from lstm_bench.execute.trajectory import Curve, Trajectory, parting
 from lstm_bench.model.parameters import initial_parameters
 from lstm_bench.plugin.options import NO_OPTIONS
+from lstm_bench.plugin.setting import Setting
 from lstm_bench.reports.trajectory import render_json, summarise
 from lstm_bench.worker.training import epoch_orders
 from lstm_bench_numpy._model import NumpyBackend
@@ -288,13 +289,7 @@ def test_weights_order_and_data_are_those_of_the_seed_and_go_on_over_the_epochs(
     train = a_training(optimizer="adam", learning_rate=0.01, batch_size=2)
     for curve in (task["reference"], *task["backends"][0]["curves"]):
         model = NumpyBackend().build(
-            spec,
-            train,
-            initial_parameters(spec, "uniform", 5),
-            precision=curve["precision"],
-            device="cpu",
-            seed=5,
-            options={},
+            spec, train, initial_parameters(spec, "uniform", 5), Setting(curve["precision"]), seed=5
         )
         order = np.stack(list(islice(chain.from_iterable(epoch_orders(7, 2, shuffle=True, seed=5)), 8)))
         losses = model.train(model.put(x * 0.5), model.put(x[:, -1:, 0] * 0.5), order)
