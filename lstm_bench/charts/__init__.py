@@ -48,21 +48,21 @@ def _close_up(attempts: Sequence[Attempt]) -> Figure | None:
 
 
 def _loss(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import learning
+    from lstm_bench.charts import losses
 
-    return learning.draw_loss(attempts)
+    return losses.draw_loss(attempts)
 
 
 def _accuracy(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import learning
+    from lstm_bench.charts import accuracy
 
-    return learning.draw_accuracy(attempts)
+    return accuracy.draw_accuracy(attempts)
 
 
 def _recall(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import learning
+    from lstm_bench.charts import recall
 
-    return learning.draw_recall(attempts)
+    return recall.draw_recall(attempts)
 
 
 def _throughput(attempts: Sequence[Attempt]) -> Figure | None:

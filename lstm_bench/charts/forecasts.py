@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lstm_bench.analysis.groups import Group
-from lstm_bench.analysis.learning import best_baseline, learners, metric_of, typical
 from lstm_bench.charts import gather
+from lstm_bench.charts.axes import ChartAxis, around, from_zero
+from lstm_bench.charts.curves import ChartCurve, column_width, lines, width_of
 from lstm_bench.charts.figure import Figure
-from lstm_bench.charts.gather import Gathered, Panel
-from lstm_bench.charts.learning import COINCIDE, column_width, of_seeds, width_of
-from lstm_bench.charts.panels import Axis, Curve, around, beside, from_zero, lines, stack
+from lstm_bench.charts.gather import Facet, Gathered
+from lstm_bench.charts.learning import COINCIDE, best_baseline, learners, metric_of, of_seeds, typical
+from lstm_bench.charts.marks import beside, stack
 from lstm_bench.charts.theme import Look
 from lstm_bench.record.attempt import Attempt, Judgement
 from lstm_bench.record.published import Observed
@@ -24,14 +25,14 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 @dataclass(frozen=True)
 class _Forecast:
-    """A panel with all that is drawn in it.
+    """A facet with all that is drawn in it.
 
     Attributes:
-        panel: the groups.
+        facet: the groups.
         observed: what came to be.
     """
 
-    panel: Panel
+    facet: Facet
     observed: Observed
 
     @property
@@ -61,15 +62,15 @@ def draw_forecast(attempts: Sequence[Attempt]) -> Figure | None:
     if not found:
         return None
     drawn, notes = [], []
-    shown, left_out = gather.at_most([one.panel for one in found])
+    shown, left_out = gather.at_most([one.facet for one in found])
     for one in found[: len(shown)]:
-        some, beyond = gather.cut(one.panel.groups, one.panel.title)
+        some, beyond = gather.cut(one.facet.groups, one.facet.title)
         whole = list(enumerate(one.observed.values))
-        curves = [Curve(_years(one, whole), style="observed", name="observed")]
+        curves = [ChartCurve(_years(one, whole), style="observed", name="observed")]
         curves += _drawn(gathered, one, some)
-        x = Axis("", one.first, one.at(len(one.observed.values)), labels=_ticks(one))
+        x = ChartAxis("", one.first, one.at(len(one.observed.values)), labels=_ticks(one))
         y = from_zero(_values(curves), one.observed.title)
-        drawn.append(beside([lines(curves, x, y, width=column_width(1, curves), height=260)], one.panel.title))
+        drawn.append(beside([lines(curves, x, y, width=column_width(1, curves), height=260)], one.facet.title))
         notes += beyond
     told = [COINCIDE, *of_seeds(groups), *notes, *left_out]
     return Figure(stack(drawn), "Forecasts", (*told, *gather.fate(gathered.groups)))
@@ -82,21 +83,21 @@ def draw_close_up(attempts: Sequence[Attempt]) -> Figure | None:
     if not found:
         return None
     drawn, notes = [], []
-    shown, left_out = gather.at_most([one.panel for one in found])
+    shown, left_out = gather.at_most([one.facet for one in found])
     for one in found[: len(shown)]:
-        some, beyond = gather.cut(one.panel.groups, one.panel.title)
+        some, beyond = gather.cut(one.facet.groups, one.facet.title)
         begin = len(one.observed.values) - YEAR
         truth = list(enumerate(one.observed.values))[begin:]
         curves = [
-            Curve(_years(one, points), look, width=1, opacity=0.3) for points, look in _seeds(gathered, one, some)
+            ChartCurve(_years(one, points), look, width=1, opacity=0.3) for points, look in _seeds(gathered, one, some)
         ]
         curves += _drawn(gathered, one, some, metric=True)
-        curves += [*_baseline(one), Curve(_years(one, truth), style="observed", name="observed")]
+        curves += [*_baseline(one), ChartCurve(_years(one, truth), style="observed", name="observed")]
         curves = [_since(curve, one.at(begin)) for curve in curves]
         labels = {one.at(begin + month): _month(one, begin + month) for month in range(YEAR)}
-        x = Axis(_span(one, begin), one.at(begin), one.at(begin + YEAR - 1), labels=labels)
+        x = ChartAxis(_span(one, begin), one.at(begin), one.at(begin + YEAR - 1), labels=labels)
         y = around(_values(curves), one.observed.title)
-        drawn.append(beside([lines(curves, x, y, width=column_width(1, curves), height=300)], one.panel.title))
+        drawn.append(beside([lines(curves, x, y, width=column_width(1, curves), height=300)], one.facet.title))
         notes += beyond
     several = any(len(learners(group)) > 1 for group in groups)
     told = [*of_seeds(groups), *(["Pale: the other seeds."] if several else []), *notes, *left_out]
@@ -118,8 +119,8 @@ def _found(gathered: Gathered) -> tuple[list[_Forecast], list[Group]]:
         if YEAR <= len(forecast) <= len(observed.values):
             kept[group.first.configuration.task_selector] = observed
             groups.append(group)
-    panels = gather.by_data(groups)
-    return [_Forecast(panel, kept[panel.groups[0].first.configuration.task_selector]) for panel in panels], groups
+    facets = gather.by_data(groups)
+    return [_Forecast(facet, kept[facet.groups[0].first.configuration.task_selector]) for facet in facets], groups
 
 
 def _judgement(group: Group) -> Judgement | None:
@@ -127,7 +128,7 @@ def _judgement(group: Group) -> Judgement | None:
     return attempt.findings.judgement if attempt else None
 
 
-def _drawn(gathered: Gathered, one: _Forecast, groups: Sequence[Group], *, metric: bool = False) -> list[Curve]:
+def _drawn(gathered: Gathered, one: _Forecast, groups: Sequence[Group], *, metric: bool = False) -> list[ChartCurve]:
     """A curve for each group, of its typical seed."""
     curves = []
     looks, names = gather.drawn_as(gathered, groups), gather.names(groups)
@@ -137,7 +138,7 @@ def _drawn(gathered: Gathered, one: _Forecast, groups: Sequence[Group], *, metri
         value = metric_of(attempt)
         said = f"{name}: {significant(value)}" if metric and value is not None else name
         width = width_of(place, len(groups))
-        curves.append(Curve(_years(one, one.forecast(attempt)), look, name=said, width=width))
+        curves.append(ChartCurve(_years(one, one.forecast(attempt)), look, name=said, width=width))
     return curves
 
 
@@ -153,26 +154,26 @@ def _seeds(
     ]
 
 
-def _baseline(one: _Forecast) -> list[Curve]:
+def _baseline(one: _Forecast) -> list[ChartCurve]:
     """The best baseline, where the task says what it forecasts."""
-    judgement = _judgement(one.panel.groups[0])
+    judgement = _judgement(one.facet.groups[0])
     known = best_baseline(judgement) if judgement is not None else None
     if known is None or known[0] not in one.observed.baselines:
         return []
     name, value = known
     points = one.at_the_end(one.observed.baselines[name])
-    return [Curve(_years(one, points), name=f"{name}: {significant(value)}")]
+    return [ChartCurve(_years(one, points), name=f"{name}: {significant(value)}")]
 
 
 def _years(one: _Forecast, points: Sequence[tuple[int, float | None]]) -> list[tuple[float, float | None]]:
     return [(one.at(month), value) for month, value in points]
 
 
-def _since(curve: Curve, begin: float) -> Curve:
+def _since(curve: ChartCurve, begin: float) -> ChartCurve:
     return replace(curve, points=[(at, value) for at, value in curve.points if at >= begin])
 
 
-def _values(curves: Sequence[Curve]) -> list[float]:
+def _values(curves: Sequence[ChartCurve]) -> list[float]:
     return [value for curve in curves for _, value in curve.points if value is not None]
 
 

@@ -1,4 +1,4 @@
-"""Which attempts are drawn together, what tells them apart, and what becomes of those that are not drawn."""
+"""Gather attempts into facets, give each a name and a look, and count the attempts that are not drawn."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from lstm_bench.analysis.groups import Group, gpus_of_machines, group_attempts, settings, varied
-from lstm_bench.charts.panels import LONGEST_NAME, shorten
+from lstm_bench.analysis.groups import Group, gpus_of_machines, group_attempts, settings
+from lstm_bench.charts.marks import LONGEST_NAME, shorten
 from lstm_bench.charts.theme import DASHES, FREE, SHAPES, Look, looks
 from lstm_bench.record.attempt import SOUND, Attempt, Machine
 from lstm_bench.record.configuration import Configuration
-from lstm_bench.reports.models import processor_name
+from lstm_bench.reports.summary import processor_name
 
-MOST_PANELS = 6
-"""Of one picture, beneath each other."""
+MOST_FACETS = 6
+"""Facets of one picture, beneath each other."""
 
 MOST_DRAWN = 12
-"""Rows or curves of one panel."""
+"""Rows or curves of one facet."""
 
 
 @dataclass(frozen=True)
-class Panel:
+class Facet:
     """Groups that are drawn in one frame.
 
     Attributes:
-        title: what they have in common.
+        title: what the groups have in common.
         groups: at least one.
     """
 
@@ -35,11 +35,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Attempts in groups, with how each backend looks in every chart of them.
+    """Groups of attempts, and the look that each backend keeps in every chart of them.
 
     Attributes:
         groups: in order of their first attempts.
-        looks: by backend selector.
+        looks: look of each backend, by its selector.
     """
 
     groups: tuple[Group, ...]
@@ -47,37 +47,37 @@ class Gathered:
 
     @classmethod
     def of(cls, attempts: Sequence[Attempt]) -> Gathered:
-        """All of these."""
+        """Gather these attempts."""
         groups = tuple(group_attempts(attempts))
         return cls(groups, looks(group.first.configuration.backend_selector for group in groups))
 
     def variants(self, configuration: Configuration, names: Sequence[str]) -> list[tuple[str, ...]]:
-        """What these settings are in any group of a configuration's recipe, the most frequent first.
+        """Return the values of these settings in all groups of a configuration's recipe, the most frequent first.
 
-        By their places here, variants look the same in all panels.
+        A variant's place in this list gives it the same look in all facets.
         """
-        alike = (
+        peers = (
             g
             for g in self.groups
             if (g.first.configuration.task, g.first.configuration.recipe.name)
             == (configuration.task, configuration.recipe.name)
         )
-        counted = Counter(values(group, names) for group in alike)
+        counted = Counter(values(group, names) for group in peers)
         return [found for found, _ in counted.most_common()]
 
 
-def by_data(groups: Iterable[Group]) -> list[Panel]:
-    """Groups that learn the same on the same machine, whatever their models."""
+def by_data(groups: Iterable[Group]) -> list[Facet]:
+    """Put groups together that learn the same task on the same machine, whatever their models."""
     return _together(groups, lambda configuration: ())
 
 
-def by_model(groups: Iterable[Group]) -> list[Panel]:
-    """Groups that compute the same on the same machine: what a backend can be compared on."""
+def by_model(groups: Iterable[Group]) -> list[Facet]:
+    """Put groups together that compute the same on the same machine, so that backends can be compared."""
     return _together(groups, lambda configuration: tuple(settings(configuration).items()))
 
 
-def by_task(groups: Iterable[Group]) -> list[Panel]:
-    """Groups of one recipe on the same machine, whatever a grid varied."""
+def by_task(groups: Iterable[Group]) -> list[Facet]:
+    """Put groups of one recipe on the same machine together, whatever a sweep varied."""
     return _together(
         groups,
         lambda configuration: (),
@@ -87,21 +87,19 @@ def by_task(groups: Iterable[Group]) -> list[Panel]:
 
 def _together(
     groups: Iterable[Group],
-    alike: Callable[[Configuration], Hashable],
+    key: Callable[[Configuration], Hashable],
     selector: Callable[[Configuration], str] = lambda configuration: configuration.task_selector,
-) -> list[Panel]:
+) -> list[Facet]:
     groups = list(groups)
     found: dict[tuple[str, Hashable, Machine | None], list[Group]] = {}
     of_selector: dict[str, list[Group]] = {}
     for group in groups:
         configuration = group.first.configuration
-        found.setdefault((selector(configuration), alike(configuration), group.first.findings.machine), []).append(
-            group
-        )
+        found.setdefault((selector(configuration), key(configuration), group.first.findings.machine), []).append(group)
         of_selector.setdefault(selector(configuration), []).append(group)
     varying = {name: varied(peers) for name, peers in of_selector.items()}
     machines = _machines(groups)
-    panels = []
+    facets = []
     for (name, _, machine), together in found.items():
         configuration = together[0].first.configuration
         here = {*varied(together), *configuration.task_options}
@@ -111,12 +109,12 @@ def _together(
             words.append(configuration.backend_selector)
         if len(machines) > 1:
             words.append(machines[machine])
-        panels.append(Panel(", ".join(filter(None, words)), tuple(together)))
-    return panels
+        facets.append(Facet(", ".join(filter(None, words)), tuple(together)))
+    return facets
 
 
 def _machines(groups: Sequence[Group]) -> dict[Machine | None, str]:
-    """A name for each machine that is not that of another: its GPUs that were used, and its processor."""
+    """Name each machine by the GPUs that were used and its processor; machines of the same name get numbers."""
     machines = gpus_of_machines(groups)
     names = [
         ", ".join([*gpus, processor_name(machine) if machine else "machine unknown"])
@@ -128,14 +126,21 @@ def _machines(groups: Sequence[Group]) -> dict[Machine | None, str]:
     }
 
 
-def telling(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:
-    """Of the settings that vary, those that are needed to tell groups apart.
+def varied(groups: Sequence[Group]) -> list[str]:
+    """Return the settings that differ between groups, in the order of a table's columns."""
+    every = [settings(group.first.configuration) for group in groups]
+    names = dict.fromkeys(name for one in every for name in one)
+    return [name for name in names if len({one.get(name) for one in every}) > 1]
 
-    A learning rate that always comes with the same optimizer is not.
+
+def telling(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:
+    """Return the varied settings that are needed to tell groups apart.
+
+    A learning rate that always comes with the same optimizer is not needed.
 
     Args:
-        groups: to be told apart.
-        but: settings that are told elsewhere.
+        groups: the groups to tell apart.
+        but: settings that the chart shows elsewhere.
     """
     kept: list[str] = []
     for name in varied(groups):
@@ -145,34 +150,34 @@ def telling(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:
 
 
 def _values(groups: Sequence[Group], names: Sequence[str]) -> dict[tuple[str, ...], None]:
-    """What these settings are together, each once, in order of the groups."""
+    """Return the distinct values of these settings, in the order of the groups."""
     return dict.fromkeys(values(group, names) for group in groups)
 
 
 def values(group: Group, names: Sequence[str]) -> tuple[str, ...]:
-    """What these settings are."""
+    """Return the values of these settings; empty for a setting that the group lacks."""
     found = settings(group.first.configuration)
     return tuple(found.get(name, "") for name in names)
 
 
 def names(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:
-    """A short name for each, of what is not the same in all of them: backend, settings, device, precision.
+    """Give each group a short name of what differs between groups: backend, settings, device, precision.
 
     Args:
-        groups: in one panel.
-        but: settings that are told elsewhere.
+        groups: the groups of one facet.
+        but: settings that the chart shows elsewhere.
     """
     others, places = telling(groups, but), [_place(group) for group in groups]
-    alike = [len(set(column)) == 1 for column in zip(*places, strict=True)]
+    same = [len(set(column)) == 1 for column in zip(*places, strict=True)]
     found = []
     for group, (backend, device, precision) in zip(groups, places, strict=True):
         words = [_said(name, value) for name, value in zip(others, values(group, others), strict=True) if value]
-        words += [] if alike[1] else [device]
-        words += [] if alike[2] else [precision]
-        found.append(shorten(" ".join(words if words and alike[0] else [backend, *words])))
+        words += [] if same[1] else [device]
+        words += [] if same[2] else [precision]
+        found.append(shorten(" ".join(words if words and same[0] else [backend, *words])))
     again, seen = Counter(found), Counter[str]()
     for at, name in enumerate(found):
-        if again[name] > 1:  # another version, or another run
+        if again[name] > 1:  # The groups differ in version or run.
             seen[name] += 1
             found[at] = f"{shorten(name, LONGEST_NAME - 4)} #{seen[name]}"
     return found
@@ -184,9 +189,10 @@ def _place(group: Group) -> tuple[str, str, str]:
 
 
 def drawn_as(gathered: Gathered, groups: Sequence[Group], but: Collection[str] = ()) -> list[Look]:
-    """A look for each curve of a panel: of its backend, where there are several; lines of one backend differ in dashes.
+    """Give each curve of a facet a look.
 
-    Where there is one backend, colours tell its settings apart.
+    With several backends, each has its colour, and lines of one backend differ in dashes. With one backend, its
+    settings differ in colour.
     """
     others = telling(groups, but)
     variants = gathered.variants(groups[0].first.configuration, others)
@@ -204,7 +210,7 @@ def drawn_as(gathered: Gathered, groups: Sequence[Group], but: Collection[str] =
 
 
 def told_by_settings(gathered: Gathered, groups: Sequence[Group], but: Collection[str] = ()) -> list[Look]:
-    """Looks where it is the models that matter: colours tell settings apart, shapes backends."""
+    """Give each curve a look whose colour tells its settings and whose shape tells its backend."""
     others = telling(groups, but)
     if not others:
         return drawn_as(gathered, groups, but)
@@ -221,7 +227,7 @@ def told_by_settings(gathered: Gathered, groups: Sequence[Group], but: Collectio
 
 
 def over(groups: Sequence[Group], axis: str) -> list[list[Group]]:
-    """Groups that differ in one numeric setting alone, each list a curve in order of that setting."""
+    """Part groups into curves: the groups of a curve differ in one numeric setting alone, and ascend in it."""
     others = [name for name in varied(groups) if name != axis]
     found: dict[tuple[object, ...], list[Group]] = {}
     for group in groups:
@@ -231,17 +237,17 @@ def over(groups: Sequence[Group], axis: str) -> list[list[Group]]:
 
 
 def full_name(axis: str) -> str:
-    """A setting as a title has it, where a table's column is shorter."""
+    """Return the name of a setting for titles, longer than a table's column has it."""
     return {"hidden": "hidden size", "batch": "batch size", "length": "sequence length"}.get(axis, axis)
 
 
 def number(group: Group, axis: str) -> float:
-    """The value of a numeric setting."""
+    """Return the value of a numeric setting."""
     return float(settings(group.first.configuration)[axis])
 
 
 def numeric(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:
-    """The settings that vary and are numbers above 0 in all groups, and over which some curve has two points."""
+    """Return the varied settings that are numbers above 0 in all groups, and over which a curve has two points."""
     return [
         name
         for name in varied(groups)
@@ -259,12 +265,12 @@ def _above_zero(text: str) -> bool:
 
 
 def _said(name: str, value: str) -> str:
-    """A setting in as few words as say it: ``gru``, but ``hidden 64``."""
+    """Name a setting in as few words as possible: ``gru``, but ``hidden 64``."""
     return f"{name} {value}" if value in ("on", "off") or value[:1].isdigit() else value
 
 
 def fate(groups: Sequence[Group]) -> list[str]:
-    """What was not drawn since it failed, and what was drawn although it was disturbed; nothing if all went well."""
+    """Write notes on failed attempts, which are not drawn, and on disturbed ones, which are; none if all went well."""
     statuses = Counter(status for group in groups for status in group.statuses)
     failed = {status: count for status, count in statuses.most_common() if status not in SOUND}
     notes = []
@@ -276,17 +282,17 @@ def fate(groups: Sequence[Group]) -> list[str]:
     return notes
 
 
-def at_most(panels: Sequence[Panel], most: int = MOST_PANELS) -> tuple[Sequence[Panel], list[str]]:
-    """The first panels, and a note of how many there are beyond them."""
-    if len(panels) <= most:
-        return panels, []
-    beyond = ", ".join(shorten(panel.title, 60) for panel in panels[most : most + 2])
-    more = ", ..." if len(panels) > most + 2 else ""
-    return panels[:most], [f"Left out: {len(panels) - most} of {len(panels)} ({beyond}{more}); --where chooses others."]
+def at_most(facets: Sequence[Facet], most: int = MOST_FACETS) -> tuple[Sequence[Facet], list[str]]:
+    """Return the first facets, and a note on how many are left out."""
+    if len(facets) <= most:
+        return facets, []
+    beyond = ", ".join(shorten(facet.title, 60) for facet in facets[most : most + 2])
+    more = ", ..." if len(facets) > most + 2 else ""
+    return facets[:most], [f"Left out: {len(facets) - most} of {len(facets)} ({beyond}{more}); --where chooses others."]
 
 
 def cut(groups: Sequence[Group], title: str, most: int = MOST_DRAWN) -> tuple[Sequence[Group], list[str]]:
-    """The first groups of a panel, and a note of how many there are beyond them."""
+    """Return the first groups of a facet, and a note on how many are left out."""
     if len(groups) <= most:
         return groups, []
     return groups[:most], [f"Left out of {shorten(title, 60)}: {len(groups) - most} of {len(groups)}."]

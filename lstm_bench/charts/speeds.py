@@ -1,4 +1,4 @@
-"""Charts of speed: throughput, how it scales, when a slow start is made up for, and how near it is to the ceiling."""
+"""Charts of speed: throughput, scaling, time to start, and share of the ceiling."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from lstm_bench.analysis import statistics
 from lstm_bench.analysis.groups import Group
-from lstm_bench.analysis.speed import achieved_by, start_and_step
 from lstm_bench.charts import gather
+from lstm_bench.charts.axes import ChartAxis, logarithmic, round_numbers, spaced
+from lstm_bench.charts.curves import ChartCurve, column_width, lines, unnamed
 from lstm_bench.charts.figure import Figure
-from lstm_bench.charts.gather import Gathered, Panel
-from lstm_bench.charts.learning import column_width, spaced, unnamed
-from lstm_bench.charts.panels import Axis, Curve, Dot, beside, lines, logarithmic, round_numbers, rows, rows_room, stack
+from lstm_bench.charts.gather import Facet, Gathered
+from lstm_bench.charts.marks import beside, stack
+from lstm_bench.charts.rows import Dot, rows, rows_room
 from lstm_bench.charts.theme import Look
 from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.reports.notes import MEANINGS
-from lstm_bench.reports.numbers import digits, percent, rounded_steps, seconds, significant, with_interval
+from lstm_bench.reports.numbers import digits, percent, seconds, significant, with_interval
+from lstm_bench.reports.speed import start_and_step, work
+from lstm_bench.reports.summary import MEANINGS
 
 if TYPE_CHECKING:
     import altair as alt
@@ -28,29 +30,29 @@ INTERVALS = "Lines through dots: 95% intervals over rounds."
 ONE_ROUND = "One round, so there are no intervals: it cannot tell how much processes differ."
 
 
-def throughput_of(group: Group, scope: Scope) -> statistics.IntervalEstimate | None:
-    """Sequences per second; ``None`` if nothing was timed."""
+def throughput_of(group: Group, scope: Scope) -> statistics.Estimate | None:
+    """Return sequences per second; ``None`` if this scope was not timed."""
     found = group.estimate(scope)
     return None if found is None else found.rate(group.first.configuration.recipe.train.batch_size)
 
 
-def in_words(found: statistics.IntervalEstimate) -> str:
-    """As a table has it: ``8,060 ±1.2%``."""
+def in_words(found: statistics.Estimate) -> str:
+    """Write a throughput as tables do: ``8,060 ±1.2%``."""
     return with_interval(significant(found.value, digits(found.value, found.relative)), found.relative)
 
 
 def timed(groups: Sequence[Group]) -> list[Group]:
-    """Those of which any scope was timed."""
+    """Return the groups that have a timed scope."""
     return [group for group in groups if any(group.rounds(scope) for scope in SCOPES)]
 
 
 def scopes_of(groups: Sequence[Group]) -> list[Scope]:
-    """What was timed in any of them."""
+    """Return the scopes that were timed in any group."""
     return [scope for scope in SCOPES if any(group.rounds(scope) for group in groups)]
 
 
 def about_intervals(groups: Sequence[Group]) -> list[str]:
-    """Whether there are any."""
+    """Write a note on the intervals that are drawn."""
     several = [len(group.rounds(scope)) > 1 for group in groups for scope in scopes_of([group])]
     if all(several):
         return [INTERVALS]
@@ -58,19 +60,19 @@ def about_intervals(groups: Sequence[Group]) -> list[str]:
 
 
 def about_scopes(groups: Sequence[Group]) -> str:
-    """What each of them is."""
+    """Explain each scope that was timed."""
     return "; ".join(f"{scope}: {MEANINGS[scope]}" for scope in scopes_of(groups)).capitalize() + "."
 
 
-def _compared(groups: Sequence[Group]) -> list[Panel]:
-    """Panels of what computes the same, and of what is then left alone, of what learns the same."""
-    panels = gather.by_model(groups)
-    alone = [panel.groups[0] for panel in panels if len(panel.groups) == 1]
-    return [*(panel for panel in panels if len(panel.groups) > 1), *gather.by_data(alone)]
+def _compared(groups: Sequence[Group]) -> list[Facet]:
+    """Put groups of the same model in one facet, and those that remain alone by what they learn."""
+    facets = gather.by_model(groups)
+    alone = [facet.groups[0] for facet in facets if len(facet.groups) == 1]
+    return [*(facet for facet in facets if len(facet.groups) > 1), *gather.by_data(alone)]
 
 
 def draw_throughput(attempts: Sequence[Attempt]) -> Figure | None:
-    """Sequences per second of each backend, a column for each scope; ``None`` if nothing was timed."""
+    """Draw sequences per second of each backend, a column for each scope; ``None`` if nothing was timed."""
     gathered = Gathered.of(attempts)
     found = timed(gathered.groups)
     if not found:
@@ -86,15 +88,15 @@ Columns = Callable[[Gathered, Sequence[Group], Sequence[Scope]], Mapping[str, Se
 def _in_rows(
     gathered: Gathered, groups: Sequence[Group], columns: Columns, *, bars: bool = False, ceiling: float | None = None
 ) -> tuple[alt.VConcatChart, list[str]]:
-    """A panel for each set that can be compared, its fastest row first."""
-    panels, notes = gather.at_most(_compared(groups))
+    """Draw a panel of rows for each facet, the fastest row first."""
+    facets, notes = gather.at_most(_compared(groups))
     kept = []
-    for panel in panels:
-        scopes = scopes_of(panel.groups)
-        by_speed = sorted(panel.groups, key=lambda group: -_most(group, scopes))
-        shown, left_out = gather.cut(by_speed, panel.title)
+    for facet in facets:
+        scopes = scopes_of(facet.groups)
+        by_speed = sorted(facet.groups, key=lambda group: -_most(group, scopes))
+        shown, left_out = gather.cut(by_speed, facet.title)
         notes += left_out
-        kept.append((panel.title, shown, scopes))
+        kept.append((facet.title, shown, scopes))
     room = max(rows_room(gather.names(shown)) for _, shown, _ in kept)
     drawn = []
     for title, shown, scopes in kept:
@@ -112,7 +114,7 @@ def _in_rows(
 
 
 def _most(group: Group, scopes: Sequence[Scope]) -> float:
-    """The speed by which rows are in order: that of the first scope that was timed."""
+    """Return the speed that orders rows: that of the first timed scope."""
     return next((known.value for scope in scopes if (known := throughput_of(group, scope)) is not None), 0.0)
 
 
@@ -131,7 +133,7 @@ def _speed_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence
 
 
 def draw_ceiling(attempts: Sequence[Attempt]) -> Figure | None:
-    """Which part of what the process can at most compute is got done; ``None`` if no ceiling was measured."""
+    """Draw the share of the measured ceiling that each backend reaches; ``None`` if no ceiling was measured."""
     gathered = Gathered.of(attempts)
     found = [group for group in timed(gathered.groups) if any(_share(group, scope) for scope in SCOPES)]
     if not found:
@@ -147,8 +149,8 @@ def draw_ceiling(attempts: Sequence[Attempt]) -> Figure | None:
 
 
 def _share(group: Group, scope: Scope) -> tuple[float, float] | None:
-    """Operations per second, and as a share of the ceiling; ``None`` where one of them is not known."""
-    done = achieved_by(group, scope)
+    """Return FLOP/s and their share of the ceiling; ``None`` if either is not known."""
+    done = work(group, scope)
     return None if done is None or done.share is None else (done.flops_per_second, done.share)
 
 
@@ -164,20 +166,20 @@ def _share_columns(gathered: Gathered, groups: Sequence[Group], scopes: Sequence
 
 
 def draw_scaling(attempts: Sequence[Attempt]) -> Figure | None:
-    """Throughput over a number that a grid varied: hidden size, batch, length; ``None`` if none did."""
+    """Draw throughput over each number that a sweep varied, such as hidden size; ``None`` if no number was varied."""
     gathered = Gathered.of(attempts)
     found = timed(gathered.groups)
     by_axis = [
-        (panel, axis)
-        for panel in gather.by_task(found)
-        for axis in gather.numeric(panel.groups, but=("effort", "learning rate", "momentum"))
+        (facet, axis)
+        for facet in gather.by_task(found)
+        for axis in gather.numeric(facet.groups, but=("effort", "learning rate", "momentum"))
     ]
     if not by_axis:
         return None
-    shown, notes = gather.at_most([panel for panel, _ in by_axis])
+    shown, notes = gather.at_most([facet for facet, _ in by_axis])
     drawn = []
-    for panel, axis in by_axis[: len(shown)]:
-        chart, left_out = _scaling_panel(gathered, panel, axis)
+    for facet, axis in by_axis[: len(shown)]:
+        chart, left_out = _draw_scaling(gathered, facet, axis)
         drawn.append(chart)
         notes += left_out
     axes = list(dict.fromkeys(axis for _, axis in by_axis))
@@ -185,20 +187,20 @@ def draw_scaling(attempts: Sequence[Attempt]) -> Figure | None:
     return Figure(stack(drawn), f"Throughput by {' and by '.join(map(gather.full_name, axes[:3]))}", tuple(told))
 
 
-def _scaling_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HConcatChart, list[str]]:
-    curves_of = gather.over(panel.groups, axis)
-    firsts, notes = gather.cut([curve[0] for curve in curves_of], f"{panel.title} by {gather.full_name(axis)}")
+def _draw_scaling(gathered: Gathered, facet: Facet, axis: str) -> tuple[alt.HConcatChart, list[str]]:
+    curves_of = gather.over(facet.groups, axis)
+    firsts, notes = gather.cut([curve[0] for curve in curves_of], f"{facet.title} by {gather.full_name(axis)}")
     looks, names = gather.drawn_as(gathered, firsts, (axis,)), gather.names(firsts, (axis,))
-    x = spaced(sorted({gather.number(group, axis) for group in panel.groups}), gather.full_name(axis))
-    scopes = scopes_of(panel.groups)
-    by_scope: dict[Scope, list[Curve]] = {}
+    x = spaced(sorted({gather.number(group, axis) for group in facet.groups}), gather.full_name(axis))
+    scopes = scopes_of(facet.groups)
+    by_scope: dict[Scope, list[ChartCurve]] = {}
     for scope in scopes:
         curves = []
         for groups, look, name in zip(curves_of, looks, names, strict=False):
             known = [(gather.number(group, axis), speed) for group in groups if (speed := throughput_of(group, scope))]
             ranges = [(at, *speed.interval) for at, speed in known if speed.interval is not None]
             points = [(at, speed.value) for at, speed in known]
-            curves.append(Curve(points, look, name=name, dots=True, intervals=ranges))
+            curves.append(ChartCurve(points, look, name=name, dots=True, intervals=ranges))
         by_scope[scope] = curves
     last = scopes[-1]
     width = column_width(len(scopes), by_scope[last])
@@ -209,24 +211,28 @@ def _scaling_panel(gathered: Gathered, panel: Panel, axis: str) -> tuple[alt.HCo
         y = logarithmic(speeds, f"{scope}, sequences/s")
         shown = curves if scope == last else [unnamed(curve) for curve in curves]
         charts.append(lines(shown, x, y, width=width, height=230))
-    return beside(charts, panel.title), notes
+    return beside(charts, facet.title), notes
 
 
 MOST_STEPS = 10_000_000
-"""That are looked ahead; who has not caught up by then never does, to all intents."""
+"""Steps within which a break-even point counts: beyond them it matters to nobody."""
 
 
 def draw_start(attempts: Sequence[Attempt]) -> Figure | None:
-    """The time until each step of training, from an empty process on; ``None`` if there are no two to compare."""
+    """Draw the time from an empty process to each step of training.
+
+    Returns:
+        ``None`` if no two backends trained the same model.
+    """
     gathered = Gathered.of(attempts)
     known = [group for group in gathered.groups if start_and_step(group) is not None]
-    panels = [panel for panel in gather.by_model(known) if len(panel.groups) > 1]
-    if not panels:
+    facets = [facet for facet in gather.by_model(known) if len(facet.groups) > 1]
+    if not facets:
         return None
-    shown, notes = gather.at_most(panels)
+    shown, notes = gather.at_most(facets)
     drawn, late = [], []
-    for panel in shown:
-        chart, left_out, told = _start_panel(gathered, panel)
+    for facet in shown:
+        chart, left_out, told = _draw_start(gathered, facet)
         drawn.append(chart)
         notes += left_out
         late += told
@@ -239,17 +245,17 @@ def draw_start(attempts: Sequence[Attempt]) -> Figure | None:
 
 
 MOST_TOLD = 4
-"""Break-even points that are also told in words."""
+"""Break-even points that the notes name."""
 
 
 def _late(told: Sequence[str]) -> list[str]:
-    """The first of them as one note."""
+    """Name the first break-even points in one note."""
     more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
     return [f"In steps: {', '.join(told[:MOST_TOLD])}{more}."] if told else []
 
 
-def _start_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, list[str], list[str]]:
-    groups, notes = gather.cut(panel.groups, panel.title)
+def _draw_start(gathered: Gathered, facet: Facet) -> tuple[alt.HConcatChart, list[str], list[str]]:
+    groups, notes = gather.cut(facet.groups, facet.title)
     looks, names = gather.drawn_as(gathered, groups), gather.names(groups)
     times = [both for group in groups if (both := start_and_step(group)) is not None]
     crossings = [
@@ -262,21 +268,24 @@ def _start_panel(gathered: Gathered, panel: Panel) -> tuple[alt.HConcatChart, li
     most = min(max(3 * furthest, 100.0), 3.0 * MOST_STEPS)
     at = [most ** (place / 80) for place in range(81)]
     curves = [
-        Curve([(n, start + n * step) for n in at], look, name=name)
+        ChartCurve([(n, start + n * step) for n in at], look, name=name)
         for (start, step), look, name in zip(times, looks, names, strict=True)
     ]
     ends = [value for curve in curves for _, value in (curve.points[0], curve.points[-1]) if value is not None]
     x = logarithmic([1.0, most], "steps after the first")
-    x = Axis(x.title, 1.0, most, log=True, labels=x.labels)
+    x = ChartAxis(x.title, 1.0, most, log=True, labels=x.labels)
     span = logarithmic(ends, "time until then")
-    y = Axis(
+    y = ChartAxis(
         span.title, span.low, span.high, log=True, labels={t: seconds(t) for t in round_numbers(span.low, span.high)}
     )
-    marked = [(n, times[ours][0] + n * times[ours][1], f"{rounded_steps(n)} steps") for n, ours, _ in sorted(crossings)]
+    marked = [(n, times[ours][0] + n * times[ours][1], f"{_steps(n)} steps") for n, ours, _ in sorted(crossings)]
     width = column_width(1, curves)
     chart = lines(curves, x, y, width=width, height=260, crossings=marked)
     told = [
-        f"{names[ours]} is ahead of {names[theirs]} after {rounded_steps(steps)}"
-        for steps, ours, theirs in sorted(crossings)
+        f"{names[ours]} is ahead of {names[theirs]} after {_steps(steps)}" for steps, ours, theirs in sorted(crossings)
     ]
-    return beside([chart], panel.title), notes, told
+    return beside([chart], facet.title), notes, told
+
+
+def _steps(steps: float) -> str:
+    return f"{float(f'{steps:.2g}'):,.0f}"
