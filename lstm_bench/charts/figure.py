@@ -1,4 +1,4 @@
-"""A chart with the words that go with it."""
+"""A chart with its title and notes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figure:
-    """What is drawn, in no theme yet.
+    """A chart in no theme yet.
 
     Attributes:
-        chart: without title, and without colours but those of the data.
+        chart: Altair chart without a title; its only colours are those of the data.
         title: one line.
-        notes: what has to be known to read it, and what is not drawn and why; each a sentence or two.
+        notes: how to read the chart, what is left out and why; each a sentence or two.
     """
 
     chart: alt.VConcatChart
@@ -26,14 +26,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart for a page.
+    """A chart within a page.
 
     Attributes:
-        kind: a name of ``KINDS``.
+        kind: name in ``KINDS``.
         title: one line of text.
-        caption: text for beneath it.
-        svg: one SVG element without scripts, whose colours but those of the data are CSS variables (``VARIABLES`` of
-            the theme, with the light theme where they are not set).
+        caption: text beneath the chart.
+        svg: one SVG element without scripts. Its colours, except those of the data, are CSS variables (``VARIABLES`` of
+            the theme), with the light theme as default.
     """
 
     kind: str

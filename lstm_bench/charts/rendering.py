@@ -1,4 +1,4 @@
-"""From a figure to SVG, PNG or Vega-Lite, without a browser and without a network."""
+"""Write figures as SVG, PNG or Vega-Lite, without a browser and without a network."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from lstm_bench.text import brief
 NAMESPACE = "http://www.w3.org/2000/svg"
 
 LONGEST_TITLE, LONGEST_NOTE = 100, 600
-"""Characters that are shown."""
+"""Most characters of a title and of a note."""
 
 LETTERS = 145
-"""Of a line beneath a title, at the width of a picture."""
+"""Letters of a line beneath a title, at the width of a picture."""
 
 PIXELS = 2
-"""Of a PNG, across each pixel of the SVG, since most screens have as many."""
+"""Pixels of a PNG for each pixel of the SVG, across and down, as on most screens."""
 
 
 def require() -> None:
-    """Complain if what draws is not installed.
+    """Check that Altair and vl-convert are installed.
 
     Raises:
-        NotInstalled: with the pip line that mends it.
+        NotInstalled: if one is not; the message has the pip command that installs it.
     """
     try:
         import altair  # noqa: F401
@@ -46,22 +46,22 @@ def require() -> None:
 
 
 def title(figure: Figure) -> str:
-    """Its title, not without end."""
+    """Return the title, cut off if it is very long."""
     return brief(figure.title, LONGEST_TITLE)
 
 
 def notes(figure: Figure) -> list[str]:
-    """Its notes, none without end."""
+    """Return the notes, each cut off if it is very long."""
     return [brief(note, LONGEST_NOTE) for note in figure.notes]
 
 
 def specification(figure: Figure, theme: Theme = LIGHT, *, words: bool = True) -> dict[str, Any]:
-    """The whole of it as Vega-Lite.
+    """Write a figure as Vega-Lite.
 
     Args:
-        figure: to be drawn.
-        theme: its colours.
-        words: whether title and notes stand above it.
+        figure: the chart and its words.
+        theme: the colours.
+        words: whether title and notes stand above the chart.
     """
     import altair as alt
 
@@ -69,18 +69,18 @@ def specification(figure: Figure, theme: Theme = LIGHT, *, words: bool = True) -
     if words:
         lines = textwrap.wrap(" ".join(notes(figure)), LETTERS)
         chart = chart.properties(title=alt.TitleParams(title(figure), subtitle=lines or alt.Undefined, frame="bounds"))
-    spec: dict[str, Any] = chart.to_dict(validate=False)  # each part was validated when it was made
+    spec: dict[str, Any] = chart.to_dict(validate=False)  # Altair validated each part when it was made.
     datasets = {name: json.loads(text) for name, text in spec["datasets"].items()}
     return {**spec, "datasets": datasets, "config": config(theme)}
 
 
 def svg(figure: Figure, theme: Theme = LIGHT) -> str:
-    """A picture that stands by itself."""
+    """Write a figure as an SVG file."""
     return _svg(specification(figure, theme)) + "\n"
 
 
 def png(figure: Figure, theme: Theme = LIGHT) -> bytes:
-    """Likewise, with two pixels across each of the SVG's."""
+    """Write a figure as a PNG file, with ``PIXELS`` times the width and height of the SVG."""
     import vl_convert
 
     found: bytes = vl_convert.vegalite_to_png(specification(figure, theme), vl_version=_version(), scale=PIXELS)
@@ -88,10 +88,10 @@ def png(figure: Figure, theme: Theme = LIGHT) -> bytes:
 
 
 def inline(figure: Figure) -> str:
-    """One SVG element for within a page, which says title and notes itself.
+    """Write a figure as one SVG element for a page, with title and notes for screen readers.
 
-    It takes its colours, but those of the data, from CSS variables, its width from where it stands, and has no ids that
-    another picture could have.
+    Its colours, except those of the data, come from CSS variables, and its width from the page. No other picture has
+    its ids.
     """
     drawn = _svg(specification(figure, words=False))
     ElementTree.register_namespace("", NAMESPACE)
@@ -101,7 +101,7 @@ def inline(figure: Figure) -> str:
     for element in root.iter():
         for name, value in list(element.attrib.items()):
             if name.startswith("aria-") or name in ("role", "class", "pointer-events"):
-                del element.attrib[name]  # the whole of it is one picture, and no style of the page's is meant for it
+                del element.attrib[name]  # Screen readers see one picture; the page's styles do not apply.
             elif name == "id":
                 element.set(name, f"{mark}-{value}")
             elif name in ("fill", "stroke") and value.lower() in variables:
@@ -109,7 +109,7 @@ def inline(figure: Figure) -> str:
             elif "url(#" in value:
                 element.set(name, value.replace("url(#", f"url(#{mark}-"))
     if (paper := root.find(f"{{{NAMESPACE}}}rect")) is not None:
-        root.remove(paper)  # the page's own shows through
+        root.remove(paper)  # The page's own background shows through.
     root.attrib.pop("height", None)
     root.set("width", "100%")
     root.set("style", f"max-width: {_width(root)}px; height: auto")
@@ -134,7 +134,7 @@ def _svg(spec: Mapping[str, Any]) -> str:
 
 
 def _version() -> str:
-    """That of the grammar which altair writes, as vl_convert names it."""
+    """Return the version of Vega-Lite that Altair writes, in vl-convert's notation."""
     import altair as alt
 
     return "_".join(re.findall("[0-9]+", alt.SCHEMA_VERSION)[:2])
@@ -145,25 +145,25 @@ WRITERS: Mapping[str, Callable[[Figure, Theme], bytes]] = {
     ".png": png,
     ".json": lambda figure, theme: (json.dumps(specification(figure, theme), indent=2) + "\n").encode(),
 }
-"""By the suffix of a file."""
+"""Functions that write a figure, by the suffix of the file."""
 
 
 def require_suffix(file: Path) -> None:
-    """Complain of a file whose suffix says nothing.
+    """Check that the suffix of a file names a format.
 
     Raises:
-        UnknownName: with those that there are.
+        UnknownName: if it does not; the message names the suffixes that do.
     """
     if file.suffix.lower() not in WRITERS:
         raise UnknownName("suffix", file.suffix, WRITERS, f"--output {file}")
 
 
 def write(figure: Figure, file: Path, *, dark: bool = False) -> None:
-    """Write it in the format that the file's suffix says, whole or not at all.
+    """Write a figure in the format that the suffix of the file names, whole or not at all.
 
     Raises:
-        UnknownName: if its suffix says none.
-        StoreError: if it cannot be written.
+        UnknownName: if the suffix names no format.
+        StoreError: if the file cannot be written.
     """
     require_suffix(file)
     store.write_bytes(WRITERS[file.suffix.lower()](figure, DARK if dark else LIGHT), file)

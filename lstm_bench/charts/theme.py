@@ -1,4 +1,4 @@
-"""Colours and type of every chart, named once: a page sets the same colours in its own style sheet."""
+"""Colours and fonts of all charts. A page sets the same colours in its own style sheet."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of everything but the data.
+    """The colours of everything except the data.
 
     Attributes:
-        ink: text that is read first, and what is drawn in no backend's colour.
-        muted: text that is read second, axes, baselines.
+        ink: main text, and lines that belong to no backend.
+        muted: secondary text, axes and baselines.
         grid: lines behind the data.
-        paper: what is drawn on.
+        paper: background.
     """
 
     ink: str
@@ -28,41 +28,41 @@ LIGHT = Theme(ink="#1b1b1b", muted="#5f6368", grid="#e3e3e1", paper="#ffffff")
 DARK = Theme(ink="#ececea", muted="#a3a7ac", grid="#33373c", paper="#16181b")
 
 VARIABLES: Mapping[str, str] = {"ink": "--ink", "muted": "--muted", "grid": "--grid", "paper": "--paper"}
-"""The CSS variable that an SVG within a page takes each colour of a theme from."""
+"""CSS variable that gives an SVG within a page each colour of a theme."""
 
 FIXED: Mapping[str, str] = {"jax": "#0072b2", "keras": "#009e73", "numpy": "#b8699a", "torch": "#d55e00"}
-"""Of the built-in backends.
+"""Colours of the built-in backends.
 
-From the palette of M. Okabe & K. Ito (Color Universal Design, 2008), which people with any colour vision tell
-apart. The light ones are darkened, so that each has a contrast of 3 at least with the paper of both themes.
+From the palette of M. Okabe & K. Ito (Color Universal Design, 2008), which people with any colour vision can tell
+apart. Light colours are darkened, so that each has a contrast of at least 3 with the paper of both themes.
 """
 
 FREE = ("#8a6fd1", "#c17d00", "#3b8fc4", "#7a8450", "#a8585b", "#4f8f97", "#94795d")
-"""For whatever else is drawn, the second and third of the same palette."""
+"""Colours of everything else; the second and third are of the same palette."""
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
-"""So that nothing is told by colour alone."""
+"""Shapes of symbols, so that no two backends differ in colour alone."""
 
 FONT = "Arial, Helvetica, sans-serif"
 SIZE = 12
-"""Of text, in pixels at the width below."""
+"""Pixels of text, at the width below."""
 
 WIDTH = 800
-"""Of a whole picture in pixels, as wide as a README is shown."""
+"""Pixels across a whole picture, about the width of a README."""
 
 
 DASHES: tuple[tuple[int, ...], ...] = ((), (7, 3), (2, 2), (9, 3, 2, 3), (4, 4), (12, 4))
-"""Of lines that have one colour and are not the same."""
+"""Dash patterns that tell lines of one colour apart."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one thing looks in every chart.
+    """The look of one backend or setting in every chart.
 
     Attributes:
-        colour: of what is drawn.
+        colour: of its lines and points.
         shape: of its points.
-        dash: of its line: pixels drawn and left out, by turns; empty for all of it.
+        dash: of its line: lengths of dashes and gaps in pixels, in turn; empty for a solid line.
     """
 
     colour: str
@@ -71,10 +71,10 @@ class Look:
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """A look for each of these names: those of ``FIXED`` always the same, the others in order of their names.
+    """Give each name a look: names in ``FIXED`` keep theirs, the others get looks in alphabetical order.
 
     Args:
-        names: such as backend selectors; with more than there are colours, colours come again with other shapes.
+        names: such as backend selectors. If they outnumber the colours, colours repeat with other shapes.
     """
     found = {name: Look(colour, SHAPES[at]) for at, (name, colour) in enumerate(FIXED.items())}
     others = sorted(set(names) - FIXED.keys())
@@ -84,7 +84,7 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 def config(theme: Theme) -> dict[str, Any]:
-    """The theme as Vega-Lite's ``config``. No chart names a colour of a theme itself."""
+    """Write a theme as Vega-Lite's ``config``. No chart names a colour of a theme itself."""
     text = {"font": FONT, "fontSize": SIZE}
     title = {"font": FONT, "anchor": "start", "color": theme.ink, "subtitleColor": theme.muted, "subtitleFont": FONT}
     return {
