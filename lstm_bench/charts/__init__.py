@@ -1,7 +1,7 @@
-"""Pictures of attempts, each kind a function from attempts to one chart.
+"""Pictures of attempts. Each kind is a function from attempts to one chart.
 
-All are made with Altair and rendered without a browser; what that needs is the extra ``report``. Importing this package
-imports none of it.
+Altair makes the charts and vl-convert renders them without a browser. Both come with the extra ``report``; importing
+this package imports neither.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 
 from lstm_bench.charts.figure import Figure, Picture
 from lstm_bench.errors import LSTMBenchError, UnknownName
+from lstm_bench.plugin.lazy import lazy
 from lstm_bench.record.attempt import Attempt
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """One kind of picture.
+class ChartKind:
+    """A kind of chart.
 
     Attributes:
-        name: what users type.
-        summary: one line for people.
-        needs: what attempts must have, to follow "it needs".
-        draw: the figure of these attempts, or ``None`` if they have nothing to draw.
+        name: the word that users type.
+        summary: one line for lists.
+        needs: what the attempts must have, worded to follow "it needs".
+        draw: function from attempts to a figure, or to ``None`` if they have nothing to draw.
     """
 
     name: str
@@ -31,138 +32,89 @@ class Kind:
     draw: Callable[[Sequence[Attempt]], Figure | None]
 
     def applies(self, attempts: Sequence[Attempt]) -> bool:
-        """Whether there is anything to draw."""
+        """Whether these attempts have something to draw."""
         return self.draw(attempts) is not None
 
 
-def _forecast(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import forecasts
-
-    return forecasts.draw_forecast(attempts)
-
-
-def _close_up(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import forecasts
-
-    return forecasts.draw_close_up(attempts)
-
-
-def _loss(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import losses
-
-    return losses.draw_loss(attempts)
-
-
-def _accuracy(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import accuracy
-
-    return accuracy.draw_accuracy(attempts)
-
-
-def _recall(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import recall
-
-    return recall.draw_recall(attempts)
-
-
-def _throughput(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import speeds
-
-    return speeds.draw_throughput(attempts)
-
-
-def _scaling(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import speeds
-
-    return speeds.draw_scaling(attempts)
-
-
-def _start(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import speeds
-
-    return speeds.draw_start(attempts)
-
-
-def _ceiling(attempts: Sequence[Attempt]) -> Figure | None:
-    from lstm_bench.charts import speeds
-
-    return speeds.draw_ceiling(attempts)
-
-
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, ChartKind] = {
     kind.name: kind
     for kind in (
-        Kind(
+        ChartKind(
             name="throughput",
             summary="sequences per second with 95% intervals",
             needs="one attempt whose steps were timed",
-            draw=_throughput,
+            draw=lazy("lstm_bench.charts.speeds:draw_throughput"),
         ),
-        Kind(
+        ChartKind(
             name="scaling",
             summary="sequences per second by hidden size, batch or length",
             needs="attempts that differ in a number, as those of run --hidden 64 --hidden 128",
-            draw=_scaling,
+            draw=lazy("lstm_bench.charts.speeds:draw_scaling"),
         ),
-        Kind(
+        ChartKind(
             name="start",
             summary="time until each step of training, and when a slow start is made up for",
             needs="two backends that trained the same model",
-            draw=_start,
+            draw=lazy("lstm_bench.charts.speeds:draw_start"),
         ),
-        Kind(
+        ChartKind(
             name="ceiling",
             summary="share of what the process can at most compute",
             needs="one attempt with a ceiling, which only some backends can tell",
-            draw=_ceiling,
+            draw=lazy("lstm_bench.charts.speeds:draw_ceiling"),
         ),
-        Kind(name="loss", summary="losses by step and by epoch", needs="one attempt that was trained", draw=_loss),
-        Kind(
+        ChartKind(
+            name="loss",
+            summary="losses by step and by epoch",
+            needs="one attempt that was trained",
+            draw=lazy("lstm_bench.charts.losses:draw_loss"),
+        ),
+        ChartKind(
             name="accuracy",
             summary="the metric by step and by second, and when a level was reached",
             needs="one attempt whose recipe looks at the metric on the way",
-            draw=_accuracy,
+            draw=lazy("lstm_bench.charts.accuracy:draw_accuracy"),
         ),
-        Kind(
+        ChartKind(
             name="recall",
             summary="the metric over a number that a grid varied, such as a delay",
             needs="attempts that were trained and differ in a number, as those of run -t copy[delay=10,20]",
-            draw=_recall,
+            draw=lazy("lstm_bench.charts.recall:draw_recall"),
         ),
-        Kind(
+        ChartKind(
             name="forecast",
             summary="a series and its forecasts",
             needs="one attempt of a task that forecasts a series",
-            draw=_forecast,
+            draw=lazy("lstm_bench.charts.forecasts:draw_forecast"),
         ),
-        Kind(
+        ChartKind(
             name="close-up",
             summary="the last twelve months, with the best baseline",
             needs="one attempt of a task that forecasts a series",
-            draw=_close_up,
+            draw=lazy("lstm_bench.charts.forecasts:draw_close_up"),
         ),
     )
 }
-"""By name, in the order in which a page shows them."""
+"""All kinds of charts by name, in the order of a page."""
 
 
-def find_kind(name: str) -> Kind:
-    """The kind of this name.
+def find_kind(name: str) -> ChartKind:
+    """Find a kind of chart by its name.
 
     Raises:
-        UnknownName: if there is none.
+        UnknownName: if no kind has this name.
     """
     if name not in KINDS:
         raise UnknownName("chart", name, KINDS)
     return KINDS[name]
 
 
-def draw(kind: Kind, attempts: Sequence[Attempt]) -> Figure:
-    """The figure of these attempts.
+def draw(kind: ChartKind, attempts: Sequence[Attempt]) -> Figure:
+    """Draw a chart of these attempts.
 
     Raises:
         NotInstalled: without the extra ``report``.
-        LSTMBenchError: if they have nothing to draw, with what would be needed and which kinds would do.
+        LSTMBenchError: if they have nothing to draw; the message names what is missing and the kinds that would do.
     """
     from lstm_bench.charts import rendering
 
@@ -176,7 +128,7 @@ def draw(kind: Kind, attempts: Sequence[Attempt]) -> Figure:
 
 
 def pictures(attempts: Sequence[Attempt]) -> list[Picture]:
-    """Every kind of picture that these attempts have something for, in the order of ``KINDS``.
+    """Draw every kind of chart for which these attempts have data, in the order of ``KINDS``.
 
     Raises:
         NotInstalled: without the extra ``report``.
@@ -192,4 +144,4 @@ def pictures(attempts: Sequence[Attempt]) -> list[Picture]:
     ]
 
 
-__all__ = ["KINDS", "Figure", "Kind", "Picture", "draw", "find_kind", "pictures"]
+__all__ = ["KINDS", "ChartKind", "Figure", "Picture", "draw", "find_kind", "pictures"]
