@@ -136,8 +136,13 @@ def _curve(curve: ChartCurve, y: ChartAxis, encode_x: alt.X, encode_y: alt.Y) ->
         spans = inline_data({"x": at, "y": low, "high": high} for at, low, high in curve.intervals)
         rule = alt.Chart(spans).mark_rule(color=curve.look.colour, strokeWidth=1.5)
         layers.append(rule.encode(encode_x, encode_y, y2="high:Q"))
-    if curve.dots and curve.look:
-        layers.append(symbols(data, curve.look).encode(encode_x, encode_y))
+    if curve.dots:
+        dots = (
+            symbols(data, curve.look)
+            if curve.look
+            else alt.Chart(data).mark_point(style=curve.style, filled=True, opacity=1, size=48)
+        )
+        layers.append(dots.encode(encode_x, encode_y))
     return layers
 
 
