@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lstm_bench.analysis.groups import Group
+from lstm_bench.analysis.learning import typical
 from lstm_bench.charts import gather
 from lstm_bench.charts.curves import ChartCurve, column_width, lines, width_of
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Facet, Gathered
-from lstm_bench.charts.learning import HEIGHT, counting_axis, metric_axis, of_seeds, typical
+from lstm_bench.charts.learning import HEIGHT, counting_axis, metric_axis, of_seeds
 from lstm_bench.charts.marks import beside, stack
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.numbers import seconds

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lstm_bench.analysis.groups import Group
+from lstm_bench.analysis.learning import best_baseline, learners, metric_of, typical
 from lstm_bench.charts import gather
 from lstm_bench.charts.axes import around, from_zero
 from lstm_bench.charts.curves import ChartCurve, Point, column_width, lines, width_of
 from lstm_bench.charts.dates import ChartDate, axis_of_all, axis_of_few, the_last
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Facet, Gathered
-from lstm_bench.charts.learning import COINCIDE, best_baseline, learners, metric_of, of_seeds, typical
+from lstm_bench.charts.learning import COINCIDE, of_seeds
 from lstm_bench.charts.marks import beside, stack
 from lstm_bench.charts.theme import Look
 from lstm_bench.record.attempt import Attempt, Judgement

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from lstm_bench.analysis.groups import Group, gpus_of_machines, group_attempts, settings
+from lstm_bench.analysis.groups import Group, gpus_of_machines, group_attempts, settings, varied
 from lstm_bench.charts.marks import LONGEST_NAME, shorten
 from lstm_bench.charts.theme import DASHES, FREE, SHAPES, Look, looks
 from lstm_bench.record.attempt import SOUND, Attempt, Machine
 from lstm_bench.record.configuration import Configuration
-from lstm_bench.reports.summary import processor_name
+from lstm_bench.reports.models import processor_name
 
 MOST_FACETS = 6
 """Facets of one picture, beneath each other."""
@@ -124,13 +124,6 @@ def _machines(groups: Sequence[Group]) -> dict[Machine | None, str]:
         machine: name if names.count(name) == 1 else f"{name} (machine {number})"
         for number, (machine, name) in enumerate(zip(machines, names, strict=True), start=1)
     }
-
-
-def varied(groups: Sequence[Group]) -> list[str]:
-    """Return the settings that differ between groups, in the order of a table's columns."""
-    every = [settings(group.first.configuration) for group in groups]
-    names = dict.fromkeys(name for one in every for name in one)
-    return [name for name in names if len({one.get(name) for one in every}) > 1]
 
 
 def telling(groups: Sequence[Group], but: Collection[str] = ()) -> list[str]:
@@ -266,7 +259,7 @@ def _above_zero(text: str) -> bool:
 
 def _said(name: str, value: str) -> str:
     """Name a setting in as few words as possible: ``gru``, but ``hidden 64``."""
-    return f"{name} {value}" if value in ("on", "off") or value[:1].isdigit() else value
+    return f"{name} {value}" if value in ("true", "false") or value[:1].isdigit() else value
 
 
 def fate(groups: Sequence[Group]) -> list[str]:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lstm_bench.analysis.groups import Group
+from lstm_bench.analysis.learning import best_baseline, learners, metric_of
 from lstm_bench.analysis.statistics import spread
 from lstm_bench.charts import gather
 from lstm_bench.charts.axes import spaced
 from lstm_bench.charts.curves import ChartCurve, column_width, lines
 from lstm_bench.charts.figure import Figure
 from lstm_bench.charts.gather import Facet, Gathered
-from lstm_bench.charts.learning import best_baseline, learners, metric_axis, metric_of
+from lstm_bench.charts.learning import metric_axis
 from lstm_bench.charts.marks import beside, stack
 from lstm_bench.record.attempt import Attempt
 

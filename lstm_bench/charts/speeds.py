@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lstm_bench.analysis import statistics
 from lstm_bench.analysis.groups import Group
+from lstm_bench.analysis.speed import achieved_by, start_and_step
 from lstm_bench.charts import gather
 from lstm_bench.charts.axes import ChartAxis, logarithmic, round_numbers, spaced
 from lstm_bench.charts.curves import ChartCurve, column_width, lines, unnamed
@@ -18,9 +19,8 @@ from lstm_bench.charts.rows import Dot, rows, rows_room
 from lstm_bench.charts.theme import Look
 from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.reports.numbers import digits, percent, seconds, significant, with_interval
-from lstm_bench.reports.speed import start_and_step, work
-from lstm_bench.reports.summary import MEANINGS
+from lstm_bench.reports.notes import MEANINGS
+from lstm_bench.reports.numbers import digits, percent, rounded_steps, seconds, significant, with_interval
 
 if TYPE_CHECKING:
     import altair as alt
@@ -30,13 +30,13 @@ INTERVALS = "Lines through dots: 95% intervals over rounds."
 ONE_ROUND = "One round, so there are no intervals: it cannot tell how much processes differ."
 
 
-def throughput_of(group: Group, scope: Scope) -> statistics.Estimate | None:
+def throughput_of(group: Group, scope: Scope) -> statistics.IntervalEstimate | None:
     """Return sequences per second; ``None`` if this scope was not timed."""
     found = group.estimate(scope)
     return None if found is None else found.rate(group.first.configuration.recipe.train.batch_size)
 
 
-def in_words(found: statistics.Estimate) -> str:
+def in_words(found: statistics.IntervalEstimate) -> str:
     """Write a throughput as tables do: ``8,060 ±1.2%``."""
     return with_interval(significant(found.value, digits(found.value, found.relative)), found.relative)
 
@@ -150,7 +150,7 @@ def draw_ceiling(attempts: Sequence[Attempt]) -> Figure | None:
 
 def _share(group: Group, scope: Scope) -> tuple[float, float] | None:
     """Return FLOP/s and their share of the ceiling; ``None`` if either is not known."""
-    done = work(group, scope)
+    done = achieved_by(group, scope)
     return None if done is None or done.share is None else (done.flops_per_second, done.share)
 
 
@@ -278,14 +278,11 @@ def _draw_start(gathered: Gathered, facet: Facet) -> tuple[alt.HConcatChart, lis
     y = ChartAxis(
         span.title, span.low, span.high, log=True, labels={t: seconds(t) for t in round_numbers(span.low, span.high)}
     )
-    marked = [(n, times[ours][0] + n * times[ours][1], f"{_steps(n)} steps") for n, ours, _ in sorted(crossings)]
+    marked = [(n, times[ours][0] + n * times[ours][1], f"{rounded_steps(n)} steps") for n, ours, _ in sorted(crossings)]
     width = column_width(1, curves)
     chart = lines(curves, x, y, width=width, height=260, crossings=marked)
     told = [
-        f"{names[ours]} is ahead of {names[theirs]} after {_steps(steps)}" for steps, ours, theirs in sorted(crossings)
+        f"{names[ours]} is ahead of {names[theirs]} after {rounded_steps(steps)}"
+        for steps, ours, theirs in sorted(crossings)
     ]
     return beside([chart], facet.title), notes, told
-
-
-def _steps(steps: float) -> str:
-    return f"{float(f'{steps:.2g}'):,.0f}"

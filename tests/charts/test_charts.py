@@ -42,7 +42,7 @@ def test_the_published_table_and_the_throughput_chart_say_the_same(published):
     _, spec = drawn("throughput", attempts)
     (section,) = summarise(attempts).sections
     places = [at for at, column in enumerate(section.columns) if column.title.endswith("seq/s")]
-    shown = {row.cells[at] for row in section.rows if not row.baseline for at in places}
+    shown = {row.texts[at] for row in section.rows if not row.baseline for at in places}
     assert len(shown) == 8
     assert shown <= set(texts(spec))
 

@@ -6,9 +6,9 @@ import pytest
 
 from builders import ROUNDS, a_machine, a_training, some_run
 from lstm_bench.analysis.groups import group_attempts
+from lstm_bench.analysis.speed import start_and_step
 from lstm_bench.analysis.statistics import break_even
 from lstm_bench.record.attempt import Ceiling
-from lstm_bench.reports.speed import start_and_step
 from pictures import a_grid, axis_titles, drawn, layers, of_type, records, scales, texts, two_backends
 
 # --- throughput
