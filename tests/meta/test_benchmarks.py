@@ -1,4 +1,4 @@
-"""The benchmarks still run: each once, with as little as it takes."""
+"""The benchmarks still run: each once, as short as its options allow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/correctness.md shows is what its command writes."""
+"""docs/correctness.md has the tables that its command writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pyproject.toml promises is what is installed."""
+"""The installed package is the one that pyproject.toml describes."""
 
 from __future__ import annotations
 

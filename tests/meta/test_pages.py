@@ -1,4 +1,4 @@
-"""What any page shows to be typed can be typed, and what it links to is there."""
+"""Every command on a page can be typed, and every link leads to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""The README shows commands that CI types, and a published table."""
 
 from __future__ import annotations
 

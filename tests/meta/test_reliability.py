@@ -1,4 +1,4 @@
-"""Every fault in docs/reliability.md has a test that there is."""
+"""Every fault in docs/reliability.md names tests that exist."""
 
 from __future__ import annotations
 

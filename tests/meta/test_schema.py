@@ -1,4 +1,4 @@
-"""docs/attempt.schema.json is what result files are."""
+"""docs/attempt.schema.json describes result files."""
 
 from __future__ import annotations
 

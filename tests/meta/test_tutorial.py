@@ -1,4 +1,4 @@
-"""What the tutorial builds is a stranger's: typed as the pages say, it must get its row, by file and by entry point."""
+"""The tutorials' plugins get their rows, by file and by entry point, and their commands print what the pages show."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TYPED = [(page, *example) for page in (BACKEND, TASK) for example in examples(pa
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What a reader has who followed until then: the two examples, and one with the mistake that the page makes."""
+    """A reader's folder: both examples, and the copy with the mistake that the page makes."""
     folder = tmp_path_factory.mktemp("tutorial")
     for file in EXAMPLES.glob("*.py"):
         shutil.copy(file, folder)
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 
 def run(words, cwd, **environment):
-    """What a command line prints, on both streams; programs are those beside this Python."""
+    """Run a command line with the programs beside this Python; both streams in one."""
     program = {"lstm-bench": [COMMAND], "pytest": [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]}[words[0]]
     return subprocess.run(
         [*program, *words[1:]],
@@ -54,7 +54,7 @@ def row_of(folder):
 
 
 def but_for_numbers(text):
-    """The lines of a text, in which all numbers, units of time and stretches of space are alike."""
+    """The lines of a text, with every number, unit of time and stretch of space replaced by the same one."""
     for pattern, same in (
         (r"\d[\d,.]*(e[-+]?\d+)?", "0"),
         (r"0\s(ns|µs|ms|s|min)\b", "0 s"),
