@@ -17,7 +17,9 @@ from lstm_bench.model.parameters import (
 from lstm_bench.model.spec import ModelSpec, Precision, Recipe, Scope, TrainSpec
 from lstm_bench.plugin.aten import describe_aten
 from lstm_bench.plugin.backend import ABILITIES, Ability, Backend, BackendInfo, Model, State, Unsupported
+from lstm_bench.plugin.blocks import padded_blocks
 from lstm_bench.plugin.hookspecs import hookimpl
+from lstm_bench.plugin.jax_process import JaxCompileSeconds, describe_jax, jax_environment, jax_peak_memory
 from lstm_bench.plugin.lazy import lazy
 from lstm_bench.plugin.options import Choice, Flag, Integer, Integers, Number, Option, Options, Text
 from lstm_bench.plugin.reporter import ReporterInfo
@@ -44,6 +46,7 @@ __all__ = [
     "Integer",
     "Integers",
     "InvalidSpec",
+    "JaxCompileSeconds",
     "LSTMBenchError",
     "Metric",
     "Model",
@@ -69,12 +72,16 @@ __all__ = [
     "Unsupported",
     "compare",
     "describe_aten",
+    "describe_jax",
     "describe_xla",
     "hookimpl",
+    "jax_environment",
+    "jax_peak_memory",
     "lazy",
     "load",
     "mean_loss",
     "named_generator",
+    "padded_blocks",
     "parameter_count",
     "parameter_shapes",
     "read_file",

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lstm_bench import BackendInfo, Choice, Options, hookimpl, lazy
+from lstm_bench import BackendInfo, Choice, Options, hookimpl, jax_environment, lazy
 
 
 def _environ(options: Options, threads: int, device: str) -> Mapping[str, str]:
-    return {
-        "JAX_PLATFORMS": "cpu" if device == "cpu" else "cuda,cpu",
-        "PJRT_NPROC": str(threads),  # the CPU client's pools, which look at no other variable
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else three quarters of the GPU count as used
-    }
+    return jax_environment(threads, device)
 
 
 @hookimpl
@@ -20,7 +16,17 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
     yield BackendInfo(
         name="jax",
         summary="pure JAX and optax; a whole block of training steps is one XLA program",
-        load=lazy("lstm_bench_jax._model:JaxBackend"),
+        load=lazy("lstm_bench_jax._backend:JaxBackend"),
+        abilities=(
+            "train",
+            "differentiate",
+            "states",
+            "input_gradient",
+            "kernel_path",
+            "product",
+            "compile_seconds",
+            "device_memory",
+        ),
         requires=("jax", "optax"),
         install='pip install "lstm-bench[jax]"',
         options={

@@ -3,17 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance import build, data_for, disagreements
+from conformance import build, data_for, disagreements, setting_of
 from lstm_bench import ModelSpec, TrainSpec
 from lstm_bench.conformance.agreement import TOLERANCES, relative_error
-from lstm_bench.model.parameters import initial_parameters
+from lstm_bench.plugin import blocks
 from lstm_bench_numpy._model import NumpyBackend
 from precisions import observe, observe_denormals
 
 jax = pytest.importorskip("jax", reason="jax is not installed")
 
-from lstm_bench_jax import _layers, _model  # noqa: E402
-from lstm_bench_jax._model import JaxBackend  # noqa: E402
+from lstm_bench_jax import _layers  # noqa: E402
+from lstm_bench_jax._backend import JaxBackend  # noqa: E402
+from lstm_bench_jax._float64 import in_64_bits  # noqa: E402
 
 SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
 ADAM = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-3, batch_size=1)
@@ -52,6 +53,7 @@ def test_unrolled_it_computes_the_same(backend, cell):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@in_64_bits
 def test_its_own_backward_pass_is_the_derivative_that_jax_would_find(cell):
     """Also of what training never asks for: the inputs' gradient, and the initial state's."""
     generator = np.random.default_rng(0)
@@ -59,7 +61,6 @@ def test_its_own_backward_pass_is_the_derivative_that_jax_would_find(cell):
     shapes = {"weight_ih": (kind.gates * 3, 2), "weight_hh": (kind.gates * 3, 3), "bias": (kind.gates * 3,)}
     if cell == "gru":
         shapes["bias_hn"] = (3,)
-    jax.config.update("jax_enable_x64", True)
     weights = kind.pack({name: jax.numpy.asarray(generator.standard_normal(s)) for name, s in shapes.items()})
     xs = jax.numpy.asarray(generator.standard_normal((5, 4, 2)))
     initial = tuple(jax.numpy.asarray(generator.standard_normal((4, 3))) for _ in range(kind.states))
@@ -86,7 +87,7 @@ def test_its_own_backward_pass_is_the_derivative_that_jax_would_find(cell):
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 5, 11])
 def test_a_block_of_any_length_is_that_many_steps(backend, monkeypatch, steps):
-    monkeypatch.setattr(_model, "LONGEST_BLOCK", 4)
+    monkeypatch.setattr(blocks, "LONGEST_BLOCK", 4)
     train = TrainSpec(loss="mse", optimizer="adam", learning_rate=1e-2, batch_size=4)
     spec = ModelSpec(input_size=2, hidden_sizes=(3,), output_size=1)
     x, y, order = data_for(spec, train)
@@ -136,11 +137,22 @@ def test_jit_that_is_switched_off_for_the_process_is_seen_to_be_off(backend):
     [("float64", "f64", "HIGHEST"), ("float32", "f32", "HIGHEST"), ("bfloat16", "bf16", "DEFAULT")],
 )
 def test_its_product_is_in_the_precision_that_was_asked_for(backend, precision, dtype, products):
-    product = backend.product(64, precision=precision, device="cpu", options={"impl": "scan"})
+    product = backend.product(64, setting_of(backend, precision))
     text = str(jax.make_jaxpr(product)())
     assert text.count("dot_general") == 1
     assert f"precision=(Precision.{products}, Precision.{products})" in text
     assert f"{dtype}[64,64] = dot_general" in text.replace("\n", " ")
+
+
+def test_float64_models_and_products_leave_float32_programs_as_they_are(backend):
+    model, wide = build(backend, SPEC, ADAM, "float32"), build(backend, SPEC, ADAM, "float64")
+    given = data_for(SPEC, ADAM)
+    wide.train(*map(wide.put, given))
+    backend.product(8, setting_of(backend, "float64"))()
+    assert not jax.config.jax_enable_x64
+    text = model._program.train.lower(model._state, *map(model.put, given), 20).as_text()
+    assert "f32>" in text
+    assert "f64>" not in text
 
 
 def test_waiting_waits_for_everything_asked_for(backend):
@@ -231,14 +243,14 @@ def test_xla_takes_denormal_numbers_for_zero_on_a_cpu(backend, impl):
     [("tf32", "scan", "NVIDIA"), ("float32", "cudnn", "NVIDIA"), ("float32", "scan", "")],
 )
 def test_what_it_cannot_do_it_refuses_with_the_reason(backend, precision, impl, reason):
-    refusal = backend.refuses(SPEC, ADAM, precision=precision, device="cpu", options={"impl": impl})
+    refusal = backend.refuses(SPEC, ADAM, setting_of(backend, precision, impl=impl))
     assert refusal is None if not reason else reason in refusal
 
 
 @pytest.mark.parametrize(("cell", "precision"), [("gru", "float32"), ("lstm", "bfloat16"), ("lstm", "float64")])
 def test_what_jax_does_not_give_of_cudnn_is_refused(backend, cell, precision):
     spec = ModelSpec(input_size=1, hidden_sizes=(4,), output_size=1, cell=cell)
-    refusal = backend.refuses(spec, ADAM, precision=precision, device="cuda:0", options={"impl": "cudnn"})
+    refusal = backend.refuses(spec, ADAM, setting_of(backend, precision, "cuda:0", impl="cudnn"))
     assert "cuDNN" in refusal
 
 
@@ -250,11 +262,9 @@ def test_it_names_its_libraries_and_devices(backend):
 @needs_cuda
 def test_cudnn_agrees_with_the_reference_in_ieee_float32(backend):
     spec = ModelSpec(input_size=3, hidden_sizes=(8, 5), output_size=2, bidirectional=True)
-    on_gpu = {"precision": "float32", "device": "cuda:0", "seed": 0, "options": {"impl": "cudnn"}}
     x, y, order = data_for(spec, ADAM)
-    parameters = initial_parameters(spec, "uniform", 1)
-    model = backend.build(spec, ADAM, parameters, **on_gpu)
-    reference = NumpyBackend().build(spec, ADAM, parameters, **on_gpu | {"precision": "float64", "device": "cpu"})
+    model = build(backend, spec, ADAM, setting_of(backend, "float32", "cuda:0", impl="cudnn"))
+    reference = build(NumpyBackend(), spec, ADAM, "float64")
     assert relative_error(model.get(model.infer(model.put(x))), reference.infer(x)) < 1e-5
     losses = model.get(model.train(model.put(x), model.put(y), model.put(order)))
     assert relative_error(losses, reference.train(x, y, order)) < 1e-4
