@@ -1,17 +1,22 @@
-"""The recurrent cells, one time step forwards and backwards each.
+"""The recurrent cells: one time step forwards, and one time step backwards.
 
-Arrays of one step are `(B, ...)`; those of all steps, which a scan has stacked, `(T, B, ...)`. Weights lie as the
-products want them: inputs by outputs, the transpose of the canonical layout.
+Arrays of one time step are `(B, ...)`. Arrays of all time steps are `(T, B, ...)`, stacked by a scan. Weights are
+`(inputs, outputs)`, the transpose of the canonical layout, as the matrix products take them.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.nn import sigmoid
+from numpy.typing import NDArray
+
+HostWeights: TypeAlias = dict[str, NDArray[Any]]
+"""Weights in NumPy. Layouts are changed here, since JAX would compile every transpose."""
 
 Weights: TypeAlias = dict[str, Array]
 Tensors: TypeAlias = tuple[Array, ...]
@@ -21,61 +26,73 @@ class Cell(ABC):
     """One kind of cell. Its state is h, or h and c, each `(B, H)`.
 
     Attributes:
-        gates: pre-activations for each unit.
-        states: arrays in its state.
+        gates: G, the number of pre-activations of each unit.
+        states: the number of arrays in the state.
     """
 
     gates: int
     states = 1
 
     @abstractmethod
-    def pack(self, canonical: Weights) -> Weights:
-        """The cell's weights from those of one layer and direction under their canonical names."""
+    def pack(self, canonical: HostWeights) -> HostWeights:
+        """The cell's weights from the parameters of one layer and direction, by canonical name."""
 
     @abstractmethod
-    def unpack(self, weights: Weights) -> Weights:
-        """The inverse of ``pack``; of gradients, too."""
+    def unpack(self, weights: HostWeights) -> HostWeights:
+        """The inverse of ``pack``, for weights and for their gradients."""
 
     @abstractmethod
     def step(self, weights: Weights, x: Array, state: Tensors) -> tuple[Tensors, Tensors]:
-        """The next state, and what the step back will need; h before the step comes first in it."""
+        """One time step.
+
+        Returns:
+            The next state; and the arrays that ``step_back`` needs, first of them h before the step.
+        """
 
     @abstractmethod
     def recurrent(self, weights: Weights) -> Array:
-        """The weights that h is multiplied by, `(H, G*H)`."""
+        """W_hh, the weights that h is multiplied by, `(H, G*H)`."""
 
     @abstractmethod
     def step_back(self, recurrent: Array, kept: Tensors, d_state: Tensors) -> tuple[Tensors, Tensors]:
-        """The gradients of the state before, and those of the pre-activations `(B, G*H)`."""
+        """One time step back.
+
+        Args:
+            recurrent: as ``recurrent`` gives it.
+            kept: as ``step`` gives it.
+            d_state: the gradients by the state after the step.
+
+        Returns:
+            The gradients by the state before the step, and by the pre-activations `(B, G*H)`.
+        """
 
     @abstractmethod
     def gradients(self, weights: Weights, xs: Array, hs: Array, d_z: Tensors) -> tuple[Weights, Array]:
-        """The gradients of the weights and of ``xs``, as few large products over all time steps.
+        """The gradients by the weights and by ``xs``: a few large products over all time steps.
 
         Args:
             weights: the weights.
-            xs: what the layer read.
-            hs: h before each step.
-            d_z: what ``step_back`` said of each step's pre-activations.
+            xs: the layer's inputs `(T, B, I)`.
+            hs: h before each time step `(T, B, H)`.
+            d_z: the gradients by the pre-activations of all time steps `(T, B, G*H)`, from ``step_back``.
         """
 
 
 class _OneProduct(Cell):
-    """Cells whose gates are one product: ``kernel`` `(I+H, G*H)` holds W_ih over W_hh."""
+    """A cell that computes all gates in one product: ``kernel`` `(I+H, G*H)` holds W_ih above W_hh."""
 
-    def pack(self, canonical: Weights) -> Weights:
-        kernel = jnp.concatenate((canonical["weight_ih"].T, canonical["weight_hh"].T))
+    def pack(self, canonical: HostWeights) -> HostWeights:
+        kernel = np.concatenate((canonical["weight_ih"].T, canonical["weight_hh"].T))
         return {"kernel": kernel} | {name: canonical[name] for name in ("bias",) if name in canonical}
 
-    def unpack(self, weights: Weights) -> Weights:
-        over, under = self._split(weights)
-        return {"weight_ih": over.T, "weight_hh": under.T} | {
+    def unpack(self, weights: HostWeights) -> HostWeights:
+        weight_ih, weight_hh = self._split(weights["kernel"])
+        return {"weight_ih": weight_ih.T, "weight_hh": weight_hh.T} | {
             name: weights[name] for name in ("bias",) if name in weights
         }
 
-    def _split(self, weights: Weights) -> tuple[Array, Array]:
-        """What the inputs, and what h is multiplied by."""
-        kernel = weights["kernel"]
+    def _split(self, kernel: Any) -> tuple[Any, Any]:
+        """W_ih `(I, G*H)` and W_hh `(H, G*H)`."""
         hidden = kernel.shape[1] // self.gates
         return kernel[:-hidden], kernel[-hidden:]
 
@@ -83,19 +100,19 @@ class _OneProduct(Cell):
         return _biased(jnp.concatenate((x, h), axis=-1) @ weights["kernel"], weights, "bias")
 
     def recurrent(self, weights: Weights) -> Array:
-        return self._split(weights)[1]
+        return self._split(weights["kernel"])[1]
 
     def gradients(self, weights: Weights, xs: Array, hs: Array, d_z: Tensors) -> tuple[Weights, Array]:
         rows = _rows(d_z[0])
-        # Two products, not one of xs beside hs: these would have to be copied together.
+        # Two products: a single product of xs beside hs would first have to copy both into one array.
         found = {"kernel": jnp.concatenate((_rows(xs).T @ rows, _rows(hs).T @ rows))}
         if "bias" in weights:
             found["bias"] = rows.sum(axis=0)
-        return found, d_z[0] @ self._split(weights)[0].T
+        return found, d_z[0] @ self._split(weights["kernel"])[0].T
 
 
 class LSTM(_OneProduct):
-    """Gates i, f, g, o."""
+    """Gates i, f, g, o; the state is h and c."""
 
     gates, states = 4, 2
 
@@ -109,7 +126,7 @@ class LSTM(_OneProduct):
     def step_back(self, recurrent: Array, kept: Tensors, d_state: Tensors) -> tuple[Tensors, Tensors]:
         _, c, i, f, g, o = kept
         d_h, d_c = d_state
-        tanh_c = jnp.tanh(f * c + i * g)  # costs less to find again than to store
+        tanh_c = jnp.tanh(f * c + i * g)  # to compute it again costs less than to store it
         d_c = d_c + d_h * o * (1 - tanh_c * tanh_c)
         d_z = jnp.concatenate(
             (d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g * g), d_h * tanh_c * o * (1 - o)), axis=-1
@@ -134,14 +151,14 @@ class RNN(_OneProduct):
 
 
 class GRU(Cell):
-    """Gates r, z, n; reset after the product, so that the candidate's recurrent part stays by itself."""
+    """Gates r, z, n. The reset gate scales the candidate's recurrent product, so that product is kept apart."""
 
     gates = 3
 
-    def pack(self, canonical: Weights) -> Weights:
+    def pack(self, canonical: HostWeights) -> HostWeights:
         return {name: array.T for name, array in canonical.items()}
 
-    def unpack(self, weights: Weights) -> Weights:
+    def unpack(self, weights: HostWeights) -> HostWeights:
         return self.pack(weights)
 
     def recurrent(self, weights: Weights) -> Array:

@@ -21,22 +21,18 @@ class JaxModel(Model[Array]):
 
     def __init__(self, program: Program, parameters: Parameters, device: jax.Device, seed: int) -> None:
         self._program, self._device = program, device
-        canonical = {name: self.put(array) for name, array in parameters.items()}
-        trained = program.network.pack(canonical)
-        self._state = jax.device_put(
-            TrainState(
-                trained,
-                program.network.pack_statistics(canonical),
-                program.optimizer.init(trained),
-                jax.random.key(seed % 2**32),
-            ),
-            device,
+        # Copies: on the CPU, JAX may go on using the memory that it is given.
+        canonical = {name: np.array(array, program.dtype) for name, array in parameters.items()}
+        trained, statistics = jax.device_put(
+            (program.network.pack(canonical), program.network.pack_statistics(canonical)), device
         )
+        others = program.optimizer.init(trained), jax.random.key(seed % 2**32)
+        self._state = TrainState(trained, statistics, *jax.device_put(others, device))
         self._pending: list[Array] = []
 
     def put(self, array: NDArray[Any]) -> Array:
         dtype = self._program.dtype if np.issubdtype(array.dtype, np.floating) else np.dtype(np.int32)
-        # A copy first: on the CPU, JAX may go on using the memory that it is given.
+        # A copy: on the CPU, JAX may go on using the memory that it is given.
         return jax.device_put(np.array(array, dtype), self._device)
 
     def get(self, native: Array) -> NDArray[Any]:
@@ -67,7 +63,7 @@ class JaxModel(Model[Array]):
 
     def gradients(self, x: Array, y: Array) -> tuple[float, Parameters]:
         value, gradients = self.differentiate(x, y)
-        return float(value), {name: self.get(array) for name, array in self._program.network.unpack(gradients).items()}
+        return float(value), self._program.network.unpack(jax.tree.map(self.get, gradients))
 
     def input_gradient(self, x: Array, y: Array) -> NDArray[Any]:
         state = self._state
@@ -85,9 +81,9 @@ class JaxModel(Model[Array]):
         return self.get(outputs), State(*zip(*stacked, strict=True))
 
     def parameters(self) -> Parameters:
-        network = self._program.network
-        canonical = network.unpack(self._state.trained) | network.unpack_statistics(self._state.statistics)
-        return {name: self.get(array) for name, array in canonical.items()}
+        network, state = self._program.network, self._state
+        trained, statistics = jax.tree.map(self.get, (state.trained, state.statistics))
+        return network.unpack(trained) | network.unpack_statistics(statistics)
 
     def synchronize(self) -> None:
         # Every result, not only the last: XLA's CPU client runs independent programs side by side.

@@ -9,17 +9,24 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
+from numpy.typing import NDArray
 
 from lstm_bench import ModelSpec, TrainSpec, parameter_shapes, statistics_shapes
 from lstm_bench_jax._cells import CELLS, Tensors, Weights
 from lstm_bench_jax._layers import Recur
 
 DECAY, EPSILON = 0.9, 1e-5
-"""Of batch normalisation."""
+"""How much of the running statistics each batch leaves, and what is added to the variance, in batch normalisation."""
 
 
 class Trained(NamedTuple):
-    """The parameters in native layout: for each layer its directions' weights; batch norm's may be empty."""
+    """The trained parameters in native layout.
+
+    Attributes:
+        layers: weights of each layer and direction, bottom layer first.
+        batch_norm: ``weight`` and ``bias``; empty without batch normalisation.
+        head: ``weight`` `(H, O)` and ``bias``.
+    """
 
     layers: tuple[tuple[Weights, ...], ...]
     batch_norm: Weights
@@ -27,7 +34,7 @@ class Trained(NamedTuple):
 
 
 Statistics: TypeAlias = Weights
-"""Batch norm's running ``mean`` and ``variance``; empty without it."""
+"""The running ``mean`` and ``variance`` of batch normalisation; empty without it."""
 
 
 class Network:
@@ -35,16 +42,16 @@ class Network:
 
     Args:
         spec: the model.
-        recur: how a direction of a layer is computed.
-        compute_dtype: of the layers and the head. Parameters, statistics and losses keep their own.
+        recur: the way to compute one direction of a layer.
+        compute_dtype: dtype of the layers and the head. Parameters, statistics and losses keep their own dtype.
     """
 
     def __init__(self, spec: ModelSpec, recur: Recur, compute_dtype: DTypeLike) -> None:
         self.spec, self._recur, self._dtype, self._cell = spec, recur, compute_dtype, CELLS[spec.cell]
 
-    def pack(self, canonical: Mapping[str, Array]) -> Trained:
-        """Native parameters from canonical ones."""
-        layers = tuple(
+    def pack(self, canonical: Mapping[str, NDArray[Any]]) -> Any:
+        """A ``Trained`` of NumPy arrays from canonical parameters."""
+        layers: Any = tuple(
             tuple(self._cell.pack(_below(canonical, f"layers.{n}.{direction}")) for direction in self.spec.directions)
             for n in range(len(self.spec.hidden_sizes))
         )
@@ -52,8 +59,8 @@ class Network:
         norm = {name: array for name, array in _below(canonical, "batch_norm").items() if name in ("weight", "bias")}
         return Trained(layers, norm, head)
 
-    def unpack(self, trained: Trained) -> dict[str, Array]:
-        """Canonical parameters, or gradients, in canonical order."""
+    def unpack(self, trained: Any) -> dict[str, NDArray[Any]]:
+        """Canonical parameters, or gradients, in canonical order, from a ``Trained`` of NumPy arrays."""
         found = {f"head.{name}": array.T for name, array in trained.head.items()}
         found |= {f"batch_norm.{name}": array for name, array in trained.batch_norm.items()}
         for n, layer in enumerate(trained.layers):
@@ -61,11 +68,11 @@ class Network:
                 found |= {f"layers.{n}.{direction}.{k}": array for k, array in self._cell.unpack(weights).items()}
         return {name: found[name] for name in parameter_shapes(self.spec)}
 
-    def pack_statistics(self, canonical: Mapping[str, Array]) -> Statistics:
-        """Native statistics from canonical ones."""
+    def pack_statistics(self, canonical: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """``Statistics`` in NumPy from canonical parameters."""
         return {name.removeprefix("batch_norm."): canonical[name] for name in statistics_shapes(self.spec)}
 
-    def unpack_statistics(self, statistics: Statistics) -> dict[str, Array]:
+    def unpack_statistics(self, statistics: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The inverse of ``pack_statistics``."""
         return {f"batch_norm.{name}": array for name, array in statistics.items()}
 
@@ -77,7 +84,7 @@ class Network:
         return self._head(trained.head, readout)
 
     def train(self, trained: Trained, statistics: Statistics, x: Array, key: Array | None) -> tuple[Array, Statistics]:
-        """Logits in training mode, and the statistics after this batch. ``key`` is for dropout, if there is any."""
+        """Logits in training mode, and the statistics after this batch. ``key`` draws the dropout masks."""
         readout = self._readout(*self._layers(trained, x, key))
         if statistics:
             axes = tuple(range(readout.ndim - 1))
@@ -90,7 +97,7 @@ class Network:
     def states(
         self, trained: Trained, x: Array, initial: Sequence[Sequence[Tensors]] | None
     ) -> tuple[Array, list[list[Tensors]]]:
-        """The top layer's outputs `(B, T, D*H)`, and every layer's and direction's final state."""
+        """The top layer's outputs `(B, T, D*H)`, and the final state of every layer and direction."""
         outputs, finals = self._layers(trained, x, initial=initial, sequence=True)
         assert outputs is not None
         return outputs.swapaxes(0, 1), finals
@@ -103,7 +110,18 @@ class Network:
         initial: Sequence[Sequence[Tensors]] | None = None,
         sequence: bool | None = None,
     ) -> tuple[Array | None, list[list[Tensors]]]:
-        """The top layer's outputs `(T, B, D*H)`, if wanted, and all final states."""
+        """Compute the recurrent layers.
+
+        Args:
+            trained: the parameters.
+            x: sequences `(B, T, I)`.
+            key: draws the dropout masks; ``None`` in evaluation mode.
+            initial: states of every layer and direction to begin from; ``None`` for zeros.
+            sequence: whether to return the top layer's outputs; ``None`` if the spec decides.
+
+        Returns:
+            The top layer's outputs `(T, B, D*H)` or ``None``, and the final state of every layer and direction.
+        """
         given = trained, x.swapaxes(0, 1), initial
         trained, xs, initial = jax.tree.map(lambda array: array.astype(self._dtype), given)
         finals: list[list[Tensors]] = []
@@ -142,7 +160,7 @@ class Network:
 
 
 def loss(train: TrainSpec, logits: Array, y: Array) -> Array:
-    """The mean loss of a batch."""
+    """The mean loss `()` of a batch."""
     if train.loss == "mse":
         return jnp.mean((logits - y) ** 2)
     log_probabilities = jax.nn.log_softmax(logits)
@@ -154,6 +172,6 @@ def _normalise(x: Array, mean: Array, variance: Array, trained: Weights) -> Arra
 
 
 def _below(canonical: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The arrays whose names begin with ``prefix`` and a dot, by what follows."""
+    """The arrays with names ``prefix.rest``, by the rest of the name."""
     own = f"{prefix}."
     return {name.removeprefix(own): array for name, array in canonical.items() if name.startswith(own)}

@@ -61,7 +61,7 @@ def test_its_own_backward_pass_is_the_derivative_that_jax_would_find(cell):
     shapes = {"weight_ih": (kind.gates * 3, 2), "weight_hh": (kind.gates * 3, 3), "bias": (kind.gates * 3,)}
     if cell == "gru":
         shapes["bias_hn"] = (3,)
-    weights = kind.pack({name: jax.numpy.asarray(generator.standard_normal(s)) for name, s in shapes.items()})
+    weights = jax.device_put(kind.pack({name: generator.standard_normal(s) for name, s in shapes.items()}))
     xs = jax.numpy.asarray(generator.standard_normal((5, 4, 2)))
     initial = tuple(jax.numpy.asarray(generator.standard_normal((4, 3))) for _ in range(kind.states))
     up = generator.standard_normal((5, 4, 3)), generator.standard_normal((kind.states, 4, 3))
@@ -213,9 +213,8 @@ def test_cudnn_gets_its_weights_in_the_order_that_jax_documents(monkeypatch, bia
     monkeypatch.setattr(rnn, "lstm", reference)
     generator = np.random.default_rng(0)
     canonical = {"weight_ih": (12, 2), "weight_hh": (12, 3)} | ({"bias": (12,)} if bias else {})
-    weights = _layers.CELLS["lstm"].pack(
-        {name: jax.numpy.asarray(generator.standard_normal(s), "float32") for name, s in canonical.items()}
-    )
+    weights = _layers.CELLS["lstm"].pack({name: generator.standard_normal(s) for name, s in canonical.items()})
+    weights = jax.tree.map(lambda array: jax.numpy.asarray(array, "float32"), weights)
     xs = jax.numpy.asarray(generator.standard_normal((5, 4, 2)), "float32")
     initial = tuple(jax.numpy.asarray(generator.standard_normal((4, 3)), "float32") for _ in range(2))
     how = {"reverse": reverse, "sequence": True}
