@@ -1,1 +1,1 @@
-"""Holding any backend against the reference, case by case: what ``lstm-bench check`` and the pytest kit share."""
+"""Compare backends with the float64 reference. ``lstm-bench check`` and the pytest kit share this code."""

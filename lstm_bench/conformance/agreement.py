@@ -1,4 +1,4 @@
-"""Holding a model against the float64 reference before anything about it is believed."""
+"""Compare a model with the float64 reference: logits, loss, gradients and some training steps."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
 
 REFERENCE = "numpy"
-"""The backend that, in float64, all others are held against."""
+"""Name of the backend that, in float64, is the reference for all others."""
 
 STEPS = 10
-"""Optimizer steps that are compared. A wrong update shows in training alone."""
+"""Optimizer steps to compare. A wrong update rule shows only in training."""
 
 # Norm-wise relative errors. Observed on flights with torch and NumPy, float32: logits 7e-8, gradients 1.4e-7 and
-# parameters after ten steps 1.1e-7; float64: 2e-16, 2.8e-16, 8.8e-17. The bands are wider, since small random models do
-# worse (float32 up to 2.4e-7, 1.5e-6, 8.6e-6 over twenty steps; bfloat16 forward up to
-# 7.9e-3 on flights, but 2.4e-2 on a small tanh RNN, which its band does not forgive). tf32 on an H200: forward up to
-# 7.0e-4, gradients 4.5e-3, parameters 2.6e-4 over twenty steps.
+# parameters after ten steps 1.1e-7; float64: 2e-16, 2.8e-16, 8.8e-17. The tolerances are wider, because small random
+# models have larger errors: float32 up to 2.4e-7, 1.5e-6 and, over twenty steps, 8.6e-6; bfloat16 forward up to 7.9e-3
+# on flights, and 2.4e-2 on a small tanh RNN, which exceeds its tolerance. tf32 on an H200: forward up to 7.0e-4,
+# gradients 4.5e-3, parameters 2.6e-4 over twenty steps.
 TOLERANCES: dict[Precision, dict[str, float]] = {
     "float64": {"forward": 1e-12, "backward": 1e-11, "update": 1e-9},
     "float32": {"forward": 1e-5, "backward": 1e-4, "update": 1e-4},
@@ -36,9 +36,10 @@ TOLERANCES: dict[Precision, dict[str, float]] = {
 }
 
 APPROXIMATED = 1e-4
-"""Of the forward pass in float32 on a GPU. cuDNN's kernels for small hidden sizes, which keep the weights in registers,
-compute tanh and sigmoid to 7e-6 only (an H200, cuDNN 9.19: LSTM and GRU of 192 units and less, tanh RNNs of 384), and a
-tanh RNN of three layers was 2.5e-5 off. It is still under what TF32 does, 4e-4, which is found out by itself, too."""
+"""Tolerance of the forward pass in float32 on a GPU. cuDNN's kernels for small hidden sizes keep the weights in
+registers and compute tanh and sigmoid to 7e-6 only (H200, cuDNN 9.19: LSTM and GRU up to 192 units, tanh RNN up to
+384). A tanh RNN of three layers had an error of 2.5e-5. TF32 has an error of 4e-4, which is still above this tolerance;
+the precision test detects TF32, too."""
 
 BANDS = {
     "logits": "forward",
@@ -48,33 +49,33 @@ BANDS = {
     "training losses": "update",
     "trained parameters": "update",
 }
-"""Which tolerance holds for which quantity."""
+"""The stage whose tolerance applies to each quantity."""
 
 
 def tolerances(precision: Precision, device: str) -> dict[str, float]:
-    """The relative errors of ``forward``, ``backward`` and ``update`` by which a model may be off the reference.
+    """Return the largest allowed relative error of ``forward``, ``backward`` and ``update``.
 
     Args:
-        precision: what it computes in.
-        device: what it computes on.
+        precision: the precision of the model.
+        device: the device that it computes on.
     """
     bands = TOLERANCES[precision]
     return bands | {"forward": APPROXIMATED} if precision == "float32" and device != "cpu" else dict(bands)
 
 
 class InvalidOutput(LSTMBenchError):
-    """A backend returned something that cannot be compared at all: a wrong shape, a missing name, NaN."""
+    """A backend returned something that cannot be compared: a wrong shape, a missing name, or NaN."""
 
 
 def relative_error(ours: NDArray[Any], reference: NDArray[Any]) -> float:
-    """``||ours - reference|| / ||reference||``, Frobenius, in float64; the plain norm if the reference is 0."""
+    """Return ``||ours - reference|| / ||reference||``, Frobenius, in float64; ``||ours||`` if the reference is 0."""
     reference = reference.astype(np.float64)
     scale = float(np.linalg.norm(reference))
     return float(np.linalg.norm(ours.astype(np.float64) - reference)) / (scale or 1.0)
 
 
 def fetched(model: Model[Any], nested: Any) -> list[NDArray[Any]]:
-    """The NumPy forms of a model's native arrays, however they are nested in tuples, lists and mappings."""
+    """Copy native arrays to NumPy. They may be nested in tuples, lists and mappings."""
     if isinstance(nested, Mapping):
         nested = tuple(nested.values())
     if isinstance(nested, tuple | list):
@@ -83,9 +84,10 @@ def fetched(model: Model[Any], nested: Any) -> list[NDArray[Any]]:
 
 
 def error_in_any_layout(ours: Iterable[NDArray[Any]], reference: Iterable[NDArray[Any]]) -> float:
-    """The relative error of all numbers, sorted: what ``Model.differentiate`` gives has no names and no layout.
+    """Return the relative error of all numbers together, sorted, for gradients without names or a common layout.
 
-    Zeros may be missing on either side, since some frameworks have parameters that are held at zero.
+    ``Model.differentiate`` returns such gradients. Zeros may be missing on either side, because some frameworks hold
+    parameters at zero.
     """
     a, b = (np.concatenate([np.ravel(array).astype(np.float64) for array in arrays]) for arrays in (ours, reference))
     size = max(a.size, b.size)
@@ -93,10 +95,15 @@ def error_in_any_layout(ours: Iterable[NDArray[Any]], reference: Iterable[NDArra
 
 
 def expect(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """The array itself, if it has this shape and is finite.
+    """Return the array if it has this shape and is finite.
+
+    Args:
+        what: name of the array, for the message.
+        array: an output of a backend.
+        shape: the expected shape.
 
     Raises:
-        InvalidOutput: saying what was wrong with it.
+        InvalidOutput: saying what is wrong with it.
     """
     if np.shape(array) != shape:
         raise InvalidOutput(f"{what} must have shape {shape}; the backend returned {np.shape(array)}")
@@ -108,10 +115,10 @@ def expect(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[An
 
 
 def expect_parameters(what: str, parameters: Parameters, shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
-    """The parameters themselves, if they have these names and shapes and are finite.
+    """Return the parameters if they have these names and shapes and are finite.
 
     Raises:
-        InvalidOutput: naming the parameter and what was wrong with it.
+        InvalidOutput: naming the parameter and what is wrong with it.
     """
     if set(parameters) != set(shapes):
         odd = sorted(set(parameters) ^ set(shapes))
@@ -122,7 +129,7 @@ def expect_parameters(what: str, parameters: Parameters, shapes: Mapping[str, tu
 
 
 def logits_shape(spec: ModelSpec, x: NDArray[Any]) -> tuple[int, ...]:
-    """Shape of the logits for sequences ``x`` `(B, T, I)`."""
+    """Return the shape of the logits for sequences ``x`` `(B, T, I)`: `(B, O)` or `(B, T, O)`."""
     return (len(x), spec.output_size) if spec.readout == "last" else (*x.shape[:2], spec.output_size)
 
 
@@ -138,19 +145,19 @@ def compare_fresh(
     *,
     trains: bool = True,
 ) -> Agreement:
-    """Compare two freshly built models: logits, and if the backend trains, loss, gradients and some training steps.
+    """Compare two new models: logits, and if the backend trains, loss, gradients and some training steps.
 
-    The logits are asked for twice, since a state that is kept between calls shows only then.
+    Logits are computed twice, because only the second call shows a state that is kept between calls.
 
     Args:
-        build: builds the model in question.
+        build: builds the tested model.
         build_reference: builds the reference, with the same parameters, in float64.
-        spec: of both.
-        bands: the ``tolerances`` of the model in question.
+        spec: the model.
+        bands: the ``tolerances`` of the tested model.
         x: sequences `(N, T, I)`.
         y: their targets.
-        order: rows of batches for training; the first is the batch for everything else.
-        native: ``x`` and ``y`` as the backend has them, where they have been put already.
+        order: batches to train on, `(steps, B)`; the first is the batch for everything else.
+        native: ``x`` and ``y`` as the backend's native arrays, if they have been put already.
         trains: whether the backend can train.
 
     Raises:
@@ -159,7 +166,7 @@ def compare_fresh(
     model, reference = build(), build_reference()
     first = order[0]
     ours = _Bound(model, x, y, order, native)
-    # The reference, in float64, is given no more than it needs: all of a large data set would take gigabytes.
+    # The reference gets only the sequences that it needs: a large data set in float64 would take gigabytes.
     used, places = np.unique(order, return_inverse=True)
     theirs = _Bound(reference, x[used], y[used], places.reshape(order.shape))
 
@@ -173,7 +180,7 @@ def compare_fresh(
 
 
 def _compare_training(ours: _Bound, theirs: _Bound, spec: ModelSpec, errors: dict[str, float]) -> dict[str, str]:
-    """Add the errors of loss, gradients and training; the worst parameter of each.
+    """Add the errors of loss, gradients and training to ``errors``. Return the worst parameter of each, by quantity.
 
     Raises:
         InvalidOutput: if the model returns something that cannot be compared.
@@ -186,7 +193,7 @@ def _compare_training(ours: _Bound, theirs: _Bound, spec: ModelSpec, errors: dic
         expect_parameters("gradients", gradients, parameter_shapes(spec)), true_gradients
     )
     true_losses = theirs.train()
-    if np.all(np.isfinite(true_losses)):  # else the recipe itself diverges, and training will say so
+    if np.all(np.isfinite(true_losses)):  # otherwise the recipe itself diverges, which training reports
         losses = ours.train()
         errors["training losses"] = relative_error(expect("training losses", losses, true_losses.shape), true_losses)
         trained = expect_parameters("parameters", ours.model.parameters(), state_shapes(spec))
@@ -202,22 +209,29 @@ def compare_trained(
     x: NDArray[Any],
     before: Agreement,
 ) -> Agreement:
-    """Add to ``before`` whether a trained model infers what its own parameters say.
+    """Compare a trained model's logits with those of the reference with the same parameters.
 
     Args:
         model: the trained model.
         build_reference: builds the reference with given parameters.
-        spec: of both.
+        spec: the model.
         bands: the ``tolerances`` of ``model``.
         x: sequences `(B, T, I)`.
-        before: what is known of the model so far.
+        before: the result of ``compare_fresh``.
+
+    Returns:
+        ``before`` with the error of ``logits after training`` added.
+
+    Raises:
+        InvalidOutput: if the model returns something that cannot be compared.
     """
     parameters = expect_parameters("parameters", model.parameters(), state_shapes(spec))
     reference = build_reference(parameters)
     ours = expect("logits", model.get(model.infer(model.put(x))), logits_shape(spec, x))
     theirs = reference.get(reference.infer(reference.put(x)))
-    # Ten times the band of fresh weights: trained ones are larger, and logits can cancel. On flights 8e-8 was seen.
-    # Where that band is wide itself, as on a GPU, no more than for training: 1.2e-5 was seen there.
+    # Ten times the tolerance of new weights, because trained weights are larger and terms of the logits can cancel
+    # (8e-8 was seen on flights). At most the tolerance of training, because that of a GPU is wide already (1.2e-5
+    # seen).
     return _agreement(
         before.errors | {"logits after training": relative_error(ours, theirs)},
         before.tolerances | {"logits after training": min(10 * bands["forward"], bands["update"])},
@@ -226,7 +240,7 @@ def compare_trained(
 
 
 class _Bound:
-    """A model with the data put where it wants them."""
+    """A model with its data as native arrays."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Small problems on which two models are compared: drawn from a seed, the same on every machine."""
+"""Draw small random models and data to compare backends on, from a seed, equal on every machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lstm_bench.model.spec import CellKind, ModelSpec, Spec, TrainSpec, is_size
 from lstm_bench.plugin.backend import State
 
 STEPS = 20
-"""Optimizer steps of a case."""
+"""Optimizer steps in a case."""
 
 Weights = Literal["uniform", "glorot", "large"]
 Inputs = Literal["normal", "large", "sparse", "small"]
@@ -37,47 +37,48 @@ KINDS: tuple[tuple[Weights, Inputs], ...] = (
     ("glorot", "small"),
     ("large", "small"),
 )
-"""Every model is met with each of these. Frameworks that compile do so once for all of them."""
+"""Kinds of weights and inputs. Every model is tested with each pair, and is compiled only once for all pairs."""
 
 MODELS = 18
-"""So many cases are of as many models, in which any two choices meet (seldom but one pair); the next are of the same
-models, with other numbers. Frameworks that compile take most of their time for the first."""
+"""Number of different models. In this many models almost every pair of choices occurs (seldom is more than one
+missing). The first 18 cases use a new model each. The following cases use these models with the other ``KINDS``,
+because JIT compilation takes most of the time. After all kinds come new models."""
 
 CANDIDATES, SETS = 60, 6
-"""Models that are drawn for one that is taken, and sets of them."""
+"""Candidates drawn for each model, and sets of models drawn. The best candidate and the best set are used."""
 
 
 SPREADING = {"lstm": 3.0, "gru": 2.0, "rnn": 1.0}
-"""How much larger the weights are under batch norm. Gates leave little of the difference between two sequences in each
-layer, and of numbers that are nearly equal batch norm leaves few right digits: how few depends on the order in which it
-computes, and no order is wrong."""
+"""Factor on the weights under batch norm. Gates reduce the difference between two sequences in every layer, and batch
+norm loses digits of numbers that are nearly equal. How many it loses depends on the order of its operations, and every
+order is correct, so the weights are made larger to keep sequences apart."""
 
 STEADYING = 0.25
-"""How much smaller the layers' biases are under batch norm, which takes away again what they add to all sequences."""
+"""Factor on the layers' biases under batch norm, which subtracts anything that all sequences have in common."""
 
 FEWEST = 6
-"""Sequences of a batch under batch norm, at least: of fewer, it happens that all come out nearly equal."""
+"""Minimum batch size under batch norm. In smaller batches all outputs may happen to be nearly equal."""
 
 NARROWEST = 3
-"""Features and units of a layer under batch norm, at least: what hears of one number alone comes out so, too."""
+"""Minimum features and units of a layer under batch norm. Narrower layers give nearly equal outputs, too."""
 
 
 class Case(Spec, frozen=True, kw_only=True):
-    """One model, how it is trained, and on what.
+    """A model, its training, and the kind of its weights and data.
 
     Attributes:
-        model: without dropout, of which each framework draws its own.
-        train: its batch size is that of all data here.
-        time: steps of a sequence.
+        model: the model, without dropout because each framework draws its own masks.
+        train: loss, optimizer and batch size. The data are three batches of this size.
+        time: time steps in a sequence.
         weights: ``uniform`` or ``glorot`` as in ``initial_parameters``; ``large`` is twice ``uniform``. Under batch
-            norm, recurrent layers have larger ones and smaller biases in any case.
-        inputs: ``normal``; ``large``, three times that, so that gates saturate; ``sparse``, three quarters zeros; or
-            ``small``, a tenth of it, so that the recurrence decides. Under batch norm less so: half as large again,
-            half zeros, or a half.
+            norm, recurrent layers always have larger weights and smaller biases.
+        inputs: ``normal``; ``large`` is three times as large, so that gates saturate; ``sparse`` is three quarters
+            zeros; ``small`` is a tenth, so that the recurrence dominates. Under batch norm the factors are milder: 1.5,
+            half zeros, and 0.5.
         seed: of weights, data and order.
 
     Raises:
-        InvalidSpec: naming the field, what it must be and what it was.
+        InvalidSpec: naming the field, the allowed values and the given value.
     """
 
     model: ModelSpec
@@ -95,15 +96,15 @@ class Case(Spec, frozen=True, kw_only=True):
         self._require(is_size(self.seed, least=0), "seed", "a whole number from 0")
 
     def __str__(self) -> str:
-        """``{"model":{...},...}``: JSON of all that differs from the defaults, as ``--case`` takes it."""
+        """JSON of all fields that differ from their defaults, ``{"model":{...},...}``, as ``--case`` takes it."""
         return msgspec.json.encode(_without_defaults(self)).decode()
 
 
 def read_case(text: str) -> Case:
-    """A case from its JSON.
+    """Read a case from its JSON.
 
     Raises:
-        InvalidSpec: if it is none.
+        InvalidSpec: if the text is not a case.
     """
     try:
         return msgspec.json.decode(text, type=Case)
@@ -121,7 +122,7 @@ def _without_defaults(record: msgspec.Struct) -> dict[str, Any]:
 
 
 def draw_case(seed: int, number: int) -> Case:
-    """The case of this number: all cells in turn, one to three layers of mixed sizes, and everything else drawn."""
+    """Draw the case of this number. Cells and ``KINDS`` take turns; layers (one to three) and the rest are random."""
     generation, rest = divmod(number, MODELS * len(KINDS))
     kind, which = divmod(rest, MODELS)
     shape = _shapes(seed, generation)[which]
@@ -132,7 +133,7 @@ def draw_case(seed: int, number: int) -> Case:
 
 
 class _Shape(NamedTuple):
-    """All of a case that a framework compiles for."""
+    """The part of a case that a framework compiles for."""
 
     model: ModelSpec
     train: TrainSpec
@@ -140,11 +141,11 @@ class _Shape(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Loops over time, which is what takes a compiler its time."""
+        """Number of loops over time, which decides the compile time."""
         return len(self.model.hidden_sizes) * len(self.model.directions)
 
     def pairs(self) -> set[tuple[Any, Any]]:
-        """Every two choices that meet in it."""
+        """Every pair of choices that occurs in this shape."""
         model, train = self.model, self.train
         choices = {
             "cell": model.cell,
@@ -164,17 +165,17 @@ class _Shape(NamedTuple):
 
 @lru_cache
 def _shapes(seed: int, generation: int) -> tuple[_Shape, ...]:
-    """Models in which as many choices meet as in any of some sets that are drawn; the smallest of equals."""
+    """Draw ``SETS`` sets of models, and return the set with the most pairs of choices, or the smaller set in a tie."""
     generator = named_generator(seed, "cases", str(generation))
     sets = [_some_shapes(generator) for _ in range(SETS)]
     return max(sets, key=lambda some: (len(_met(some)), -sum(shape.size for shape in some)))
 
 
 def _some_shapes(generator: np.random.Generator) -> tuple[_Shape, ...]:
-    """Of many that are drawn, those that bring most choices together that did not meet before; the smallest of equals.
+    """Draw a set of models. Each is the candidate with the most new pairs of choices, or the smaller model in a tie.
 
-    One of each cell is a plain one, of one layer read forwards and trained with Adam, so that a backend that can do
-    little is held against something, too.
+    The first model of each cell is plain (one forward layer, trained with Adam), so that a backend with few features is
+    tested, too.
     """
     found: list[_Shape] = []
     for which in range(MODELS):
@@ -234,14 +235,14 @@ def _size(generator: np.random.Generator, most: int, least: int = 1) -> int:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a case is made of, in float64.
+    """The weights and data of a case, in float64.
 
     Attributes:
         parameters: initial values by canonical name.
-        initial: a state to begin from.
+        initial: an initial state for ``Model.states``.
         x: sequences `(N, T, I)`.
         y: their targets.
-        order: rows of batches, `(STEPS, B)`.
+        order: the batches as indices into ``x`` and ``y``, `(STEPS, B)`.
     """
 
     parameters: dict[str, NDArray[np.float64]]
@@ -251,7 +252,7 @@ class Problem:
     order: NDArray[np.intp]
 
     def perturbed(self, eps: float) -> Problem:
-        """The same problem with every number changed by up to ``eps`` of itself."""
+        """Return the problem with a random relative perturbation of up to ``eps`` in every number."""
         generator = np.random.default_rng(0)
 
         def change(array: NDArray[Any]) -> NDArray[Any]:
@@ -269,7 +270,7 @@ class Problem:
 
 
 def problem_of(case: Case) -> Problem:
-    """The numbers of a case; the same on every call."""
+    """Draw the weights and data of a case, equal on every call."""
     spec, train = case.model, case.train
     parameters = initial_parameters(spec, "glorot" if case.weights == "glorot" else "uniform", case.seed)
     usual = 2.0 if case.weights == "large" else 1.0

@@ -13,7 +13,7 @@ from lstm_bench.plugin.backend import Backend, load_backend, require_device
 
 @pytest.fixture(scope="session")
 def backend(chosen: Chosen) -> Backend:
-    """The backend under test, imported and ready."""
+    """The backend under test, loaded."""
     try:
         loaded = load_backend(chosen.backend.info)
         require_device(loaded, chosen.backend.info.name, chosen.device)
@@ -30,7 +30,7 @@ def reference(chosen: Chosen) -> Reference:
 
 @pytest.fixture(scope="session")
 def candidate(backend: Backend, chosen: Chosen) -> Candidate:
-    """The backend in the finest precision that it has, of those asked for."""
+    """The backend in the finest of the requested precisions that it supports."""
     found = [Candidate(backend, chosen, precision) for precision in chosen.precisions]
     found.sort(key=lambda one: one.bands["forward"])
     for one in found:
@@ -40,7 +40,7 @@ def candidate(backend: Backend, chosen: Chosen) -> Candidate:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every precision, and in it every case."""
+    """Parametrize tests that take a case ``number``: every precision, and every case in it."""
     if "number" in metafunc.fixturenames:
         chosen = metafunc.config.stash[CHOSEN]
         metafunc.parametrize("precision", chosen.precisions)

@@ -1,8 +1,8 @@
-"""What becomes of denormal numbers, seen from outside: those nearer to zero than a format can hold with all its digits.
+"""Detect from outside whether a model keeps denormal numbers or flushes them to zero.
 
-A CPU computes with them many times more slowly than with others, unless a bit of a register tells it to take them for
-zero, as XLA sets it. Gradients that fade over long sequences pass through their range, and then it is this bit that
-decides how fast a framework is.
+Denormal numbers are too close to zero for a full significand. A CPU computes with them many times more slowly than with
+normal numbers, unless a bit in a control register tells it to treat them as zero. XLA sets this bit. Gradients that
+vanish over long sequences become denormal, and then this bit decides how fast a framework trains.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
 
 
-def observe(
+def detect_denormals(
     build: Callable[[Parameters], Model[Any]], parameters: Parameters, shape: tuple[int, int, int], precision: Precision
 ) -> Denormals | None:
-    """Whether logits that are sums of denormal products are zero: half the smallest normal number is the whole head.
+    """Detect whether ``infer`` keeps or flushes denormal numbers.
 
-    Like the precision it is asked of ``infer``, in the process and by the program that is timed.
+    Every weight of the head is set to half the smallest normal number, so the logits are sums of denormal products. If
+    they are zero, denormals are flushed. The same process and the same compiled program are timed later.
 
     Args:
         build: builds the model with given parameters.
-        parameters: such as it begins with, by canonical name.
+        parameters: initial parameters, by canonical name.
         shape: `(B, T, I)` of one batch.
-        precision: which the model computes in; bfloat16 has the range of float32.
+        precision: the precision of the model; bfloat16 has the range of float32.
 
     Returns:
-        ``None`` if it cannot be told, since the logits are zero with a head of ones, too.
+        ``kept`` or ``flushed``; ``None`` if the logits are zero even with a head of ones, which tells nothing.
     """
     smallest = float(np.finfo(np.float64 if precision == "float64" else np.float32).smallest_normal)
     x = named_generator(0, "denormals").standard_normal(shape)

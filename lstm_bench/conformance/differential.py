@@ -1,4 +1,4 @@
-"""Everything that a model computes on a case, beside what the reference computes."""
+"""Compare everything that a model computes on a case with what the reference computes."""
 
 from __future__ import annotations
 
@@ -23,39 +23,55 @@ if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
 
 EPS: dict[Precision, float] = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-9}
-"""Half the distance from 1 to the next number: the largest relative error of rounding."""
+"""Unit roundoff: half the distance from 1 to the next number, which is the largest relative error of rounding."""
 
 ROUNDINGS = 32
-"""Where a case is more sensitive than its band, this many times what changing every given number in its last place does
-is forgiven, or what the reference itself loses in that precision: what batch normalisation or 1 - sigmoid lose within,
-no change of the given numbers shows."""
+"""Sensitive cases get a wider tolerance: this multiple of the error caused by perturbing every input in its last place,
+or of the error of the reference itself in float32, whichever is larger. The second is needed because batch
+normalisation and 1 - sigmoid lose digits inside the model, which a perturbation of the inputs does not show."""
 
 SMALL_GRADIENT = 0.01
-"""A gradient that is smaller than this part of the model's largest one is compared on the scale of that part: where its
-terms cancel, as they do under batch normalisation, its own size says nothing of their rounding."""
+"""Gradients whose norm is below this fraction of the model's largest one are compared relative to that fraction. When
+terms cancel, as under batch normalisation, the norm of the sum says nothing about their rounding errors."""
 
 WIDEST = 0.1
-"""No tolerance grows beyond this."""
+"""Upper limit of every tolerance."""
 
 STAGES = ("forward", "backward", "update")
 
 
-class Kind(msgspec.Struct, frozen=True):
-    """What quantities of one kind have in common: a row of the table, and the band of its tolerance."""
+class QuantityKind(msgspec.Struct, frozen=True):
+    """A kind of quantity, such as ``final h``.
+
+    Attributes:
+        name: its row in the table.
+        stage: ``forward``, ``backward`` or ``update``, which chooses the tolerance.
+    """
 
     name: str
     stage: str
 
 
-OUTPUTS = Kind("outputs", "forward")
-FINAL_H, FINAL_C = Kind("final h", "forward"), Kind("final c", "forward")
-LOGITS, LOSS = Kind("logits", "forward"), Kind("loss", "forward")
-D_IH, D_HH, D_BIAS = Kind("dW_ih", "backward"), Kind("dW_hh", "backward"), Kind("db", "backward")
-D_NORM, D_HEAD, D_X = Kind("d batch norm", "backward"), Kind("d head", "backward"), Kind("dx", "backward")
-LOSSES = Kind("training losses", "update")
-AFTER_1, AFTER_20 = Kind("parameters after 1 step", "update"), Kind("parameters after 20 steps", "update")
-STATISTICS = Kind("batch norm statistics", "update")
-TRAINED_LOGITS = Kind("logits after training", "update")
+OUTPUTS = QuantityKind("outputs", "forward")
+FINAL_H, FINAL_C = QuantityKind("final h", "forward"), QuantityKind("final c", "forward")
+LOGITS, LOSS = QuantityKind("logits", "forward"), QuantityKind("loss", "forward")
+D_IH, D_HH, D_BIAS = (
+    QuantityKind("dW_ih", "backward"),
+    QuantityKind("dW_hh", "backward"),
+    QuantityKind("db", "backward"),
+)
+D_NORM, D_HEAD, D_X = (
+    QuantityKind("d batch norm", "backward"),
+    QuantityKind("d head", "backward"),
+    QuantityKind("dx", "backward"),
+)
+LOSSES = QuantityKind("training losses", "update")
+AFTER_1, AFTER_20 = (
+    QuantityKind("parameters after 1 step", "update"),
+    QuantityKind("parameters after 20 steps", "update"),
+)
+STATISTICS = QuantityKind("batch norm statistics", "update")
+TRAINED_LOGITS = QuantityKind("logits after training", "update")
 
 KINDS = (
     OUTPUTS,
@@ -81,31 +97,36 @@ AFTER_GRADIENTS = "logits after gradients"
 _GRADIENTS = {"weight_ih": D_IH, "weight_hh": D_HH, "bias": D_BIAS, "bias_hn": D_BIAS}
 
 
-Key = tuple[Kind, str]
-"""An array's kind and name."""
+Key = tuple[QuantityKind, str]
+"""The kind and name of an array."""
 
 Arrays = dict[Key, NDArray[Any]]
 
 
 class Behaviour:
-    """What a model has computed until now: arrays by kind and name, and how it misbehaved."""
+    """Everything that a model has computed so far.
+
+    Attributes:
+        arrays: by kind and name.
+        faults: other misbehaviour, one line each.
+    """
 
     def __init__(self) -> None:
         self.arrays: Arrays = {}
         self.faults: list[str] = []
 
-    def add(self, kind: Kind, name: str, array: NDArray[Any]) -> None:
-        """One more array."""
+    def add(self, kind: QuantityKind, name: str, array: NDArray[Any]) -> None:
+        """Record an array."""
         self.arrays[kind, name] = np.asarray(array)
 
 
 def observe(
     build: Callable[[], Model[Any]], case: Case, problem: Problem, abilities: Collection[Ability] = tuple(ABILITIES)
 ) -> Behaviour:
-    """Let a model do everything that its abilities name. An exception becomes a fault.
+    """Call every method that the abilities name, and record the results. An exception becomes a fault.
 
     Raises:
-        Unsupported: if the backend does not build the model.
+        Unsupported: if the backend refuses the model.
     """
     found = Behaviour()
     given = [problem.x, problem.y, problem.order, *problem.parameters.values(), *problem.initial.h, *problem.initial.c]
@@ -148,7 +169,7 @@ def _exercise(
 
 
 def _exercise_states(model: Model[Any], x: Any, case: Case, problem: Problem, found: Behaviour) -> None:
-    # From zeros in some cases and from given states in others: some frameworks compile anew for each.
+    # Cases of even length start from zeros, the others from given states. One call of each would compile twice.
     outputs, final = model.states(x, problem.initial if case.time % 2 else None)
     found.add(OUTPUTS, "outputs", outputs)
     for kind, layers in ((FINAL_H, final.h), (FINAL_C, final.c)):
@@ -179,7 +200,7 @@ def _exercise_training(model: Model[Any], native: tuple[Any, Any], order: NDArra
 
 
 def _ability(key: Key) -> Ability | None:
-    """The ability that gives an array; ``None`` for logits, which every backend gives."""
+    """Return the ability that an array needs; ``None`` for logits, which every backend computes."""
     kind, name = key
     if kind in (OUTPUTS, FINAL_H, FINAL_C):
         return "states"
@@ -189,21 +210,22 @@ def _ability(key: Key) -> Ability | None:
 
 
 def is_statistic(name: str) -> bool:
-    """Whether this is a statistic of batch norm, which is not trained."""
+    """Whether this is a running statistic of batch norm, which the optimizer does not train."""
     return name in ("batch_norm.mean", "batch_norm.variance")
 
 
 class Comparison:
-    """One case on one backend beside the reference.
+    """Compare one case on one backend with the reference.
 
     Attributes:
-        case: what is computed.
-        problem: its numbers.
+        case: the case.
+        problem: its weights and data.
         ours: what the backend computed.
-        theirs: what the reference did.
-        tolerances: by array.
-        errors: by array; infinite where not all is finite. What has another shape is a fault and not here.
-        faults: whatever else is wrong.
+        theirs: what the reference computed.
+        tolerances: largest allowed error, by array.
+        errors: norm-wise relative errors, by array; infinite if the array holds a number that is not finite. An array
+            of the wrong shape is a fault and has no error.
+        faults: everything else that is wrong, one line each.
     """
 
     def __init__(
@@ -226,7 +248,7 @@ class Comparison:
         self.faults = list(self.ours.faults)
         gradients = [float(np.linalg.norm(a)) for (kind, _), a in self.theirs.items() if kind.stage == "backward"]
         self._floor = SMALL_GRADIENT * max(gradients, default=0.0)
-        # Of a whole stage: how much one array loses is luck, how much the worst loses is the case's own.
+        # One sensitivity per stage: the loss of a single array is luck, the largest loss is a property of the case.
         sensitivity = dict.fromkeys(STAGES, 0.0)
         for key in self.theirs:
             lost = ROUNDINGS * max(self._error(key, arrays[key]) for arrays in (shaken, rounded))
@@ -249,7 +271,7 @@ class Comparison:
             self.faults.append(f"{name}: has shape {ours.shape}, not {expected.shape}")
             return
         wanted = np.dtype("float64" if self._precision == "float64" else "float32")
-        if ours.dtype != wanted and kind is not LOSS:  # which comes as a Python float
+        if ours.dtype != wanted and kind is not LOSS:  # the loss is a Python float
             self.faults.append(f"{name}: is {ours.dtype}, not {wanted}")
         self.tolerances[key] = self._bands[kind.stage]
         self.errors[key] = self._error(key, ours) if np.all(np.isfinite(ours)) else np.inf
@@ -261,7 +283,7 @@ class Comparison:
         return error * size / self._floor if key[0].stage == "backward" and 0 < size < self._floor else error
 
     def agrees(self, key: Key) -> bool:
-        """Whether this array does."""
+        """Whether the error of this array is within its tolerance."""
         return self.errors[key] <= self.tolerances[key]
 
     def _keeps_state(self) -> bool:
@@ -270,12 +292,12 @@ class Comparison:
 
     @property
     def stage(self) -> str | None:
-        """The first stage in which something disagrees."""
+        """The first stage with a disagreement; ``None`` if all arrays agree."""
         stages = {key[0].stage for key in self.errors if not self.agrees(key)}
         return next((stage for stage in STAGES if stage in stages), None)
 
     def compared(self, number: int) -> Compared:
-        """All this in a form that can be sent."""
+        """Summarise the comparison for the parent process: the worst array of each kind, and the faults."""
         worst: dict[str, Quantity] = {}
         for kind in KINDS:
             keys = [key for key in self.errors if key[0] is kind]
@@ -299,27 +321,27 @@ class Comparison:
 
 
 class Reference:
-    """The reference, in float64 unless asked otherwise."""
+    """The reference backend, on the CPU."""
 
     def __init__(self, backend: Backend, options: Options = NO_OPTIONS) -> None:
         self._backend, self._options = backend, options
 
     @classmethod
     def of(cls, plugins: Plugins) -> Reference:
-        """The reference among all plugins."""
+        """Load the reference from the plugins."""
         info = plugins.backend(REFERENCE)
         return cls(load_backend(info), info.read({}))
 
     def build(self, case: Case, parameters: Mapping[str, NDArray[Any]], precision: Precision = "float64") -> Model[Any]:
-        """Its model with these parameters."""
+        """Build the reference model with these parameters."""
         setting = Setting(precision, "cpu", self._options)
         return build_or_refuse(self._backend, case.model, case.train, parameters, setting, seed=0)
 
     def observe(self, case: Case, problem: Problem, precision: Precision = "float64") -> Arrays:
-        """All that it computes.
+        """Return everything that the reference computes on a case.
 
         Raises:
-            RuntimeError: if the reference itself fails, whose message says how.
+            RuntimeError: if the reference itself fails; the message says how.
         """
         found = observe(lambda: self.build(case, problem.parameters, precision), case, problem)
         if found.faults:

@@ -1,4 +1,4 @@
-"""How much of a recipe the reference is asked to do: what large shapes would take it hours is cut down to seconds."""
+"""Choose how much of a recipe to compare with the reference, so that large shapes take seconds and not hours."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from lstm_bench.model.spec import ModelSpec
 from lstm_bench.record.attempt import Extent
 
 BUDGET = 250 * 10**9
-"""Floating point operations that the reference is asked for. One core does 35 to 50 billion of them in a second, in
-float64, so this is some four seconds on two."""
+"""Floating point operations that the reference may take. One core does 35 to 50 billion a second in float64, so this is
+about four seconds on two cores."""
 
 LEAST_STEPS, LEAST_TIME, LEAST_SEQUENCES = 2, 16, 4
-"""What is compared whatever it takes: a second optimizer step, since the first does not tell what the optimizer
-remembers; enough time steps for a state to matter; enough sequences to tell them apart."""
+"""Minimum extent, compared at any cost. The second optimizer step tests what the optimizer remembers; 16 time steps
+make the state matter; 4 sequences can be told apart."""
 
 
 def agreement_extent(spec: ModelSpec, *, batch: int, time: int, steps: int, budget: int = BUDGET) -> Extent:
-    """As much as the reference can do within a budget of floating point operations.
+    """Return the largest extent that the reference can compute within a budget.
 
-    It is asked for logits twice, fresh and trained, for one gradient, and for the steps of training. First there are
-    fewer of these; then sequences become shorter, and then fewer. Widths, layers and directions stay what they are,
-    since an error in one of them is what the comparison is for. What an update costs is not counted: it is no product.
+    The reference computes logits twice (fresh and trained), one gradient, and the training steps. To save time, the
+    extent has first fewer training steps, then shorter sequences, then fewer sequences. Widths, layers and directions
+    are never reduced, because the comparison looks for errors in them. The cost of an update is not counted, because an
+    update has no matrix products.
 
     Args:
         spec: the model.
-        batch: sequences of each batch.
-        time: steps of each sequence.
-        steps: optimizer steps where there is time for all.
-        budget: floating point operations. The least of everything is compared even if it takes more.
+        batch: sequences in a batch.
+        time: time steps in a sequence.
+        steps: optimizer steps to compare if the budget allows it.
+        budget: floating point operations. The minimum extent is compared even if it takes more.
     """
 
     def cost(steps: int, sequences: int, time: int) -> int:
@@ -38,7 +39,7 @@ def agreement_extent(spec: ModelSpec, *, batch: int, time: int, steps: int, budg
         return 2 * logits + (1 + steps) * gradient
 
     def most(cost: Callable[[int], int], least: int, wanted: int) -> int:
-        """The largest number up to ``wanted`` that the budget allows, but no less than ``least``."""
+        """Return the largest number up to ``wanted`` that fits the budget, but at least ``least``."""
         least = min(least, wanted)
         return max(least, least - 1 + bisect_right(range(least, wanted + 1), budget, key=cost))
 

@@ -1,4 +1,4 @@
-"""What the tests of the conformance kit share: the backend under test, small models, data."""
+"""Helpers of the conformance kit's tests: the backend under test, small models and data."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Candidate:
     """The backend under test, in one precision.
 
     Attributes:
-        backend: imported and ready.
-        setting: how it computes.
-        bands: how far two of its numbers that should be the same may be apart, whatever the device.
-        same: tolerances within which two of its ways to the same number agree.
-        loosely: tolerances after some training, where other rounding has grown.
+        backend: the loaded backend.
+        setting: precision, device and options.
+        bands: tolerances by stage for two results of this backend that should be equal, the same on every device.
+        same: ``rtol`` and ``atol`` for two ways of computing the same number.
+        loosely: ``rtol`` and ``atol`` after some training, which amplifies rounding errors.
     """
 
     def __init__(self, backend: Backend, chosen: Chosen, precision: Precision) -> None:
@@ -51,13 +51,13 @@ class Candidate:
                 pytest.skip(f"the backend does not declare {ability!r}")
 
     def refusal(self, spec: ModelSpec, train: TrainSpec) -> str | None:
-        """Why it does not build this; ``None`` if it does."""
+        """The reason why the backend refuses this model; ``None`` if it builds the model."""
         return self.backend.refuses(spec, train, self.setting)
 
     def build(
         self, spec: ModelSpec, train: TrainSpec, parameters: Any = None, seed: int = 0, setting: Setting | None = None
     ) -> Model[Any]:
-        """A model; the test is skipped if the backend refuses it."""
+        """Build a model. Skip the test if the backend refuses it."""
         if parameters is None:
             parameters = initial_parameters(spec, "uniform", 1)
         try:
@@ -67,7 +67,7 @@ class Candidate:
 
 
 def data(spec: ModelSpec, count: int = 12, time: int = 5) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Sequences, targets, and rows of batches of four."""
+    """Draw sequences `(N, T, I)`, targets `(N, O)`, and six batches of four, `(6, 4)`."""
     generator = np.random.default_rng(0)
     x = generator.standard_normal((count, time, spec.input_size))
     y = generator.standard_normal((count, spec.output_size))
@@ -75,12 +75,12 @@ def data(spec: ModelSpec, count: int = 12, time: int = 5) -> tuple[NDArray[Any],
 
 
 def infer(model: Model[Any], x: NDArray[Any]) -> NDArray[Any]:
-    """Logits of sequences."""
+    """Compute the logits of sequences."""
     return model.get(model.infer(model.put(x)))
 
 
 def train(model: Model[Any], spec: ModelSpec, *blocks: slice) -> NDArray[Any]:
-    """Losses of training, in one block or in several."""
+    """Train in one block or in several. Return the losses."""
     x, y, order = data(spec)
     native_x, native_y = model.put(x), model.put(y)
     parts = [model.get(model.train(native_x, native_y, model.put(order[block]))) for block in blocks or (slice(None),)]
@@ -88,7 +88,7 @@ def train(model: Model[Any], spec: ModelSpec, *blocks: slice) -> NDArray[Any]:
 
 
 def differentiate(model: Model[Any], x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
-    """The loss and all gradients of one batch."""
+    """Compute the loss and all gradients of one batch."""
     loss, gradients = model.differentiate(model.put(x), model.put(y))
     model.synchronize()
     return model.get(loss), fetched(model, gradients)

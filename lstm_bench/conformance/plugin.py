@@ -1,6 +1,7 @@
-"""What pytest needs for ``pytest --pyargs lstm_bench.conformance``: options, the backend, and failures to expect.
+"""The pytest plugin of the conformance kit: options, the chosen backend, and expected failures.
 
-It is loaded in every run of pytest beside which lstm-bench is installed, and does nothing in any other one.
+pytest loads it in every run in an environment with lstm-bench. It does nothing unless the run is
+``pytest --pyargs lstm_bench.conformance``.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ PACKAGE = "lstm_bench.conformance"
 
 @dataclass(frozen=True)
 class Chosen:
-    """What the kit tests.
+    """What to test, from the command line.
 
     Attributes:
-        plugins: what there is.
-        backend: the backend with its options.
-        device: where it computes.
-        precisions: what it computes in, one after the other.
-        cases: how many.
+        plugins: all plugins.
+        backend: the backend under test, with its options.
+        device: the device to compute on.
+        precisions: the precisions to test, one after the other.
+        cases: number of random cases.
         seed: of the cases.
     """
 
@@ -49,7 +50,7 @@ CHOSEN = pytest.StashKey[Chosen]()
 
 
 def pytest_load_initial_conftests(parser: pytest.Parser, args: list[str]) -> None:
-    """Add the options, where the kit is what is run: elsewhere they may mean something else."""
+    """Add the options if the kit is run. In other runs they may mean something else."""
     if not any(PACKAGE in arg.replace("/", ".") for arg in args):
         return
     group = parser.getgroup("lstm-bench conformance")
@@ -86,7 +87,7 @@ def _from_one(text: str) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Find the backend, and set the environment that it asks for before anything imports its framework."""
+    """Find the backend, and set its environment variables before anything imports its framework."""
     if not hasattr(config.option, "expected_failures") or config.option.help:
         return
     from lstm_bench.host import environment
@@ -123,7 +124,7 @@ def _choose(config: pytest.Config) -> Chosen:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say what is tested."""
+    """Name the backend, device, precisions and cases."""
     chosen = config.stash.get(CHOSEN, None)
     if chosen is None:
         return None
@@ -132,9 +133,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"lstm-bench: {what}, {chosen.cases} cases of seed {chosen.seed}"
 
 
-@pytest.hookimpl(tryfirst=True)  # before -k and -m leave any out
+@pytest.hookimpl(tryfirst=True)  # before -k and -m deselect tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the failures that are expected; what passes all the same, or is not there, is an error."""
+    """Mark expected failures. An expected failure that passes or does not exist is an error."""
     file: Path | None = getattr(config.option, "expected_failures", None)
     if file is None:
         return
@@ -147,7 +148,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _read_expected(file: Path) -> Iterator[tuple[str, re.Pattern[str], str]]:
-    """Where a line stands, which names it means, and why they fail."""
+    """Yield the position, the pattern of test names and the reason of each line."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -163,5 +164,5 @@ def _read_expected(file: Path) -> Iterator[tuple[str, re.Pattern[str], str]]:
 
 @pytest.fixture(scope="session")
 def chosen(pytestconfig: pytest.Config) -> Any:
-    """What is held against the reference, and how."""
+    """What to test, from the command line."""
     return pytestconfig.stash[CHOSEN]

@@ -1,15 +1,15 @@
-"""What a model's matrix products are computed in, seen from outside: which digits of a weight make a difference.
+"""Detect the precision of a model's matrix products from outside, by which digits of a weight change the logits.
 
-A product that is computed in a format rounds its operands to it. Of a number's significand, the leading bit included,
-bfloat16 keeps 8 bits, TF32 11, IEEE float32 24 and float64 53. So a weight matrix is first rounded to a format, and
-then moved away from zero by three eighths of the step to the next number of that format. Rounding, to the nearest or
-towards zero, undoes this; the next finer format, 3 bits longer at least, holds it exactly. If the logits stay what they
-were to the last bit, no more digits than the format's took part in the product. That the logits hang on the matrix at
-all is seen by moving it eight whole steps.
+A product computed in a format rounds its operands to that format. bfloat16 keeps 8 bits of the significand (including
+the leading bit), TF32 11, IEEE float32 24 and float64 53. The test rounds a weight matrix to a format, and then moves
+every weight away from zero by three eighths of the step to the next number of the format. Rounding to the nearest or
+towards zero undoes this move. The next finer format is at least 3 bits longer and holds it exactly. If the logits stay
+bitwise equal, the product uses no more digits than the format has. Moving the weights by eight whole steps shows
+whether the logits depend on the matrix at all.
 
-It is ``infer`` that is asked, on batches of the shape that is timed: the very program whose speed is measured, whatever
-a compiler or a library has made of it. No reference is needed, and no tolerance, in which a rounding error could hide.
-What the products of the backward pass are computed in is not seen here.
+The test calls ``infer`` on batches of the timed shape, so it sees the same program whose speed is measured, including
+all changes by compilers and libraries. It needs no reference and no tolerance that could hide a rounding error. It does
+not see the products of the backward pass.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
 
 SIGNIFICANDS: dict[Precision, int] = {"bfloat16": 8, "tf32": 11, "float32": 24}
-"""Bits of the significand, coarsest format first. What keeps more than all of these is taken for float64."""
+"""Bits of the significand, coarsest format first. A product with more than 24 bits counts as float64."""
 
 UNSEEN, SEEN = 0.375, 8.0
-"""How far weights are moved, in steps of a format: so that the format does not show it, and so that it surely does."""
+"""Distances to move weights by, in steps of a format: one that rounding to the format undoes, and one that it keeps."""
 
 LEAST_SEQUENCES, LEAST_STATES = 8, 128
-"""Sequences that are looked at, and final states of the smallest layer: what moves one unit may be lost on its way
-through the layers above, but not that of so many."""
+"""Minimum number of sequences, and of final states in the smallest layer over all sequences. A change in one unit may
+be lost in the layers above, but not a change in so many."""
 
 
 def rounded(array: NDArray[Any], bits: int) -> NDArray[np.float64]:
-    """The nearest numbers with ``bits`` bits of significand, to even where two are as near."""
+    """Round to the nearest numbers with ``bits`` bits of significand, ties to even."""
     significand, exponent = np.frexp(np.asarray(array, np.float64))
     nearest: NDArray[np.float64] = np.ldexp(np.rint(np.ldexp(significand, bits)), exponent - bits)
     return nearest
 
 
 def moved(array: NDArray[Any], bits: int, steps: float) -> NDArray[np.float64]:
-    """Each number further from zero, by so many of the steps in which numbers with ``bits`` bits go there."""
+    """Move each number away from zero by ``steps`` times the spacing of numbers with ``bits`` bits of significand."""
     significand, exponent = np.frexp(np.asarray(array, np.float64))
     further: NDArray[np.float64] = np.ldexp(significand + np.sign(significand) * np.ldexp(steps, -bits), exponent)
     return further
@@ -57,18 +57,18 @@ def moved(array: NDArray[Any], bits: int, steps: float) -> NDArray[np.float64]:
 def product_precisions(
     build: Callable[[Parameters], Model[Any]], spec: ModelSpec, parameters: Parameters, shape: tuple[int, int, int]
 ) -> dict[str, Precision]:
-    """What each weight matrix is multiplied in, by its canonical name.
+    """Detect the precision in which each weight matrix is multiplied.
 
     Args:
         build: builds the model with given parameters.
-        spec: of the model.
-        parameters: such as it begins with, by canonical name.
-        shape: `(B, T, I)` of the batches that are timed.
+        spec: the model.
+        parameters: initial parameters, by canonical name.
+        shape: `(B, T, I)` of the timed batches.
 
     Returns:
-        For each matrix the coarsest format that has all the digits of it that count. Left out is a matrix that cannot
-        be told: on which the logits do not hang, as on ``weight_hh`` where sequences have one step. It is empty if one
-        model does not answer alike twice.
+        By canonical name, the coarsest format that holds all digits that change the logits. A matrix is left out if the
+        logits do not depend on it, such as ``weight_hh`` when sequences have one step. Empty if the backend gives
+        different logits for equal models.
     """
     matrices = [name for name, array in parameters.items() if np.ndim(array) == 2]
     batches = _batches(spec, shape)
@@ -78,53 +78,53 @@ def product_precisions(
         return [model.get(model.infer(model.put(x))) for x in batches]
 
     @cache
-    def coarse(bits: int) -> dict[str, NDArray[np.float64]]:
+    def rounded_to(bits: int) -> dict[str, NDArray[np.float64]]:
         return {name: rounded(parameters[name], bits) for name in matrices}
 
     @cache
-    def unmoved(bits: int) -> list[NDArray[Any]]:
-        return logits(coarse(bits))
+    def baseline(bits: int) -> list[NDArray[Any]]:
+        return logits(rounded_to(bits))
 
-    def notices(name: str, bits: int, steps: float) -> bool:
-        weights = coarse(bits)
-        return not _same(logits({**weights, name: moved(weights[name], bits, steps)}), unmoved(bits))
+    def changes_logits(name: str, bits: int, steps: float) -> bool:
+        weights = rounded_to(bits)
+        return not _bitwise_equal(logits({**weights, name: moved(weights[name], bits, steps)}), baseline(bits))
 
     def precision_of(name: str) -> Precision | None:
         for precision, bits in SIGNIFICANDS.items():
-            if not notices(name, bits, UNSEEN):
-                return precision if notices(name, bits, SEEN) else None
+            if not changes_logits(name, bits, UNSEEN):
+                return precision if changes_logits(name, bits, SEEN) else None
         return "float64"
 
     first = min(SIGNIFICANDS.values())
-    if not _same(logits(coarse(first)), unmoved(first)):
+    if not _bitwise_equal(logits(rounded_to(first)), baseline(first)):
         return {}
-    told = {name: precision_of(name) for name in matrices}
-    return {name: precision for name, precision in told.items() if precision is not None}
+    found = {name: precision_of(name) for name in matrices}
+    return {name: precision for name, precision in found.items() if precision is not None}
 
 
 def affordable(spec: ModelSpec, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The shape itself, or one of shorter sequences where so many forward passes would take minutes.
+    """Return the shape, with shorter sequences if the test's forward passes would take minutes.
 
     Args:
-        spec: of the model.
-        shape: `(B, T, I)` of the batches that are timed.
+        spec: the model.
+        shape: `(B, T, I)` of the timed batches.
     """
     batch, time, features = shape
     matrices = sum(len(shape) == 2 for shape in parameter_shapes(spec).values())
-    passes = (2 + len(SIGNIFICANDS)) * matrices  # nearly: for each matrix every format, and once what surely shows
+    passes = (2 + len(SIGNIFICANDS)) * matrices  # about: every format for each matrix, and the large move once
     whole = passes * operations(spec, "infer", batch=_sequences(spec, batch), time=time)
     return batch, min(time, max(LEAST_TIME, time * 4 * BUDGET // whole)), features
 
 
 def coarsest(precisions: Mapping[str, Precision]) -> Precision | None:
-    """The one with the fewest digits; ``None`` if there are none."""
+    """Return the precision with the fewest digits; ``None`` if there are none."""
     return max(precisions.values(), key=PRECISIONS.index, default=None)
 
 
 def difference(asked: Precision, products: Mapping[str, Precision]) -> str | None:
-    """How products are computed otherwise than was asked for, in words; ``None`` if they are as asked.
+    """Describe how the products' precision differs from the requested one; ``None`` if it does not.
 
-    Where TF32 is asked for, not every product need be in it, since libraries leave it out of narrow ones, but one must.
+    If TF32 is requested, at least one product must use it. Libraries compute narrow products in float32.
     """
     allowed = {"tf32", "float32"} if asked == "tf32" else {asked}
     others = {name: found for name, found in products.items() if found not in allowed}
@@ -138,7 +138,7 @@ def difference(asked: Precision, products: Mapping[str, Precision]) -> str | Non
 
 
 def _sequences(spec: ModelSpec, batch: int) -> int:
-    """How many are looked at: whole batches of them."""
+    """Return the number of sequences to test, a multiple of the batch size."""
     least = max(LEAST_SEQUENCES, -(-LEAST_STATES // min(spec.hidden_sizes)))
     return -(-least // batch) * batch
 
@@ -148,6 +148,6 @@ def _batches(spec: ModelSpec, shape: tuple[int, int, int]) -> list[NDArray[np.fl
     return [generator.standard_normal(shape) for _ in range(_sequences(spec, shape[0]) // shape[0])]
 
 
-def _same(ours: list[NDArray[Any]], theirs: list[NDArray[Any]]) -> bool:
-    """To the last bit."""
+def _bitwise_equal(ours: list[NDArray[Any]], theirs: list[NDArray[Any]]) -> bool:
+    """Whether all arrays are bitwise equal."""
     return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))

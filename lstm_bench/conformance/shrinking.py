@@ -1,4 +1,4 @@
-"""The smallest case in which a backend is still wrong, found by hypothesis."""
+"""Shrink a failing case to the smallest one that still fails, with hypothesis."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 TRIES = 300
-"""Cases that are drawn at most before one fails."""
+"""Largest number of examples that hypothesis draws."""
 
 
 def smallest(case: Case, fails: Callable[[Case], bool], *, seconds: float) -> Case:
-    """The simplest case at or below a failing one that still fails; the case itself if none was found in time.
+    """Return the simplest case that still fails; the given case if no simpler one is found in time.
 
-    Below means: nothing larger, no more layers, and of every choice either this case's or the plain one. With batch
-    norm nothing is smaller than what is drawn: there, right backends begin to disagree.
+    A simpler case has sizes that are no larger and no more layers. Each of its choices is either the given case's or
+    the plain one. With batch norm, sizes never go below those of ``draw_case``: on smaller ones correct backends
+    disagree, too.
 
     Args:
-        case: one that fails.
-        fails: whether a case does.
-        seconds: after which nothing more is tried.
+        case: a failing case.
+        fails: whether a case fails.
+        seconds: time limit; no case is tried after it.
 
     Raises:
         ImportError: if hypothesis is not installed.

@@ -1,4 +1,4 @@
-"""The kit: a backend has the abilities that it declares, and no others."""
+"""Conformance kit: a backend has the abilities that it declares, and no others."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lstm_bench.plugin.backend import ABILITIES, Ability, Backend, Model, Unsupp
 
 
 def implements(thing: Any, method: str) -> bool:
-    """Whether a backend or a model has its own method where the contract has one that only raises."""
+    """Whether a backend or a model overrides an optional method of the contract."""
     owner, _, name = method.partition(".")
     base = Backend if owner == "Backend" else Model
     return getattr(type(thing), name) is not getattr(base, name)
 
 
 def answers(call: Callable[[], Any]) -> bool:
-    """Whether a call returns something; if it raises ``Unsupported``, the reason must be there."""
+    """Whether a call returns. If it raises ``Unsupported`` instead, it must give a reason."""
     try:
         call()
     except Unsupported as error:
@@ -33,7 +33,7 @@ def answers(call: Callable[[], Any]) -> bool:
 
 @pytest.mark.parametrize("ability", ABILITIES)
 def test_it_has_the_abilities_that_it_declares_and_no_others(candidate: Candidate, ability: Ability) -> None:
-    """A declared ability has its methods; of any other one, the methods raise ``Unsupported``."""
+    """The methods of a declared ability are overridden; those of any other ability raise ``Unsupported``."""
     model = candidate.build(PLAIN, ADAM)
     calls = _calls(candidate, model)
     for method in ABILITIES[ability]:
@@ -46,7 +46,7 @@ def test_it_has_the_abilities_that_it_declares_and_no_others(candidate: Candidat
 
 @pytest.mark.parametrize("ability", ABILITIES)
 def test_none_is_never_the_answer_where_there_is_none(candidate: Candidate, ability: Ability) -> None:
-    """``Unsupported`` with a reason is the only sign for that, not ``None`` nor an empty text."""
+    """A method without an answer raises ``Unsupported`` with a reason. It never returns ``None`` or an empty text."""
     candidate.require(ability)
     calls = _calls(candidate, candidate.build(PLAIN, ADAM))
     for method in ABILITIES[ability]:
@@ -57,7 +57,7 @@ def test_none_is_never_the_answer_where_there_is_none(candidate: Candidate, abil
 
 
 def test_the_training_kernel_is_told_where_both_abilities_are_declared(candidate: Candidate) -> None:
-    """By ``train`` and ``kernel_path`` together."""
+    """``train`` and ``kernel_path`` together require ``Model.training_kernel_path``."""
     candidate.require("train", "kernel_path")
     model, (x, y, order) = candidate.build(PLAIN, ADAM), data(PLAIN)
     assert implements(model, "Model.training_kernel_path"), "there is no Model.training_kernel_path"
@@ -65,7 +65,7 @@ def test_the_training_kernel_is_told_where_both_abilities_are_declared(candidate
 
 
 def _calls(candidate: Candidate, model: Model[Any]) -> dict[str, Callable[[], Any]]:
-    """A call of each optional method."""
+    """Return a call of each optional method, by the method's name."""
     x, y, order = data(PLAIN)
     native = model.put(x), model.put(y)
     return {

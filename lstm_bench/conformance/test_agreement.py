@@ -1,7 +1,7 @@
-"""The kit: the backend computes what the reference computes.
+"""Conformance kit: the backend computes what the reference computes.
 
-Run the kit with ``pytest --pyargs lstm_bench.conformance --backend NAME``. It skips what the backend refuses, with the
-backend's reason.
+Run the kit with ``pytest --pyargs lstm_bench.conformance --backend NAME``. Models that the backend refuses are skipped
+with the backend's reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lstm_bench.plugin.backend import Backend, Model
 def test_it_agrees_with_the_reference(
     backend: Backend, reference: Reference, chosen: Chosen, precision: Precision, number: int
 ) -> None:
-    """Outputs, states, loss, every gradient, twenty training steps; and nothing is kept or changed on the way."""
+    """Outputs, states, loss, every gradient and twenty training steps agree. No call keeps state or changes inputs."""
     case, candidate = draw_case(chosen.seed, number), Candidate(backend, chosen, precision)
 
     def build(case: Case, problem: Problem) -> Model[Any]:
@@ -46,7 +46,7 @@ def test_it_agrees_with_the_reference(
 def test_batches_of_any_shape_can_follow_each_other(
     candidate: Candidate, reference: Reference, count: int, time: int
 ) -> None:
-    """More sequences or fewer, longer ones or shorter."""
+    """A model accepts batches of more or fewer, longer or shorter sequences than before."""
     model = candidate.build(PLAIN, ADAM)
     infer(model, data(PLAIN)[0])
     if candidate.has("train"):

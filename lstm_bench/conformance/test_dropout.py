@@ -1,4 +1,7 @@
-"""The kit: dropout. Frameworks choose which elements they drop, but not how many, where, or how the rest grows."""
+"""Conformance kit: dropout.
+
+Frameworks may choose which elements to drop, but not how many, where, or how the other elements are scaled.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ from lstm_bench.model.spec import ModelSpec, TrainSpec
 from lstm_bench.plugin.backend import Model
 
 P = 0.25
-"""Share of elements that are dropped."""
+"""Probability that an element is dropped."""
 
 MASKS, WIDTH, MANY = 12, 200, 400
 SGD = TrainSpec(loss="mse", optimizer="sgd", learning_rate=0.1, batch_size=MANY)
 
 
 def dropping(candidate: Candidate, hidden_sizes: tuple[int, ...], dropout: float = P, seed: int = 0) -> Model[Any]:
-    """A model with dropout between its layers."""
+    """Build a model with dropout between its layers."""
     spec = ModelSpec(input_size=2, hidden_sizes=hidden_sizes, output_size=1, dropout=dropout)
     return candidate.build(spec, SGD, seed=seed)
 
@@ -30,10 +33,10 @@ sizes = pytest.mark.parametrize("hidden_sizes", [(6, 6), (6, 5)], ids=["one size
 
 
 def masks_of(candidate: Candidate, hidden_sizes: tuple[int, ...]) -> Iterator[NDArray[Any]]:
-    """What the bottom layer's outputs `(H,)` are multiplied by on their way up, read off one gradient each.
+    """Yield dropout masks `(H,)` on the bottom layer's outputs, each recovered from one gradient.
 
-    Of one sequence of one step, the gradient of the upper W_ih is the outer product of the gradient of z and the
-    dropped input.
+    For one sequence of one step, the gradient of the upper layer's W_ih is the outer product of the gradient of z and
+    the masked input. Dividing by the gradient of z and by the unmasked input gives the mask.
     """
     bottom = dropping(candidate, hidden_sizes[:1], 0.0)
     model = dropping(candidate, hidden_sizes)
@@ -49,7 +52,7 @@ def masks_of(candidate: Candidate, hidden_sizes: tuple[int, ...]) -> Iterator[ND
 def test_elements_are_dropped_or_scaled_so_that_the_expectation_stays(
     candidate: Candidate, hidden_sizes: tuple[int, ...]
 ) -> None:
-    """By 1 / (1 - p), each for itself, and others in every step."""
+    """Kept elements are scaled by 1 / (1 - p). Elements are dropped independently, and anew in every step."""
     candidate.require("train", "states")
     masks = np.array(list(masks_of(candidate, hidden_sizes)))
     dropped = abs(masks) < 1e-12
@@ -64,7 +67,7 @@ def test_elements_are_dropped_or_scaled_so_that_the_expectation_stays(
 def test_evaluation_drops_nothing_before_and_after_training(
     candidate: Candidate, hidden_sizes: tuple[int, ...]
 ) -> None:
-    """Nor does it after a step in which something was dropped."""
+    """A new model and a trained model evaluate without dropout."""
     candidate.require("train")
     x, y = np.random.default_rng(0).standard_normal((MANY, 3, 2)), np.ones((MANY, 1))
     model, without = (dropping(candidate, hidden_sizes, p) for p in (P, 0.0))
@@ -79,7 +82,7 @@ def test_evaluation_drops_nothing_before_and_after_training(
 
 
 def test_nothing_is_dropped_above_the_top_layer_nor_below_the_bottom_one(candidate: Candidate) -> None:
-    """Of one layer, nothing is."""
+    """In a model of one layer nothing is dropped."""
     candidate.require("train")
     x, y = np.random.default_rng(0).standard_normal((5, 3, 2)), np.ones((5, 1))
     with_it, without = (dropping(candidate, (6,), p) for p in (P, 0.0))
@@ -92,7 +95,7 @@ def test_nothing_is_dropped_above_the_top_layer_nor_below_the_bottom_one(candida
 
 @sizes
 def test_the_gradient_below_passes_through_the_same_mask(candidate: Candidate, hidden_sizes: tuple[int, ...]) -> None:
-    """Over many masks, the mean gradient is that of no mask."""
+    """Averaged over many masks, the gradient of the bottom layer equals the gradient without dropout."""
     candidate.require("train")
     x, y = np.random.default_rng(0).standard_normal((MANY, 2, 2)), np.ones((MANY, 1))
     total: dict[str, NDArray[Any]] = {}
@@ -111,7 +114,7 @@ def test_the_gradient_below_passes_through_the_same_mask(candidate: Candidate, h
 def test_differentiating_drops_other_elements_in_every_call(
     candidate: Candidate, hidden_sizes: tuple[int, ...]
 ) -> None:
-    """As training does: drawing them is a part of the work."""
+    """``differentiate`` draws a new mask in every call, as training does, because this is part of the timed work."""
     candidate.require("train", "differentiate")
     x, y = np.random.default_rng(0).standard_normal((4, 3, 2)), np.ones((4, 1))
     model = dropping(candidate, hidden_sizes)
@@ -121,7 +124,7 @@ def test_differentiating_drops_other_elements_in_every_call(
 
 
 def test_the_seed_decides_what_is_dropped(candidate: Candidate) -> None:
-    """The same one drops the same, another one something else."""
+    """Equal seeds give equal masks, and other seeds other masks."""
     candidate.require("train")
 
     def losses(seed: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The kit: models of one process do not depend on each other, and end when they are dropped."""
+"""Conformance kit: models in one process do not depend on each other, and are freed when they are dropped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lstm_bench.model.spec import PRECISIONS, Precision
 
 
 def test_what_one_model_has_put_other_models_use(candidate: Candidate) -> None:
-    """Models of one spec in one setting: the harness puts its data once, also after their first owner is gone."""
+    """Models of one spec and setting share native arrays, even after the model that put them is gone."""
     owner, other = candidate.build(PLAIN, ADAM), candidate.build(PLAIN, ADAM)
     x, y, order = data(PLAIN)
     native = owner.put(x), owner.put(y), owner.put(order)
@@ -33,7 +33,7 @@ def test_what_one_model_has_put_other_models_use(candidate: Candidate) -> None:
 
 
 def test_every_build_with_equal_weights_gives_an_equal_model(candidate: Candidate) -> None:
-    """The harness builds a model anew for each of its phases."""
+    """The harness builds a new model for each phase, so equal weights must give equal logits and losses."""
     parameters, (x, _, _) = initial_parameters(STACKED, "uniform", 1), data(STACKED)
     first, *others = (candidate.build(STACKED, ADAM, parameters) for _ in range(3))
     logits = infer(first, x)
@@ -45,7 +45,7 @@ def test_every_build_with_equal_weights_gives_an_equal_model(candidate: Candidat
 
 
 def test_a_model_ends_when_it_is_dropped(candidate: Candidate) -> None:
-    """The backend keeps no reference to it: the memory of all models of a run would not fit."""
+    """The backend keeps no reference to a model. All models of a run together would not fit into memory."""
     model = candidate.build(PLAIN, ADAM)
     infer(model, data(PLAIN)[0])
     if candidate.has("train"):
@@ -60,7 +60,7 @@ def test_a_model_ends_when_it_is_dropped(candidate: Candidate) -> None:
 def test_a_model_in_another_precision_changes_nothing_about_an_older_one(
     candidate: Candidate, precision: Precision
 ) -> None:
-    """Switches for the whole process are set when the backend is loaded, not when a model is built."""
+    """Process-wide switches are set when the backend is loaded, not when a model is built."""
     older, (x, _, _) = candidate.build(PLAIN, ADAM), data(PLAIN)
     logits = infer(older, x)
     newer = candidate.build(PLAIN, ADAM, setting=replace(candidate.setting, precision=precision))

@@ -1,4 +1,4 @@
-"""The kit: calls of a model change what they should and nothing else."""
+"""Conformance kit: calls of a model change what they should and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lstm_bench.plugin.backend import State, if_supported
 
 
 def test_training_in_several_blocks_is_training_in_one(candidate: Candidate) -> None:
-    """However many steps one call makes."""
+    """The result does not depend on how many steps one call takes."""
     candidate.require("train")
     at_once, in_parts = candidate.build(STACKED, ADAM), candidate.build(STACKED, ADAM)
     losses = train(at_once, STACKED)
@@ -27,7 +27,7 @@ def test_training_in_several_blocks_is_training_in_one(candidate: Candidate) -> 
 
 
 def test_two_models_share_nothing(candidate: Candidate) -> None:
-    """Not even of one specification."""
+    """Training one model changes nothing in another model of the same spec."""
     candidate.require("train")
     one, other = candidate.build(PLAIN, ADAM), candidate.build(PLAIN, ADAM)
     x = other.put(data(PLAIN)[0])
@@ -39,7 +39,7 @@ def test_two_models_share_nothing(candidate: Candidate) -> None:
 
 
 def test_what_goes_in_is_copied(candidate: Candidate) -> None:
-    """The parameters it is built with, and the data."""
+    """Changing the given parameters or data afterwards changes nothing in the model."""
     parameters, (x, _, _) = initial_parameters(PLAIN, "uniform", 1), data(PLAIN)
     model = candidate.build(PLAIN, ADAM, parameters)
     native = model.put(x)
@@ -51,7 +51,7 @@ def test_what_goes_in_is_copied(candidate: Candidate) -> None:
 
 
 def test_what_comes_out_stays_as_it_was(candidate: Candidate) -> None:
-    """When training goes on."""
+    """Returned arrays do not change when training continues."""
     candidate.require("train")
     model = candidate.build(PLAIN, ADAM)
     x = model.put(data(PLAIN)[0])
@@ -66,7 +66,7 @@ def test_what_comes_out_stays_as_it_was(candidate: Candidate) -> None:
 
 
 def test_asking_for_gradients_changes_nothing(candidate: Candidate) -> None:
-    """Neither parameters nor statistics, nor what is trained afterwards: with a fresh optimizer, and in the midst."""
+    """``gradients`` changes no parameters, statistics or later training, with a new optimizer and during training."""
     candidate.require("train")
     asked, left_alone = candidate.build(STACKED, ADAM), candidate.build(STACKED, ADAM)
     x, y, _ = data(STACKED)
@@ -82,10 +82,10 @@ def test_asking_for_gradients_changes_nothing(candidate: Candidate) -> None:
 
 @either
 def test_differentiating_gives_the_loss_and_every_gradient(candidate: Candidate, spec: ModelSpec) -> None:
-    """Those of ``gradients``, in whatever layout."""
+    """``differentiate`` returns the loss and gradients of ``gradients``, in any layout."""
     candidate.require("train", "differentiate")
     model, (x, y, _) = candidate.build(spec, ADAM), data(spec)
-    train(model, spec)  # so that running statistics are others than a fresh model's
+    train(model, spec)  # moves the running statistics away from their initial values
     loss, gradients = differentiate(model, x[:4], y[:4])
     expected_loss, expected = model.gradients(model.put(x[:4]), model.put(y[:4]))
     assert loss.shape == ()
@@ -96,7 +96,7 @@ def test_differentiating_gives_the_loss_and_every_gradient(candidate: Candidate,
 
 @either
 def test_differentiating_changes_nothing(candidate: Candidate, spec: ModelSpec) -> None:
-    """As asking for gradients does not: neither parameters nor statistics, nor what is trained afterwards."""
+    """``differentiate`` changes no parameters, statistics or later training."""
     candidate.require("train", "differentiate")
     asked, left_alone = candidate.build(spec, ADAM), candidate.build(spec, ADAM)
     x, y, _ = data(spec)
@@ -110,7 +110,7 @@ def test_differentiating_changes_nothing(candidate: Candidate, spec: ModelSpec) 
 
 
 def test_asking_what_ran_changes_nothing(candidate: Candidate) -> None:
-    """Neither parameters nor statistics, nor what is trained afterwards, of a fresh model and in the midst."""
+    """``kernel_path`` changes no parameters, statistics or later training, of a new model and during training."""
     candidate.require("kernel_path", "train")
     asked, left_alone = candidate.build(STACKED, ADAM), candidate.build(STACKED, ADAM)
     x, y, order = data(STACKED)
@@ -125,7 +125,7 @@ def test_asking_what_ran_changes_nothing(candidate: Candidate) -> None:
 
 
 def test_a_product_can_be_asked_for_again_and_again(candidate: Candidate) -> None:
-    """Between calls of a model, too."""
+    """``product`` can be called repeatedly, also between calls of a model, and changes no logits."""
     candidate.require("product")
     product = candidate.backend.product(8, candidate.setting)
     model, (x, _, _) = candidate.build(PLAIN, ADAM), data(PLAIN)
@@ -136,7 +136,7 @@ def test_a_product_can_be_asked_for_again_and_again(candidate: Candidate) -> Non
 
 
 def test_given_states_are_not_remembered(candidate: Candidate) -> None:
-    """The next call begins from zeros."""
+    """After a call of ``states`` with an initial state, the next call starts from zeros again."""
     candidate.require("states")
     spec = ModelSpec(input_size=2, hidden_sizes=(3, 4), output_size=1, bidirectional=True)
     model = candidate.build(spec, ADAM)

@@ -80,7 +80,7 @@ def _verify_precision(prepared: Prepared, spec: ModelSpec, session: Session) -> 
     session.found(Findings(observed_precision=precision.coarsest(products)))
     if (difference := precision.difference(asked, products)) is not None:
         raise Mismatch(difference)
-    session.found(Findings(observed_denormals=denormals.observe(build, prepared.parameters, shape, asked)))
+    session.found(Findings(observed_denormals=denormals.detect_denormals(build, prepared.parameters, shape, asked)))
 
 
 def _compare(prepared: Prepared, spec: ModelSpec, native: tuple[Any, Any]) -> Agreement:

@@ -30,7 +30,7 @@ def observe_denormals(
 ) -> Denormals | None:
     """In a model that is built on the CPU for two sequences."""
     parameters = initial_parameters(spec, "uniform", 0)
-    return denormals.observe(
+    return denormals.detect_denormals(
         _builder(backend, spec, precision, options), parameters, (2, 12, spec.input_size), precision
     )
 
