@@ -1,1 +1,1 @@
-"""The child process: it builds, checks, times and trains one configuration, and tells its parent."""
+"""The child process: it builds, checks, times and trains one configuration, and reports to its parent."""

@@ -1,7 +1,8 @@
-"""The child process, started as ``python -m lstm_bench.worker FD``: from its job to its last word.
+"""Entry point of the child process, ``python -m lstm_bench.worker FD``.
 
-It reads its job as one line from standard input, which the parent keeps open: when that ends, the parent is gone, and
-so is the worker. It answers on the pipe ``FD``, so that chatter on stdout spoils nothing.
+The worker reads its job as one line from standard input. The parent keeps standard input open, so its end means that
+the parent is gone, and the worker ends, too. Messages go to the pipe ``FD``, so output of frameworks on stdout cannot
+corrupt them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from lstm_bench.worker.session import Session
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Read the job, do it, and exit."""
     pipe = int(sys.argv[1])
     os.set_inheritable(pipe, False)
     session = Session(pipe)
@@ -26,13 +27,12 @@ def main() -> None:
     _do(job, session)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # everything has been said: no framework's teardown can hang or crash any more
+    os._exit(0)  # all messages are sent, so skip the frameworks' teardown, which may hang or crash
 
 
 def _do(job: protocol.Job, session: Session) -> None:
-    """Carry out the job."""
-    # Imported only now: NumPy's BLAS starts its threads when it is imported, and they stay on the processors that they
-    # begin on.
+    """Do the job."""
+    # Import NumPy only after restrict_to: its BLAS starts threads on import, and they stay on their first processors.
     from lstm_bench.worker import check, ending, measure, trajectory
 
     match job:
@@ -45,9 +45,9 @@ def _do(job: protocol.Job, session: Session) -> None:
 
 
 def _die_with_parent() -> None:
-    """Leave a process behind that waits for the end of our input, and then ends us and all that we have started.
+    """Fork a process that waits until standard input ends, and then kills the worker and everything that it started.
 
-    A process, since a thread would have to wait for a backend that never lets go of the interpreter.
+    A thread would not do, because a backend may hold the interpreter lock for ever.
     """
     if os.fork():
         return

@@ -1,12 +1,12 @@
-"""What a process could at most do, and what share of that a model gets.
+"""Measure two bounds on the speed of a step: the fastest matrix multiply and the shortest possible step.
 
-Two things bound the speed of a step. Its products cannot be faster than the framework's product of two large square
-matrices, which reads few numbers for what it computes and has nothing to wait for. And a step cannot be shorter than
-the call of one in which there is nothing to compute: that of the smallest model there is. Both are measured in the
-process that was timed, with its threads, precision and libraries.
+The products of a step cannot be faster than the framework's product of two large square matrices, which does many
+operations for each number that it reads and waits for nothing. A step cannot be shorter than a step of the smallest
+model, which has almost nothing to compute. Both bounds are measured in the timed process, with its threads, precision
+and libraries.
 
-Both are bounds, so it is the fastest of all tries that counts, and not the median as for a model: whatever else the
-machine does can only make one slower, and the least disturbed try is nearest to what the machine can do.
+The fastest try counts, not the median as for a model. Other load on the machine can only make a try slower, so the
+fastest try is closest to what the machine can do.
 """
 
 from __future__ import annotations
@@ -32,26 +32,28 @@ if TYPE_CHECKING:
     from lstm_bench.worker.prepare import Prepared
 
 SIZES, ON_GPU = (512, 1024, 2048, 4096, 8192), (4096, 8192)
-"""Of matrices, rows and columns. What is large enough for one core is nothing to a GPU, so each is tried until the next
-would take too long. On a GPU only the largest are: small ones do not fill it, and XLA takes seconds to find the best
-kernel of each (35 s for all five on an H200)."""
+"""Rows and columns of the square matrices, on CPUs and on GPUs. Sizes are tried in this order until the next one would
+take too long, because a matrix that fills one core is far too small for many. GPUs get only the largest sizes: smaller
+matrices do not fill a GPU, and XLA takes seconds to autotune each size (35 s for all five on an H200)."""
 
 SIZE_SECONDS, FEWEST_TRIES = 0.25, 3
-"""How long one size is tried at most, and how often at least. Where all blocks of a scope last less than four times as
-long, as with a small effort, it is a quarter of that."""
+"""Seconds to try one size, and minimum number of tries. A small effort gets less: a quarter of the time that all blocks
+of a scope take."""
 
 FLOOR_BATCHES = 8
+"""Batches of one sequence for the smallest model."""
 
 LONG_FIRST_STEP = 10.0
-"""Seconds of a recipe's first step beyond which the smallest model is not built: it is compiled, too."""
+"""If the first step of the recipe took more seconds, the smallest model is not measured, because it must be compiled,
+too."""
 
 
 def measure(prepared: Prepared, first_step_seconds: float) -> Ceiling:
-    """The fastest product, and the shortest step, of a backend in this process.
+    """Measure the fastest matrix multiply and the shortest step of the backend in this process.
 
     Args:
-        prepared: the backend that was timed, and how.
-        first_step_seconds: of its first step, including JIT compilation.
+        prepared: the timed backend and its setting.
+        first_step_seconds: duration of its first step, including JIT compilation.
     """
     effort = prepared.configuration.effort
     seconds = min(SIZE_SECONDS, effort.blocks * effort.block_seconds / 4)
@@ -61,13 +63,13 @@ def measure(prepared: Prepared, first_step_seconds: float) -> Ceiling:
 
 
 def _fastest_product(backend: Backend, setting: Setting, seconds: float) -> tuple[int, float | None]:
-    """The size of the fastest product, and its operations per second; 0 and ``None`` if there is none."""
+    """Return the size and FLOP/s of the fastest product; 0 and ``None`` if the backend has no ``product``."""
     found: dict[int, float] = {}
     for size in SIZES if setting.device == "cpu" else ON_GPU:
         product = if_supported(partial(backend.product, size, setting))
         if product is None:
             break
-        product()  # this compiles what compiles
+        product()  # JIT compilation
         fastest = _fastest(product, seconds)
         found[size] = 2 * size**3 / fastest
         if FEWEST_TRIES * 8 * fastest > 2 * seconds:  # twice the size takes eight times as long
@@ -79,7 +81,7 @@ def _fastest_product(backend: Backend, setting: Setting, seconds: float) -> tupl
 
 
 def _fastest(call: Callable[[], None], seconds: float) -> float:
-    """Seconds of the fastest of many calls."""
+    """Return the seconds of the fastest of many calls."""
     tries: list[int] = []
     until = perf_counter() + seconds
     while len(tries) < FEWEST_TRIES or perf_counter() < until:
@@ -88,7 +90,7 @@ def _fastest(call: Callable[[], None], seconds: float) -> float:
 
 
 def _floor(prepared: Prepared, seconds: float) -> dict[Scope, float]:
-    """Seconds of a step of the smallest model, by scope; none where the backend has no such model."""
+    """Return the seconds of a step of the smallest model, by scope; empty if the backend refuses this model."""
     recipe, effort = prepared.recipe, _short(seconds)
     labels = recipe.train.loss == "cross_entropy"
     spec = ModelSpec(
@@ -107,13 +109,13 @@ def _floor(prepared: Prepared, seconds: float) -> dict[Scope, float]:
         native = model.put(x), model.put(y)
         for scope in prepared.scopes:
             floor[scope] = _fastest_step(time_scope(scope, model, *native, order, batches, effort))
-    except Unsupported:  # a gradient alone, which was timed, is there; what only building could show may not be
+    except Unsupported:  # the smallest model may be refused although the recipe's model was not
         pass
     return floor
 
 
 def _short(seconds: float) -> Effort:
-    """The effort of a floor."""
+    """Return the effort for timing a floor."""
     return Effort(
         name="floor",
         blocks=5,

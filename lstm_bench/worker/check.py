@@ -1,4 +1,4 @@
-"""What a worker does to hold a backend against the reference, one case after the other."""
+"""Compare a backend with the reference, one case after the other, in the worker process."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from lstm_bench.worker.session import Session
 
 SHRINKING_SECONDS = 60.0
-"""After which no smaller case is looked for."""
+"""Time limit for the search of a smaller failing case."""
 
 LOOKED_AT = 6
-"""Disagreeing cases that an explanation has to explain."""
+"""Number of disagreeing cases that an explanation must fit."""
 
 
 def check(job: protocol.CheckJob, session: Session) -> None:
-    """Compare every case of the job, and tell each. A case that fails keeps none of the others from running."""
+    """Compare every case of the job and report each result. A failed case does not stop the others."""
     plugins = load_plugins(Path(file) for file in job.plugin_files)
     info = plugins.backend(job.backend)
     backend = load_backend(info)
@@ -65,7 +65,7 @@ def check(job: protocol.CheckJob, session: Session) -> None:
         session.say(protocol.Diagnosed(tuple(explain(list(disagreeing.values())))))
     for number, comparison in islice((disagreeing or faulty).items(), 1):
         smaller = None
-        with suppress(ImportError):  # hypothesis, without which the case is shown as it is
+        with suppress(ImportError):  # without hypothesis the case is not shrunk
             smaller = str(_smallest(comparison, compare))
         session.say(protocol.Shrunk(number, smaller))
 
@@ -81,10 +81,10 @@ def _smallest(comparison: Comparison, compare: Callable[[Case], Comparison]) -> 
 
 
 def _failure(comparison: Comparison) -> str | None:
-    """By what a smaller case is known to fail in the same way.
+    """Return a key that is equal for cases that fail in the same way.
 
-    It is the stage in which numbers disagree first. Where all agree it is the first fault, down to the first number
-    that stands by itself, such as a size that it tells: another case has others.
+    The key is the first stage with a disagreement. If all numbers agree, it is the first fault, cut off before its
+    first free-standing number, such as a size, because such numbers differ between cases.
     """
     if comparison.stage is not None or not comparison.faults:
         return comparison.stage

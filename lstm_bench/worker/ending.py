@@ -1,4 +1,4 @@
-"""What an exception in a worker means: the status of its attempt, and the reason in one line."""
+"""Map an exception in the worker to the status of its attempt and a one-line reason."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from lstm_bench.worker.session import Session
 
 OUT_OF_MEMORY = (
-    "out of memory",  # torch on CUDA; XLA after RESOURCE_EXHAUSTED, which it also says of registers and shared memory
-    "outofmemory",  # torch's class of error
-    "out_of_memory",  # CUDA's own name for it
+    "out of memory",  # torch on CUDA; XLA after RESOURCE_EXHAUSTED, which it also uses for registers and shared memory
+    "outofmemory",  # torch's exception class
+    "out_of_memory",  # CUDA's error name
     "can't allocate memory",  # torch on the host
-    "cannot allocate memory",  # the system's own words
+    "cannot allocate memory",  # the operating system
     "oom when allocating",  # TensorFlow
-    "failed to allocate memory",  # likewise
+    "failed to allocate memory",  # TensorFlow
     "alloc_failed",  # cuBLAS, cuDNN, cuSOLVER
     "allocation_failed",  # cuDNN 9
 )
-"""What errors say, in small letters, when memory has run out and they are no ``MemoryError``."""
+"""Lower-case words in the messages of out-of-memory errors that are not a ``MemoryError``."""
 
 
 class Mismatch(LSTMBenchError):
-    """The backend disagrees with the reference, or has another precision or another kernel than it was asked for."""
+    """The backend disagrees with the reference, or uses another precision or kernel than requested."""
 
 
 class Disturbed(LSTMBenchError):
-    """Everything is right but the timing: something else was at work on the machine meanwhile."""
+    """Other load on the machine disturbed the timing. Everything else is correct."""
 
 
 def carry_out(work: Callable[[], None], session: Session) -> None:
-    """Do a job, and tell how it ended, whatever it raises."""
+    """Do a job and report how it ended. Never raises an ``Exception``."""
     try:
         work()
     except Exception as error:
@@ -51,7 +51,7 @@ def carry_out(work: Callable[[], None], session: Session) -> None:
 
 
 def outcome_of(error: BaseException) -> tuple[Status, str]:
-    """The status that an exception means, and the reason in one line."""
+    """Return the status that an exception means, and a one-line reason."""
     reason = one_line(str(error))
     match error:
         case Mismatch():
@@ -62,7 +62,7 @@ def outcome_of(error: BaseException) -> tuple[Status, str]:
             return "disturbed", reason
         case InvalidOutput():
             return "invalid-output", reason
-        case LSTMBenchError():  # Unsupported, or something that the data or a plugin does not allow
+        case LSTMBenchError():  # Unsupported, or an error of the data or a plugin
             return "unsupported", reason
     described = describe(error)
     if isinstance(error, MemoryError) or any(words in described.lower() for words in OUT_OF_MEMORY):

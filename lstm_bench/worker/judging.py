@@ -1,4 +1,4 @@
-"""How good a model is: what the task says of it beside its baselines, and its loss on what is held out."""
+"""Evaluate a model: the task's metrics beside its baselines, and the validation loss."""
 
 from __future__ import annotations
 
@@ -19,38 +19,42 @@ if TYPE_CHECKING:
     from lstm_bench.plugin.task import Dataset, Evaluation, Metric, Predict, Task
 
 LARGEST_PREDICTION = 1000
-"""Sequences that are inferred at once when a task asks for more."""
+"""Largest number of sequences in one call of ``infer``."""
 
 
 class Judge:
-    """How good a model is, on the way and in the end: what the task says of it, and its loss on what is held out."""
+    """Evaluates models during and after training.
+
+    Attributes:
+        held_out: validation data; ``None`` if the recipe holds none out.
+    """
 
     def __init__(self, recipe: Recipe, metric: Metric | None, task: Task[Any], dataset: Dataset, feed: Feed) -> None:
         self._recipe, self._metric, self._task, self._dataset = recipe, metric, task, dataset
         self.held_out = feed.validation
 
     def evaluate(self, model: Model[Any]) -> Evaluation:
-        """What the task says."""
+        """Evaluate a model with the task."""
         return self._task.evaluate(_predictor(model, self._recipe.model), self._dataset)
 
     def metrics(self, model: Model[Any]) -> Mapping[str, float]:
-        """Its numbers alone; none where the task is about speed."""
+        """Return the task's metrics; empty if the task has no metric."""
         return {} if self._metric is None else self.evaluate(model).metrics
 
     def judgement(self, model: Model[Any]) -> Judgement | None:
-        """The task's verdict beside its baselines; ``None`` where the task is about speed."""
+        """Return the task's evaluation and its baselines; ``None`` if the task has no metric."""
         if self._metric is None:
             return None
         return _judgement(self._metric, self.evaluate(model), self._task.baselines(self._dataset))
 
     def validation_loss(self, model: Model[Any]) -> float:
-        """The mean loss, in evaluation mode, of the sequences that are held out."""
+        """Return the mean loss on the validation data, in evaluation mode."""
         assert self.held_out is not None
         logits = _predictor(model, self._recipe.model)(self.held_out.x)
         return mean_loss(self._recipe.train.loss, logits, self.held_out.y)
 
     def reached(self, metrics: Mapping[str, float]) -> bool:
-        """Whether the metric is as good as the recipe's target."""
+        """Whether the metric has reached the recipe's target."""
         if self._metric is None or self._recipe.target is None:
             return False
         value = metrics[self._metric.name]

@@ -1,4 +1,4 @@
-"""Train a recipe as it says: when the model is looked at, when training ends, and which weights are kept."""
+"""Train a model by its recipe: when to evaluate it, when to stop, and which weights to keep."""
 
 from __future__ import annotations
 
@@ -21,29 +21,34 @@ if TYPE_CHECKING:
 
 
 def train_recipe(prepared: Prepared, native: tuple[Any, Any], session: Session) -> Model[Any]:
-    """The trained model, with the best weights if the recipe wants those.
+    """Train a model. Return it with the best weights if the recipe has a ``patience``, else with the last ones.
+
+    Args:
+        prepared: the backend and the data.
+        native: native sequences and targets of the first epoch.
+        session: told of the progress and the result.
 
     Raises:
         Diverged: if a training loss was not finite.
-        Mismatch: if a new model with the best weights does not have the validation loss that was seen.
+        Mismatch: if a new model with the best weights has another validation loss than during training.
     """
     model = prepared.build()
     run = train(model, prepared.feed, _course(prepared, model), session.progress, native)
     if run.best is None:
         session.found(Findings(training=run.training))
         return model
-    del model  # a backend may let the next model have what was compiled for this one
+    del model  # a backend may reuse for the next model what it has compiled for this one
     return _restored(prepared, run.best, run.training, session)
 
 
 def _course(prepared: Prepared, model: Model[Any]) -> Course:
     recipe, judge = prepared.recipe, prepared.judge
-    looks = recipe.evaluate_every is not None or judge.held_out is not None
+    evaluates = recipe.evaluate_every is not None or judge.held_out is not None
     return Course(
         epochs=prepared.configuration.epochs,
         steps=prepared.configuration.steps,
         every=recipe.evaluate_every,
-        metrics=partial(judge.metrics, model) if looks else None,
+        metrics=partial(judge.metrics, model) if evaluates else None,
         validation_loss=None if judge.held_out is None else partial(judge.validation_loss, model),
         patience=recipe.patience,
         minimum_gain=recipe.minimum_gain,
@@ -52,13 +57,13 @@ def _course(prepared: Prepared, model: Model[Any]) -> Course:
 
 
 def _restored(prepared: Prepared, best: Parameters, training: Training, session: Session) -> Model[Any]:
-    """A new model with the best weights, once it has the validation loss that was seen with them."""
+    """Build a new model with the best weights, and require the validation loss that they had during training."""
     model = prepared.build(best)
     restored = prepared.judge.validation_loss(model)
     training = msgspec.structs.replace(training, restored_validation_loss=finite(restored))
     session.found(Findings(training=training))
-    seen, off = training.best_validation_loss or 0.0, TOLERANCES[prepared.setting.precision]["forward"]
-    if not abs(restored - seen) <= off * abs(seen):
+    seen, tolerance = training.best_validation_loss or 0.0, TOLERANCES[prepared.setting.precision]["forward"]
+    if not abs(restored - seen) <= tolerance * abs(seen):
         raise Mismatch(
             f"the weights of step {training.best_step} had a validation loss of {seen:.6g}; put into a new model they "
             f"have {restored:.6g}"

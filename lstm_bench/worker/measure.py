@@ -1,6 +1,6 @@
-"""What a worker does to measure one configuration, phase by phase: each takes the values of those before it.
+"""Measure one configuration in the worker process, phase by phase.
 
-What is timed is timed before the recipe is trained, so that every round of a run finds the same process.
+Timing comes before training, so that the process is in the same state in every round of a run.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from lstm_bench.worker.session import Session
 
 TIMED_BATCHES = 8
-"""Different batches that are gone round where no parameter changes."""
+"""Number of different batches to cycle through in scopes that change no parameters."""
 
 
 def measure(job: MeasureJob, session: Session) -> None:
-    """Carry out the job.
+    """Verify, time, train and evaluate the job's configuration.
 
     Raises:
-        Unsupported: if the backend cannot do it.
-        InvalidOutput: if it returns what cannot be compared.
-        Mismatch: if it disagrees with the reference, computes in another precision or with another kernel.
+        Unsupported: if the backend refuses the configuration.
+        InvalidOutput: if the backend returns something that cannot be compared.
+        Mismatch: if the backend disagrees with the reference, or uses another precision or kernel than requested.
         Diverged: if a training loss was not finite.
-        Disturbed: after all the rest, if what else the machine did forbids to trust the timing.
+        Disturbed: after all phases, if other load on the machine makes the timing untrustworthy.
     """
     prepared = prepare(job, session)
     first = take_first_step(prepared, session)
@@ -57,11 +57,11 @@ def measure(job: MeasureJob, session: Session) -> None:
 
 @dataclass(frozen=True)
 class FirstStep:
-    """What the first step leaves behind.
+    """The result of the first step.
 
     Attributes:
-        native: sequences and targets of the first epoch, as the backend has them.
-        seconds: of the first step, including JIT compilation.
+        native: native sequences and targets of the first epoch.
+        seconds: duration of the first step, including JIT compilation.
     """
 
     native: tuple[Any, Any]
@@ -69,7 +69,7 @@ class FirstStep:
 
 
 def take_first_step(prepared: Prepared, session: Session) -> FirstStep:
-    """Build a model, bring the data to it, and train it for one step, or infer once: this compiles what compiles."""
+    """Build a model, put the data, and train for one step, or infer once. This includes JIT compilation."""
     with session.phase("build"):
         model = prepared.build()
     count = if_supported(model.native_parameter_count)
@@ -92,12 +92,12 @@ def take_first_step(prepared: Prepared, session: Session) -> FirstStep:
 
 
 def time_and_inspect(prepared: Prepared, first: FirstStep, session: Session) -> Disturbance:
-    """Time the blocks of every scope with a model that has learnt nothing yet, and see what really ran.
+    """Time the blocks of every scope with an untrained model, and inspect which kernels ran.
 
-    Inspected after timing, since a profiler may leave traces; and before training, which is long.
+    Inspection comes after timing, because a profiler may slow down later calls, and before training, which takes long.
 
     Returns:
-        What else the machine did while blocks were timed.
+        Other load on the machine while blocks were timed.
 
     Raises:
         Mismatch: if a kernel is required and another one ran.
@@ -120,10 +120,10 @@ def time_and_inspect(prepared: Prepared, first: FirstStep, session: Session) -> 
 
 
 def inspect(prepared: Prepared, model: Model[Any], x: Any, native: tuple[Any, Any], session: Session) -> None:
-    """See which kernels computed inference and training.
+    """Find which kernels computed inference and training.
 
     Raises:
-        Mismatch: if another kernel is required.
+        Mismatch: if a kernel is required and another one ran.
     """
     order = model.put(prepared.order[:1])
     paths = {"infer": if_supported(lambda: model.kernel_path(x)) or ""}
@@ -135,9 +135,9 @@ def inspect(prepared: Prepared, model: Model[Any], x: Any, native: tuple[Any, An
 
 
 def train_and_judge(prepared: Prepared, first: FirstStep, agreement: Agreement, session: Session) -> None:
-    """Train the recipe, say how good the model has become, and compare it with the reference once more.
+    """Train by the recipe, evaluate the model, and compare it with the reference again.
 
-    A backend that only infers is compared alone: an untrained model's metric says nothing.
+    A model of a backend that only infers is compared but not evaluated, because it is untrained.
 
     Raises:
         Diverged: if a training loss was not finite.
@@ -148,7 +148,7 @@ def train_and_judge(prepared: Prepared, first: FirstStep, agreement: Agreement, 
         trains = prepared.trains and prepared.configuration.epochs > 0
         model = train_recipe(prepared, first.native, session) if trains else prepared.build()
     with session.phase("evaluate"):
-        with peak.counted():  # the reference's memory is not the backend's
+        with peak.counted():  # leaves out the memory of the reference
             judgement = prepared.judge.judgement(model) if prepared.trains else None
         memory = Memory(after_import=prepared.after_import, peak=peak.resident, device_peak=peak.device)
         session.found(Findings(judgement=judgement, memory=memory))

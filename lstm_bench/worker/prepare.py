@@ -1,4 +1,4 @@
-"""Before anything is computed: import the backend, load the data, draw the initial weights."""
+"""Prepare a measurement: import the backend, load the data, and draw the initial weights."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """Everything that the later phases start from.
+    """The input of all later phases.
 
     Attributes:
         configuration: what to compute and how to measure it.
-        plugins: what there is.
-        backend: imported and ready.
-        setting: how the backend is to compute.
-        trains: whether the backend can train; one that only infers is timed and checked in inference alone.
-        scopes: what is timed of the recipe's scopes.
+        plugins: all plugins.
+        backend: the loaded backend.
+        setting: precision, device and options of the backend.
+        trains: whether the backend can train. If it only infers, only inference is timed and checked.
+        scopes: the scopes of the recipe to time.
         feed: the data, epoch by epoch.
-        judge: says how good a model is.
+        judge: evaluates models.
         order: the batches of the first epoch, `(steps, B)`.
-        parameters: the initial ones, float64 by canonical name.
-        after_import: resident bytes once the framework was imported.
-        peak: of the memory from here on, where it is counted.
+        parameters: initial parameters, float64 by canonical name.
+        after_import: resident bytes after the framework was imported.
+        peak: peak memory of the phases that count it.
     """
 
     configuration: Configuration
@@ -65,21 +65,21 @@ class Prepared:
 
     @property
     def recipe(self) -> Recipe:
-        """What is trained."""
+        """The recipe to train by."""
         return self.configuration.recipe
 
     @property
     def x(self) -> NDArray[Any]:
-        """Sequences of the first epoch `(N, T, I)`."""
+        """Sequences of the first epoch, `(N, T, I)`."""
         return self.feed.first.x
 
     @property
     def y(self) -> NDArray[Any]:
-        """Their targets."""
+        """Targets of the first epoch."""
         return self.feed.first.y
 
     def build(self, parameters: Parameters | None = None, spec: ModelSpec | None = None) -> Model[Any]:
-        """A model of the backend, with the initial parameters or others, of the recipe's spec or another one."""
+        """Build a model of the backend, by default with the initial parameters and the recipe's spec."""
         return build_or_refuse(
             self.backend,
             spec or self.recipe.model,
@@ -90,10 +90,10 @@ class Prepared:
         )
 
     def build_reference(self, parameters: Parameters | None = None, spec: ModelSpec | None = None) -> Model[Any]:
-        """The same of the reference, in float64.
+        """Build the same model of the reference, in float64.
 
         Raises:
-            Unsupported: if there is no reference for this model.
+            Unsupported: if the reference refuses this model.
         """
         info = self.plugins.backend(REFERENCE)
         try:
@@ -110,11 +110,11 @@ class Prepared:
 
 
 def prepare(job: MeasureJob, session: Session) -> Prepared:
-    """Import the backend, see that it can do what the job asks, and load the data.
+    """Import the backend, ask whether it refuses the job, and load the data.
 
     Raises:
-        Unsupported: if the backend cannot do it.
-        LSTMBenchError: if the data do not allow it.
+        Unsupported: if the backend refuses the job.
+        LSTMBenchError: if the data cannot be loaded or have too few sequences.
     """
     configuration = job.configuration
     recipe = configuration.recipe
@@ -124,7 +124,7 @@ def prepare(job: MeasureJob, session: Session) -> Prepared:
     setting = Setting(configuration.precision, configuration.device, info.read(configuration.backend_options))
     with session.phase("import"):
         backend = load_backend(info)
-    # Frameworks have classes of their own for versions that are strings and yet no plain ones.
+    # Some frameworks use subclasses of str for their versions.
     session.found(Findings(versions={str(name): str(version) for name, version in backend.versions().items()}))
     after_import = resident_bytes()
     peak = PeakMemory(lambda: if_supported(partial(backend.peak_device_memory, configuration.device)))
@@ -164,10 +164,10 @@ def prepare(job: MeasureJob, session: Session) -> Prepared:
 
 
 def _scopes(recipe: Recipe, name: str, *, trains: bool) -> tuple[Scope, ...]:
-    """The scopes of a recipe that a backend can be timed in.
+    """Return the scopes of a recipe that can be timed on a backend.
 
     Raises:
-        LSTMBenchError: if there is none.
+        LSTMBenchError: if there is no such scope.
     """
     scopes = recipe.scopes if trains else tuple(scope for scope in recipe.scopes if scope == "infer")
     if not scopes:

@@ -1,4 +1,4 @@
-"""What a parent and a worker say to each other: one job down, then one JSON line up for each thing worth knowing."""
+"""The messages between parent and worker: one job to the worker, then one JSON line for each message to the parent."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from lstm_bench.record.checked import Compared
 from lstm_bench.record.configuration import Configuration
 
 LONGEST_LINE = 16 * 2**20
-"""Bytes. A worker that says more in one line is not answering, it is flooding."""
+"""Bytes. If a worker sends a longer line, the parent stops reading."""
 
 
 class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure"):
-    """Run one configuration.
+    """Measure one configuration.
 
     Attributes:
         configuration: what to compute and how to measure it.
-        plugin_files: Python files that are plugins, beside the installed ones.
+        plugin_files: Python files to load as plugins, beside the installed ones.
         data_dir: folder of the user's data files, if the user named one.
-        run: what all attempts of one command have in common.
-        round: of the run, from 0.
-        times_only: whether to time and do nothing else.
+        run: identifier that all attempts of one command share.
+        round: number of the round in the run, from 0.
+        times_only: whether to time only, without checks, training and evaluation.
     """
 
     configuration: Configuration
@@ -36,37 +36,37 @@ class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure"):
 
     @property
     def options(self) -> dict[str, str]:
-        """Every option of the backend, as users write it."""
+        """All options of the backend, as users write them."""
         return self.configuration.backend_options
 
     @property
     def device(self) -> str:
-        """Where to compute."""
+        """Device to compute on."""
         return self.configuration.device
 
     @property
     def threads(self) -> int:
-        """Processor threads for the worker."""
+        """Number of processor threads."""
         return self.configuration.threads
 
     @property
     def first_processor(self) -> int:
-        """The first processor that the worker uses, of those that it may use."""
+        """Index of the worker's first processor among the usable ones."""
         return 0
 
 
 class _OneBackend(msgspec.Struct, frozen=True, kw_only=True):
-    """What the jobs that time nothing have in common.
+    """Common fields of the jobs that time nothing.
 
     Attributes:
-        backend: its name.
-        options: every option of the backend, as users write it.
-        precision: what to compute in.
-        device: where to compute.
-        threads: processor threads for the worker.
-        first_processor: the first processor that the worker uses, of those that it may use; others may work beside it.
-        seed: of everything that is drawn.
-        plugin_files: Python files that are plugins, beside the installed ones.
+        backend: name of the backend.
+        options: all options of the backend, as users write them.
+        precision: precision to compute in.
+        device: device to compute on.
+        threads: number of processor threads.
+        first_processor: index of the worker's first processor among the usable ones. Other workers may use the others.
+        seed: of all random numbers.
+        plugin_files: Python files to load as plugins, beside the installed ones.
     """
 
     backend: str
@@ -80,11 +80,11 @@ class _OneBackend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckJob(_OneBackend, frozen=True, kw_only=True, tag="check"):
-    """Hold a backend against the reference.
+    """Compare a backend with the reference.
 
     Attributes:
         cases: numbers of the cases to draw.
-        case: one case in JSON in their place.
+        case: a case in JSON to compare instead.
     """
 
     cases: tuple[int, ...]
@@ -92,13 +92,13 @@ class CheckJob(_OneBackend, frozen=True, kw_only=True, tag="check"):
 
 
 class TrajectoryJob(_OneBackend, frozen=True, kw_only=True, tag="trajectory"):
-    """Train a backend and tell every loss.
+    """Train a model and report every loss.
 
     Attributes:
-        task: the task's name.
-        task_options: every option of the task, as users write it.
-        recipe: what is trained; without its dropout.
-        steps: how many optimizer steps, over as many epochs as they take.
+        task: name of the task.
+        task_options: all options of the task, as users write them.
+        recipe: the recipe to train by. Its dropout is ignored.
+        steps: number of optimizer steps, over as many epochs as they take.
         data_dir: folder of the user's data files, if the user named one.
     """
 
@@ -125,26 +125,26 @@ class Comparing(msgspec.Struct, frozen=True, tag="comparing"):
 
 
 class Diagnosed(msgspec.Struct, frozen=True, tag="diagnosed"):
-    """What would explain the disagreements: what follows "it matches if"."""
+    """The explanations of the disagreements. Each text follows "it matches if"."""
 
     texts: tuple[str, ...]
 
 
 class Shrunk(msgspec.Struct, frozen=True, tag="shrunk"):
-    """The smallest case, in JSON, that fails as the one of this number does; none without hypothesis."""
+    """The smallest case, in JSON, that fails in the same way as this case number; ``null`` without hypothesis."""
 
     number: int
     case: str | None
 
 
 class Losses(msgspec.Struct, frozen=True, tag="losses"):
-    """The losses of the next training steps; ``null`` where not finite."""
+    """The losses of the next training steps; ``null`` if not finite."""
 
     losses: tuple[float | None, ...]
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """How far the present phase is, and how well it goes. Sent only while nothing is being timed."""
+    """The progress of the current phase, with a note such as the loss. Never sent while a block is timed."""
 
     done: int
     total: int
@@ -152,13 +152,13 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
-    """All that is known by now; replaces what was said before."""
+    """All findings so far. Replaces the findings of earlier messages."""
 
     findings: Findings
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """The last line."""
+    """The last message: how the job ended."""
 
     status: Status
     reason: str

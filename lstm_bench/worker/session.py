@@ -1,4 +1,4 @@
-"""The worker's end of the conversation: what it has found so far, and the pipe on which it says so."""
+"""The worker's end of the conversation: it collects findings and sends messages to the parent."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lstm_bench.record.attempt import Findings, Phase, Status
 from lstm_bench.worker import protocol
 
 PROGRESS_SECONDS = 0.25
-"""Between two messages of progress, at least."""
+"""Minimum time between two progress messages."""
 
 _NOTHING = Findings()
 
 
 class Session:
-    """Tells the parent what happens.
+    """Sends messages to the parent.
 
     Args:
-        pipe: a file descriptor to write to.
+        pipe: file descriptor to write to.
     """
 
     def __init__(self, pipe: int) -> None:
@@ -32,14 +32,14 @@ class Session:
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
-        """Announce a phase, and record how long it took."""
+        """Announce a phase and record its duration."""
         self.say(protocol.Entered(name))
         begin = perf_counter()
         yield
         self.found(Findings(seconds=self._findings.seconds | {name: perf_counter() - begin}))
 
     def found(self, news: Findings) -> None:
-        """Add the fields that are set, and tell the parent, so that a later crash does not lose them."""
+        """Add the fields that are set, and send all findings at once, so that a later crash does not lose them."""
         fields = {
             name: value
             for name in Findings.__struct_fields__
@@ -49,13 +49,13 @@ class Session:
         self.say(protocol.Found(self._findings))
 
     def progress(self, done: int, total: int, note: str = "") -> None:
-        """Tell how far the phase is, a few times a second at most."""
+        """Report the progress of the phase, at most a few times a second."""
         if monotonic() >= self._progress_due or done == total:
             self._progress_due = monotonic() + PROGRESS_SECONDS
             self.say(protocol.Progress(done, total, note))
 
     def ended(self, status: Status, reason: str) -> None:
-        """Say the last word."""
+        """Send the last message."""
         self.say(protocol.Ended(status, reason))
 
     def say(self, message: protocol.Message) -> None:

@@ -1,4 +1,4 @@
-"""Timing in blocks: many steps, one wait, one reading of the clock, the same for every framework."""
+"""Time blocks of many steps, with one wait for the device per block. The code is the same for every framework."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
 
 LONG_STEP, FEWEST_STEPS = 4.0, 2
-"""Seconds of a step beyond which a block has so few of them. Not one: what a call costs once, XLA's fetching of memory
-above all, was seen to be a tenth of a step of a second."""
+"""If a step takes more seconds, a block has only this many steps. One step would be too few: the fixed cost of a call,
+mainly XLA's memory allocation, was seen to be a tenth of a step of one second."""
 
 VERY_LONG_STEP = 20.0
-"""Seconds of a step beyond which a block is one of them: to that, what a call costs once is nothing."""
+"""If a step takes more seconds, a block is a single step, because the fixed cost of a call is negligible beside it."""
 
 LONG_WARMUP, FEWEST_WARMUPS = 5.0, 1
-"""Seconds after which warming up may end with so few blocks; one more, in which is what compiles, came before them."""
+"""After this many seconds, warm-up may end with this few blocks. The block with JIT compilation is not counted."""
 
 LONG_TIMING, FEWEST_BLOCKS = 60.0, 3
-"""Seconds after which timing a scope ends with fewer blocks than the effort has, but with so many."""
+"""After this many seconds, timing of a scope ends early, but with at least this many blocks."""
 
 Block = Callable[[], None]
-"""Does a fixed number of steps and waits for the device."""
+"""A call that does a fixed number of steps and waits for the device."""
 
 
 def time_scope(
@@ -44,19 +44,19 @@ def time_scope(
     batches: list[tuple[Any, Any]],
     effort: Effort,
 ) -> Timing:
-    """The blocks of one scope: training goes over the data of an epoch, everything else over some batches.
+    """Time one scope. Training cycles through an epoch, all other scopes through a few batches.
 
     Args:
-        scope: what is timed.
-        model: does it.
-        x: native sequences of the whole epoch.
+        scope: ``train``, ``gradient`` or ``infer``.
+        model: the model to time.
+        x: native sequences of an epoch, `(N, T, I)`.
         y: their native targets.
-        epoch: indices `(steps, B)`.
-        batches: native sequences and their targets, each `(B, T, I)` and as in ``Model.train``.
-        effort: how long.
+        epoch: the epoch's batches as indices into ``x`` and ``y``, `(steps, B)`.
+        batches: native sequences `(B, T, I)` and native targets, as in ``Model.train``.
+        effort: number and length of blocks.
 
     Raises:
-        Unsupported: for a gradient, if the model has no ``differentiate``; the message is the reason.
+        Unsupported: for ``gradient``, if the model has no ``differentiate``; the message is the reason.
     """
     batch_size = epoch.shape[1]
     match scope:
@@ -69,14 +69,14 @@ def time_scope(
 
 
 def time_training(model: Model[Any], x: Any, y: Any, epoch: NDArray[np.intp], effort: Effort) -> Timing:
-    """Time whole optimizer steps that go round and round one epoch's batches.
+    """Time optimizer steps that cycle through the batches of one epoch.
 
     Args:
-        model: is trained on; what it learns is of no interest.
-        x: native sequences.
+        model: the model to time. It is trained on, and its new weights are not used.
+        x: native sequences `(N, T, I)`.
         y: native targets.
-        epoch: indices `(steps, B)`.
-        effort: how long.
+        epoch: the batches as indices into ``x`` and ``y``, `(steps, B)`.
+        effort: number and length of blocks.
     """
 
     def prepare(steps: int) -> Block:
@@ -92,13 +92,13 @@ def time_training(model: Model[Any], x: Any, y: Any, epoch: NDArray[np.intp], ef
 
 
 def time_inference(model: Model[Any], batches: list[Any], batch_size: int, effort: Effort) -> Timing:
-    """Time forward passes in evaluation mode that go round and round some batches.
+    """Time forward passes in evaluation mode that cycle through some batches.
 
     Args:
-        model: infers.
+        model: the model to time.
         batches: native sequences, each `(B, T, I)`.
         batch_size: B.
-        effort: how long.
+        effort: number and length of blocks.
     """
 
     def prepare(steps: int) -> Block:
@@ -115,13 +115,13 @@ def time_inference(model: Model[Any], batches: list[Any], batch_size: int, effor
 
 
 def time_gradient(model: Model[Any], batches: list[tuple[Any, Any]], batch_size: int, effort: Effort) -> Timing:
-    """Time forward and backward passes in training mode, without an update, that go round and round some batches.
+    """Time forward and backward passes in training mode, without an update, that cycle through some batches.
 
     Args:
-        model: is differentiated.
-        batches: native sequences and their targets, each `(B, T, I)` and as in ``Model.train``.
+        model: the model to time.
+        batches: native sequences `(B, T, I)` and native targets, as in ``Model.train``.
         batch_size: B.
-        effort: how long.
+        effort: number and length of blocks.
 
     Raises:
         Unsupported: if the model has no ``differentiate``; the message is the reason.
@@ -142,7 +142,7 @@ def time_gradient(model: Model[Any], batches: list[tuple[Any, Any]], batch_size:
 
 def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort: Effort) -> Timing:
     steps, block, nanoseconds = _calibrate(prepare, effort)
-    gc.collect()  # so that the garbage of earlier phases is not collected in a timed block
+    gc.collect()  # so that no timed block collects the garbage of earlier phases
     warmup = [nanoseconds]
     while not _warm(warmup, effort):
         warmup.append(elapsed_ns(block))
@@ -155,7 +155,7 @@ def _time(scope: Scope, batch_size: int, prepare: Callable[[int], Block], effort
 
 
 def _warm(blocks: list[int], effort: Effort) -> bool:
-    """Whether the warm-up blocks, of so many nanoseconds, are enough."""
+    """Whether these warm-up blocks, in nanoseconds, are enough."""
     seconds = sum(blocks) / 1e9
     if len(blocks) >= FEWEST_WARMUPS and seconds >= LONG_WARMUP:
         return True
@@ -163,13 +163,13 @@ def _warm(blocks: list[int], effort: Effort) -> bool:
 
 
 def _calibrate(prepare: Callable[[int], Block], effort: Effort) -> tuple[int, Block, int]:
-    """The number of steps that fill a block, the block, and the nanoseconds of its second run."""
-    # A backend may compile anew for each number of steps, so it meets few, each once before its duration counts.
+    """Find the number of steps that fills a block. Return it, the block, and the nanoseconds of its second run."""
+    # A backend may compile for every new number of steps, so only few are tried, and only the second run counts.
     steps, settled = effort.block_steps, False
     while True:
         block = prepare(steps)
         first = elapsed_ns(block) / 1e9
-        if not settled and steps > 1 and first / steps > VERY_LONG_STEP:  # or it has compiled: one step will tell
+        if not settled and steps > 1 and first / steps > VERY_LONG_STEP:  # or it has compiled: try one step
             steps = 1
             continue
         nanoseconds = elapsed_ns(block)
@@ -182,20 +182,20 @@ def _calibrate(prepare: Callable[[int], Block], effort: Effort) -> tuple[int, Bl
                 continue
         if seconds >= effort.block_seconds:
             return steps, block, nanoseconds
-        # A tenth more than should do, so that the next try seldom falls short; at most a hundredfold, since the clock
-        # of a single short step is not to be trusted.
+        # Ten percent extra, so that the next try seldom falls short. At most a factor of 100, because the measured time
+        # of a single short step is inaccurate.
         steps = math.ceil(steps * min(1.1 * effort.block_seconds / max(seconds, 1e-9), 100))
 
 
 def _fewest_steps(step: float, effort: Effort) -> int:
-    """How many steps a block has at least, where one takes so many seconds."""
+    """Return the minimum number of steps in a block, from the seconds of a step."""
     if step > VERY_LONG_STEP:
         return 1
     return min(FEWEST_STEPS, effort.block_steps) if step > LONG_STEP else effort.block_steps
 
 
 def elapsed_ns(call: Callable[[], None]) -> int:
-    """Nanoseconds that one call takes."""
+    """Return the duration of one call in nanoseconds."""
     begin = perf_counter_ns()
     call()
     return perf_counter_ns() - begin

@@ -1,6 +1,6 @@
-"""The training loop: which sequence is seen when, how good the model is on the way, when it ends.
+"""The training loop: batch order, evaluation on the way, and early stopping.
 
-Backends know nothing of it: they are given steps to take.
+Backends do not see this loop. They only get steps to take.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 
 class Diverged(LSTMBenchError):
-    """A training loss stopped being a finite number. ``training`` holds the run until then."""
+    """A training loss was not finite.
+
+    Attributes:
+        training: record of the run so far.
+    """
 
     def __init__(self, message: str, training: Training) -> None:
         super().__init__(message)
@@ -35,13 +39,13 @@ class Diverged(LSTMBenchError):
 
 
 def epoch_orders(count: int, batch_size: int, *, shuffle: bool, seed: int) -> Iterator[NDArray[np.intp]]:
-    """For each epoch the indices of its batches, `(steps, batch_size)`, the same for every backend.
+    """Yield the batches of each epoch as indices `(steps, batch_size)`, the same for every backend.
 
     Args:
-        count: sequences to learn from.
-        batch_size: sequences per step; what is left at an epoch's end and fills no batch is not seen in that epoch.
-        shuffle: whether each epoch draws its own order.
-        seed: the run's seed.
+        count: number of training sequences.
+        batch_size: sequences in a batch. An incomplete batch at the end of an epoch is left out.
+        shuffle: whether to draw a new order for each epoch.
+        seed: seed of the run.
 
     Raises:
         LSTMBenchError: if there are fewer sequences than a batch takes.
@@ -56,20 +60,21 @@ def epoch_orders(count: int, batch_size: int, *, shuffle: bool, seed: int) -> It
 
 
 class Feed:
-    """What a recipe feeds to a model, epoch by epoch; the same for every backend.
+    """The training and validation data of a recipe, epoch by epoch, the same for every backend.
 
     Args:
-        task: whose data it is.
-        dataset: loaded.
-        recipe: says what is held out for validation, and how batches are made.
-        seed: the run's seed.
+        task: the task that draws later epochs.
+        dataset: the loaded data.
+        recipe: its share of validation data, batch size and shuffling are used.
+        seed: seed of the run.
 
     Attributes:
-        first: what is learnt from in the first epoch.
-        validation: what is never learnt from; ``None`` if nothing is held out.
+        first: training data of the first epoch.
+        validation: validation data, never trained on; ``None`` if the recipe holds none out.
+        steps_per_epoch: batches in an epoch.
 
     Raises:
-        LSTMBenchError: if there are fewer sequences than a batch takes, or none to hold out.
+        LSTMBenchError: if there are fewer sequences than a batch takes, or too few to hold out.
     """
 
     def __init__(self, task: Task[Any], dataset: Dataset, recipe: Recipe, seed: int) -> None:
@@ -88,18 +93,18 @@ class Feed:
         return Split(x=split.x[: self._learnt], y=split.y[: self._learnt])
 
     def orders(self) -> Iterator[NDArray[np.intp]]:
-        """Each epoch's batches, `(steps, batch size)`."""
+        """Yield the batches of each epoch, `(steps, batch size)`."""
         recipe = self._recipe
         return epoch_orders(self._learnt, recipe.train.batch_size, shuffle=recipe.shuffle, seed=self._seed)
 
     def epochs(
         self, put: Callable[[NDArray[Any]], Any], native: tuple[Any, Any] | None = None
     ) -> Iterator[tuple[Any, Any, NDArray[np.intp]]]:
-        """For each epoch its native sequences and targets, and its batches. Data that stay the same are put once.
+        """Yield the native sequences, native targets and batches of each epoch. Data that stay the same are put once.
 
         Args:
             put: makes native arrays.
-            native: those of ``first``, where they have been put already.
+            native: native arrays of ``first``, if they have been put already.
         """
         x, y = native or (None, None)
         last = None if native is None else self._whole_first
@@ -113,17 +118,17 @@ class Feed:
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """When a training run is looked at, and when it ends.
+    """When to evaluate a model during training, and when to stop.
 
     Attributes:
-        epochs: passes over the data, at most.
-        steps: optimizer steps, at most; ``None`` for no other limit.
-        every: steps between looks; ``None`` for one after each epoch, if there is anything to look at.
-        metrics: how good the model is; ``None`` if nobody asks before the end.
-        validation_loss: likewise its loss on what is held out.
+        epochs: largest number of epochs.
+        steps: largest number of optimizer steps; ``None`` for no limit beside ``epochs``.
+        every: steps between evaluations; ``None`` to evaluate after each epoch.
+        metrics: computes the task's metrics; ``None`` to compute none during training.
+        validation_loss: computes the validation loss; ``None`` to compute none.
         patience: as in ``Recipe``.
         minimum_gain: as in ``Recipe``.
-        reached: whether metrics are so good that training may end.
+        reached: whether the metrics have reached the target, which ends training.
     """
 
     epochs: int
@@ -138,11 +143,11 @@ class Course:
 
 @dataclass
 class Trained:
-    """What came of a training run.
+    """The result of a training run.
 
     Attributes:
-        training: its record.
-        best: the parameters with the least validation loss, if ``patience`` asked for them.
+        training: record of the run.
+        best: parameters with the smallest validation loss; ``None`` without ``patience``.
     """
 
     training: Training
@@ -159,18 +164,18 @@ def train(
     """Train a model.
 
     Args:
-        model: to be trained.
-        feed: on what.
-        course: for how long.
-        on_progress: told the steps taken, those there are at most, and how it goes.
-        native: what is learnt from in the first epoch, where it has been put already.
+        model: the model to train.
+        feed: the data.
+        course: when to evaluate and when to stop.
+        on_progress: called with the steps taken, the largest number of steps, and a note on losses and metrics.
+        native: native arrays of the first epoch's data, if they have been put already.
 
     Raises:
-        Diverged: as soon as a loss was not finite.
+        Diverged: as soon as a loss is not finite.
     """
     run = _Run(model, course, feed.steps_per_epoch, on_progress)
     if course.every is not None:
-        run.look()
+        run.evaluate()
     epochs = feed.epochs(model.put, native)
     while not run.over:
         run.epoch(*next(epochs))
@@ -179,7 +184,17 @@ def train(
 
 @dataclass
 class _Run:
-    """A training run until now."""
+    """A training run so far.
+
+    Attributes:
+        step: optimizer steps taken.
+        seconds: time in ``Model.train``.
+        firsts: losses of the first steps.
+        means: mean training loss of each epoch.
+        least: validation loss that a later one must fall below.
+        without_gain: evaluations since the last improvement.
+        note: last losses and metrics, for the progress display.
+    """
 
     model: Model[Any]
     course: Course
@@ -194,13 +209,12 @@ class _Run:
     best: Parameters | None = None
     best_step: int | None = None
     least: float = math.inf
-    """The validation loss that a later one has to fall below."""
     without_gain: int = 0
     note: str = ""
 
     @property
     def total(self) -> int:
-        """Steps that are taken at most."""
+        """Largest number of steps."""
         whole = self.course.epochs * self.steps_per_epoch
         return whole if self.course.steps is None else min(whole, self.course.steps)
 
@@ -209,7 +223,7 @@ class _Run:
         return self.step >= self.total or self.stopped != ""
 
     def epoch(self, x: Any, y: Any, order: NDArray[np.intp]) -> None:
-        """Take an epoch's steps, or those that are left, and look at the model where it is due."""
+        """Take the steps of an epoch, or fewer if training ends, and evaluate the model when it is due."""
         losses: list[float] = []
         while len(losses) < len(order) and not self.over:
             begin = len(losses)
@@ -219,17 +233,17 @@ class _Run:
             losses += self.take(x, y, order[begin:until]).tolist()
             self.note = f"training loss {np.mean(losses[begin:]):.4g}"
             if self.step == self.total or self._due(len(losses) == len(order)):
-                self.look()
+                self.evaluate()
             self.on_progress(self.step, self.total, self.note)
         if losses:
             self.means.append(float(np.mean(losses)))
 
     def _due(self, epoch_ends: bool) -> bool:
-        """Whether it is time to look, but for the end of all."""
+        """Whether an evaluation is due now. The one after the last step is not counted."""
         return epoch_ends if self.course.every is None else self.step % self.course.every == 0
 
     def take(self, x: Any, y: Any, order: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Take the steps of these rows; their losses."""
+        """Take one step for each row of ``order`` `(steps, B)`. Return the losses `(steps,)`."""
         rows = self.model.put(order)
         begin = perf_counter()
         losses = np.asarray(self.model.get(self.model.train(x, y, rows)), np.float64)
@@ -244,8 +258,8 @@ class _Run:
             raise Diverged(f"the training loss is {losses[~np.isfinite(losses)][0]} at step {step}", self.so_far())
         return losses
 
-    def look(self) -> None:
-        """See how good the model is by now, and whether that is the end."""
+    def evaluate(self) -> None:
+        """Evaluate the model, and stop if the target or the patience is reached."""
         course = self.course
         if course.metrics is None and course.validation_loss is None:
             return
@@ -262,12 +276,12 @@ class _Run:
         shown = {**metrics, **({} if loss is None else {"validation loss": loss})}
         self.note = ", ".join([*filter(None, [self.note]), *(f"{name} {value:.4g}" for name, value in shown.items())])
         if loss is not None and self.step > 0:
-            self._weigh(loss)
+            self._update_best(loss)
         if metrics and course.reached(metrics):
             self.stopped = "target"
 
-    def _weigh(self, loss: float) -> None:
-        """Whether a validation loss is a gain; NaN is none."""
+    def _update_best(self, loss: float) -> None:
+        """Update best step and patience with a validation loss. NaN is not an improvement."""
         if loss < self.least - (self.course.minimum_gain if self.best_step is not None else 0):
             self.least, self.best_step, self.without_gain = loss, self.step, 0
             if self.course.patience is not None:
@@ -291,5 +305,5 @@ class _Run:
 
 
 def finite(value: float) -> float | None:
-    """The value as a plain float, or ``None`` in place of NaN and infinities, which JSON does not have."""
+    """Return the value as a plain float, or ``None`` for NaN and infinities, which JSON does not have."""
     return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What a worker does to show a backend's loss curve: train by a task's recipe, and tell every loss."""
+"""Train by a task's recipe in the worker process, and report every loss."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from lstm_bench.worker.session import Session
 
 BLOCK = 100
-"""Steps that are trained in one call, and told at once."""
+"""Steps in one call of ``Model.train`` and in one message."""
 
 
 def trace(job: protocol.TrajectoryJob, session: Session) -> None:
-    """Train for the job's steps, and tell every loss.
+    """Train for the job's steps and report every loss.
 
     Raises:
-        Unsupported: if the backend cannot do it.
-        InvalidOutput: if it returns anything but losses.
+        Unsupported: if the backend refuses the job.
+        InvalidOutput: if ``Model.train`` does not return one loss for each step.
     """
     for losses in _train(job):
         session.say(protocol.Losses(tuple(finite(loss) for loss in losses)))
 
 
 def _train(job: protocol.TrajectoryJob) -> Iterator[NDArray[np.float64]]:
-    """The losses of each block of steps."""
+    """Yield the losses of each block of steps."""
     recipe = job.recipe
     plugins = load_plugins(Path(file) for file in job.plugin_files)
-    # Each framework draws its own masks.
+    # Without dropout, because each framework draws its own masks.
     spec = msgspec.structs.replace(recipe.model, dropout=0.0)
     model = _build(job, spec, plugins)
     left = job.steps

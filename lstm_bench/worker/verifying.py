@@ -1,4 +1,4 @@
-"""Hold the backend against the reference on the recipe's own model and first batches, before anything is believed."""
+"""Compare the backend with the reference on the recipe's model and first batches, before timing and after training."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 def verify(prepared: Prepared, native: tuple[Any, Any], session: Session) -> Agreement:
-    """See which precision the backend computes in, and compare it with the reference.
+    """Detect the precision of the backend's products, and compare the backend with the reference.
 
-    Precision goes first: to the comparison a coarser product is a large error and no more.
+    The precision comes first, because the comparison would show a coarser product only as a large error.
 
     Args:
         prepared: the backend and the data.
-        native: sequences and targets of the first epoch, as the backend has them.
-        session: is told what is found.
+        native: native sequences and targets of the first epoch.
+        session: told of the findings.
 
     Raises:
-        Mismatch: if the precision is another one, or a number is off the reference by more than its tolerance.
-        InvalidOutput: if the backend returns what cannot be compared.
+        Mismatch: if the precision is not the requested one, or an error exceeds its tolerance.
+        InvalidOutput: if the backend returns something that cannot be compared.
     """
-    # Each framework chooses the elements to drop, so the comparison leaves dropout out. That evaluation has none is
-    # seen after training.
+    # Each framework draws its own masks, so the comparison leaves dropout out. The comparison after training shows
+    # whether evaluation is free of dropout.
     dropless = msgspec.structs.replace(prepared.recipe.model, dropout=0.0)
     with session.phase("precision"):
         _verify_precision(prepared, dropless, session)
@@ -48,11 +48,11 @@ def verify(prepared: Prepared, native: tuple[Any, Any], session: Session) -> Agr
 
 
 def verify_trained(prepared: Prepared, model: Model[Any], before: Agreement, session: Session) -> None:
-    """Compare what a trained model infers with what the reference infers from the model's own parameters.
+    """Compare a trained model's logits with those of the reference with the same parameters.
 
     Raises:
         Mismatch: if they disagree.
-        InvalidOutput: if the model returns what cannot be compared.
+        InvalidOutput: if the model returns something that cannot be compared.
     """
     found = agreement.compare_trained(
         model, prepared.build_reference, prepared.recipe.model, _bands(prepared), prepared.x[prepared.order[0]], before
@@ -65,10 +65,10 @@ def _bands(prepared: Prepared) -> dict[str, float]:
 
 
 def _verify_precision(prepared: Prepared, spec: ModelSpec, session: Session) -> None:
-    """Tell what products are computed in, and whether denormal numbers are kept.
+    """Detect the precision of the products, and whether denormal numbers are kept.
 
     Raises:
-        Mismatch: if products are computed in another precision than was asked for.
+        Mismatch: if the precision is not the requested one.
     """
     asked = prepared.setting.precision
     shape = precision.affordable(spec, (prepared.order.shape[1], *prepared.x.shape[1:]))
@@ -84,7 +84,7 @@ def _verify_precision(prepared: Prepared, spec: ModelSpec, session: Session) -> 
 
 
 def _compare(prepared: Prepared, spec: ModelSpec, native: tuple[Any, Any]) -> Agreement:
-    """How far two fresh models are apart, on as much of the recipe's batches as the reference can do in seconds."""
+    """Compare two new models, on as much of the recipe's batches as the reference can compute in seconds."""
     x, y, order = prepared.x, prepared.y, prepared.order
     whole = Extent(steps=agreement.STEPS, sequences=order.shape[1], time=x.shape[1])
     extent = agreement_extent(spec, batch=whole.sequences, time=whole.time, steps=whole.steps)
@@ -110,7 +110,7 @@ def _compare(prepared: Prepared, spec: ModelSpec, native: tuple[Any, Any]) -> Ag
 def _cut(
     spec: ModelSpec, x: NDArray[Any], y: NDArray[Any], rows: NDArray[np.intp], extent: Extent
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.intp]]:
-    """The sequences, targets and batches of a smaller extent."""
+    """Cut sequences, targets and batches to a smaller extent."""
     used, places = np.unique(rows[:, : extent.sequences], return_inverse=True)
     targets = y[used] if spec.readout == "last" else y[used, : extent.time]
     return x[used, : extent.time], targets, places.reshape(len(rows), -1)
