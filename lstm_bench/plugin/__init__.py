@@ -1,1 +1,1 @@
-"""All that a plugin author reads: hooks, backends, tasks, reporters, and helpers that the built-in plugins use, too."""
+"""The plugin contract: hooks, backends, tasks, reporters, and helpers for plugins."""

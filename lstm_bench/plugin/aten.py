@@ -1,4 +1,4 @@
-"""What a model on PyTorch computes with, read from the operators that it called: for every backend on PyTorch."""
+"""Describe the kernels of a model on PyTorch, from the operators that it called. For all backends on PyTorch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 
 def describe_aten(calls: Mapping[str, int], *, steps: int, backward: bool = False) -> str:
-    """What computed a model: ``oneDNN RNN``, ``ATen loop over time``, ``loop over time by torch.compile``.
+    """Describe what computed a model: ``oneDNN RNN``, ``ATen loop over time``, ``loop over time by torch.compile``.
 
     Args:
-        calls: how often each operator was called in one pass, by its name, such as ``aten::addmm``.
-        steps: of time. Operators that multiply at least so often are called in a loop over time.
-        backward: whether the pass was also one back.
+        calls: number of calls of each operator in one pass, by its name, such as ``aten::addmm``.
+        steps: time steps. At least this many matrix products mean a loop over time.
+        backward: whether the calls include a backward pass.
     """
     for name, operator in (("cuDNN RNN", "aten::_cudnn_rnn"), ("oneDNN RNN", "aten::mkldnn_rnn_layer")):
         if operator in calls and (not backward or f"{operator}_backward" in calls):

@@ -1,4 +1,4 @@
-"""What a backend promises: what is known before its framework is imported, and what its models can do."""
+"""The contract of a backend: its description, the backend itself, and its models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Native = TypeVar("Native")
-"""The framework's own array type."""
+"""Array type of the framework."""
 
 T = TypeVar("T")
 
@@ -46,20 +46,20 @@ ABILITIES: Mapping[Ability, tuple[str, ...]] = {
     "compile_seconds": ("Backend.compile_seconds",),
     "device_memory": ("Backend.peak_device_memory",),
 }
-"""What a backend may leave out, with the methods of each ability. A backend names those that it has in
-``BackendInfo.abilities``; the others' methods stay as they are here, and raise ``Unsupported``. A runtime that only
-infers names none and is a whole backend. ``train`` brings ``Model.training_kernel_path`` into ``kernel_path``."""
+"""Optional abilities, each with its methods. A backend overrides these methods if, and only if, it names the ability in
+``BackendInfo.abilities``. By default the methods raise ``Unsupported``. A backend without any ability only infers.
+With both ``train`` and ``kernel_path``, it overrides ``Model.training_kernel_path``, too."""
 
 
 class Unsupported(LSTMBenchError):
-    """Raised for whatever a backend does not have or cannot do. The message is the reason, in words for a table.
+    """The backend does not have or cannot do something. The message is the reason, as tables show it.
 
-    It is the only sign for that: no method returns ``None`` or an empty text in its place.
+    Methods always raise this error instead of returning ``None`` or an empty text.
     """
 
 
 def if_supported(call: Callable[[], T]) -> T | None:
-    """What a call returns; ``None`` if it raises ``Unsupported``."""
+    """Return the result of a call; ``None`` if it raises ``Unsupported``."""
     try:
         return call()
     except Unsupported:
@@ -67,28 +67,28 @@ def if_supported(call: Callable[[], T]) -> T | None:
 
 
 def no_environment(options: Options, threads: int, device: str) -> Mapping[str, str]:
-    """The framework needs no environment variables beyond those that the harness sets for every worker."""
+    """Return no environment variables, beside those that the harness sets for every worker."""
     return {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackendInfo:
-    """All that may be known about a backend without importing its framework. Given by ``lstm_bench_backends``.
+    """A backend, as known without importing its framework. Returned by ``lstm_bench_backends``.
 
     Attributes:
-        name: what users type after ``--backend``.
-        summary: one line for people.
-        load: imports the framework and returns the backend; called once, in a worker process. Switches of the framework
-            that hold for the whole process are set here.
-        abilities: which of ``ABILITIES`` the backend has.
+        name: name for ``--backend``.
+        summary: one line for lists.
+        load: imports the framework, sets its process-wide switches, and returns the backend. Called in a
+            worker process.
+        abilities: the names in ``ABILITIES`` that the backend has.
         requires: import names of the top-level packages that ``load`` needs.
-        install: the pip line that provides them, such as ``pip install "lstm-bench[torch]"``.
-        options: options by name, each a Python name.
-        environ: environment variables to set in the worker before anything is imported, from the options, the thread
-            count and the device.
+        install: pip command that installs them, such as ``pip install "lstm-bench[torch]"``.
+        options: options by name. Every name must be a Python name.
+        environ: returns environment variables from the options, the number of threads and the device. Workers start
+            with them.
 
     Raises:
-        InvalidSpec: for an ability that there is not, or an option whose name is no Python name.
+        InvalidSpec: for an unknown ability, or an option whose name is not a Python name.
     """
 
     name: str
@@ -107,7 +107,7 @@ class BackendInfo:
         require_names(self.options, f"backend {self.name!r}")
 
     def read(self, given: Mapping[str, str]) -> Options:
-        """Every option's value, from what users wrote.
+        """Parse the options that users wrote. All other options get their defaults.
 
         Raises:
             LSTMBenchError: for an option or a value that the backend does not have.
@@ -115,7 +115,7 @@ class BackendInfo:
         return read_options(self.options, given, f"backend {self.name!r}")
 
     def missing(self, options: Options | None = None) -> tuple[str, ...]:
-        """The packages that these options need, or the defaults, and that are not installed; imports none."""
+        """Return the missing packages that these options (by default, the defaults) need. Imports no package."""
         chosen = self.read({}) if options is None else options
         of_options = [self.options[name].requires.get(text, ()) for name, text in chosen.written.items()]
         needed = dict.fromkeys(name for names in (self.requires, *of_options) for name in names)
@@ -124,11 +124,11 @@ class BackendInfo:
 
 @dataclass(frozen=True)
 class State:
-    """The recurrent state of every layer at one end of a sequence.
+    """The recurrent state of all layers before or after a sequence.
 
     Attributes:
-        h: hidden state of each layer, bottom layer first, `(D, B, H)`, forward before backward.
-        c: LSTM memory of each layer, `(D, B, H)`; empty for a GRU and a plain RNN.
+        h: hidden states `(D, B, H)` of each layer, bottom layer first; forward direction before backward.
+        c: LSTM cell states `(D, B, H)` of each layer; empty for a GRU and a plain RNN.
     """
 
     h: tuple[NDArray[Any], ...]
@@ -136,54 +136,54 @@ class State:
 
 
 class Backend(ABC):
-    """One framework, imported and ready, in a worker process.
+    """A loaded framework in a worker process.
 
-    What the harness relies on, and the conformance kit tests:
+    The harness relies on these rules, and the conformance kit tests them:
 
-    - ``build`` is called several times in a process, also with equal weights, and for models in other settings. A new
-      model changes nothing about an older one: switches for the whole process are set when the backend is loaded.
-    - Arrays that one model has ``put`` are used by other models of the backend in the same setting.
-    - A model's life ends when it is dropped. The backend keeps no reference to it.
+    - ``build`` may be called any number of times, with equal weights and in other settings. A new model changes nothing
+      in an older one, so ``BackendInfo.load`` sets all process-wide switches.
+    - All models of a backend in one setting accept the native arrays that any of them has ``put``.
+    - A backend keeps no reference to its models, so that a dropped model is freed.
     """
 
     @abstractmethod
     def versions(self) -> Mapping[str, str]:
-        """The framework's version under its name, then those of the libraries that decide its speed."""
+        """Return the version of the framework, then the versions of the libraries that decide its speed, by name."""
 
     @abstractmethod
     def devices(self) -> Mapping[str, str]:
-        """Names of devices, such as ``cpu`` or ``cuda:0``, each with the hardware's own name or ``""``."""
+        """Return the hardware names of all devices (or ``""``), by device name such as ``cpu`` or ``cuda:0``."""
 
     @abstractmethod
     def build(
         self, spec: ModelSpec, train: TrainSpec, parameters: Parameters, setting: Setting, *, seed: int
     ) -> Model[Any]:
-        """A model with these initial parameters and a fresh optimizer, ready to be called.
+        """Build a model with these initial parameters and a new optimizer.
 
         Args:
             spec: the model.
-            train: loss and optimizer; a backend that only infers does not look at it.
-            parameters: float64 arrays by canonical name; copied, never changed.
-            setting: precision, device, options.
-            seed: for whatever the framework itself draws, such as dropout masks.
+            train: loss and optimizer. Backends that only infer ignore it.
+            parameters: float64 arrays by canonical name. Copy them, never change them.
+            setting: precision, device and options.
+            seed: for random numbers of the framework, such as dropout masks.
 
         Raises:
-            Unsupported: if only building could show that the backend does not have this.
+            Unsupported: if the backend cannot build the model, and ``refuses`` could not know it.
         """
 
     def refuses(self, spec: ModelSpec, train: TrainSpec, setting: Setting) -> str | None:
-        """Why the backend does not build this, in words for a table; ``None`` if it does. Asked before ``build``."""
+        """Return why the backend cannot build a model, in words for tables, or ``None``. Called before ``build``."""
         return None
 
     def product(self, size: int, setting: Setting) -> Callable[[], None]:
-        """A call that multiplies two square matrices, and waits for the result.
+        """Return a function that multiplies two square matrices and waits for the result.
 
-        The call is timed, as the most that the process can do: the framework's own product, as its models have it. The
-        matrices are there beforehand, and the call may be made any number of times.
+        The function is timed, as an upper bound on the speed of models. It uses the same product as the models and
+        allocates its matrices beforehand. It may be called any number of times.
 
         Args:
             size: rows and columns of each matrix.
-            setting: precision, device, options.
+            setting: precision, device and options.
 
         Raises:
             Unsupported: without the ability ``product``.
@@ -191,15 +191,15 @@ class Backend(ABC):
         raise Unsupported("the backend has no Backend.product, so the harness measures no ceiling")
 
     def compile_seconds(self) -> float:
-        """Seconds that this process has spent compiling until now.
+        """Return the seconds of JIT compilation in this process so far.
 
         Raises:
-            Unsupported: without the ability ``compile_seconds``, or if nothing tells in this setting.
+            Unsupported: without the ability ``compile_seconds``, or if they are unknown in this setting.
         """
         raise Unsupported("the backend does not tell how long it compiles")
 
     def peak_device_memory(self, device: str) -> int:
-        """Most bytes that the device's allocator has held at once in this process.
+        """Return the peak number of bytes in the device's allocator in this process.
 
         Raises:
             Unsupported: without the ability ``device_memory``, or for a device without an allocator of its own.
@@ -208,40 +208,40 @@ class Backend(ABC):
 
 
 class Model(ABC, Generic[Native]):
-    """A built model: whole after construction, stateless between calls but for its parameters and optimizer.
+    """A model with its optimizer. It keeps no other state between calls.
 
-    ``infer``, ``train`` and ``differentiate`` are timed: they take and return native arrays and do only their own work.
+    ``infer``, ``train`` and ``differentiate`` are timed. They take and return native arrays and do nothing unrelated.
     """
 
     @abstractmethod
     def put(self, array: NDArray[Any]) -> Native:
-        """A native copy on the device: floating arrays in the model's dtype, integer arrays as indices or labels."""
+        """Copy an array to the device: floating arrays in the model's dtype, integer arrays as indices or labels."""
 
     @abstractmethod
     def get(self, native: Native) -> NDArray[Any]:
-        """The NumPy form of a native array, in its own dtype where NumPy has it, else float32."""
+        """Copy a native array to NumPy, in the same dtype if NumPy has it, else in float32."""
 
     @abstractmethod
     def infer(self, x: Native) -> Native:
-        """Timed. Logits in evaluation mode, from zero initial states.
+        """Compute logits in evaluation mode, from zero initial states. Timed.
 
         Args:
             x: sequences `(B, T, I)`.
 
         Returns:
-            Logits `(B, O)`, or `(B, T, O)` if the spec reads out every step.
+            Logits `(B, O)`, or `(B, T, O)` if the spec's ``readout`` is ``all``.
         """
 
     @abstractmethod
     def parameters(self) -> Parameters:
-        """A copy of the present parameters and statistics by canonical name."""
+        """Copy the current parameters and batch norm statistics to NumPy, by canonical name."""
 
     def synchronize(self) -> None:
-        """Wait until the device has done everything asked of it. The clock stops after this."""
+        """Wait until the device has finished all work. The clock is read after this call."""
         return None
 
     def train(self, x: Native, y: Native, order: Native) -> Native:
-        """Timed. One optimizer step for each row of ``order``, each from zero initial states.
+        """Take one optimizer step for each row of ``order``, each from zero initial states. Timed.
 
         Args:
             x: sequences `(N, T, I)`.
@@ -249,7 +249,7 @@ class Model(ABC, Generic[Native]):
             order: indices into ``x`` and ``y``, `(steps, B)`.
 
         Returns:
-            The loss of each step, before its update, `(steps,)`.
+            The loss of each step before its update, `(steps,)`.
 
         Raises:
             Unsupported: without the ability ``train``.
@@ -257,9 +257,9 @@ class Model(ABC, Generic[Native]):
         raise Unsupported("the backend only infers")
 
     def gradients(self, x: Native, y: Native) -> tuple[float, Parameters]:
-        """The loss of one batch in training mode, and its gradient by canonical name.
+        """Return the loss of one batch in training mode, and its gradient by canonical name.
 
-        Changes neither parameters nor statistics nor the optimizer.
+        Changes no parameters, statistics or optimizer state.
 
         Args:
             x: sequences `(B, T, I)`.
@@ -271,19 +271,18 @@ class Model(ABC, Generic[Native]):
         raise Unsupported("the backend only infers")
 
     def differentiate(self, x: Native, y: Native) -> tuple[Native, Any]:
-        """Timed. The loss of one batch in training mode, and its gradient by every parameter, all left on the device.
+        """Compute the loss of one batch in training mode and all gradients, and leave them on the device. Timed.
 
-        Changes nothing that a later call would notice but which elements dropout drops: neither parameters nor
-        statistics nor the optimizer. Does not copy to the host, as ``gradients`` does: that would be timed, too.
+        Changes no parameters, statistics or optimizer state. Later dropout masks may change. Unlike ``gradients``, it
+        does not copy to the host, because the copy would be timed, too.
 
         Args:
             x: sequences `(B, T, I)`.
             y: their targets, as in ``train``.
 
         Returns:
-            The loss `()`; and the gradients as the framework has them: native arrays of any layout, nested in tuples,
-            lists and mappings. They are computed by the time that ``synchronize`` returns. The model's next call may
-            overwrite them.
+            The loss `()`, and the gradients as native arrays in any layout, nested in tuples, lists and mappings. They
+            are complete when ``synchronize`` returns. The next call of the model may overwrite them.
 
         Raises:
             Unsupported: without the ability ``differentiate``.
@@ -291,7 +290,7 @@ class Model(ABC, Generic[Native]):
         raise Unsupported("the backend has no Model.differentiate, so the harness cannot time a gradient alone")
 
     def input_gradient(self, x: Native, y: Native) -> NDArray[Any]:
-        """The gradient by ``x`` `(B, T, I)` of the loss that ``gradients`` gives. Changes nothing, either.
+        """Return the gradient of the loss of ``gradients`` with respect to ``x``, `(B, T, I)`. Changes nothing, either.
 
         Args:
             x: sequences `(B, T, I)`.
@@ -303,15 +302,15 @@ class Model(ABC, Generic[Native]):
         raise Unsupported("the backend has no gradient by its inputs")
 
     def states(self, x: Native, initial: State | None = None) -> tuple[NDArray[Any], State]:
-        """What the recurrent layers compute, in evaluation mode.
+        """Return the outputs and final states of the recurrent layers, in evaluation mode.
 
         Args:
             x: sequences `(B, T, I)`.
-            initial: states to begin from; ``None`` for zeros.
+            initial: initial states; ``None`` for zeros.
 
         Returns:
-            The top layer's outputs `(B, T, D*H)`, and the final state of every layer and direction. The backward
-            direction's final state is the one after it has read time 0.
+            The top layer's outputs `(B, T, D*H)`, and the final states. The final state of the backward direction is
+            its state after time step 0.
 
         Raises:
             Unsupported: without the ability ``states``.
@@ -319,7 +318,7 @@ class Model(ABC, Generic[Native]):
         raise Unsupported("the backend does not give the states of its layers")
 
     def native_parameter_count(self) -> int:
-        """Parameters as the framework itself counts them, where that is another number than the canonical count.
+        """Return the framework's own number of parameters, which may differ from the canonical number.
 
         Raises:
             Unsupported: without the ability ``parameter_count``.
@@ -327,32 +326,32 @@ class Model(ABC, Generic[Native]):
         raise Unsupported("the framework counts no parameters of its own")
 
     def kernel_path(self, x: Native) -> str:
-        """What really computes ``infer(x)``, as a profiler or the compiled program tells. Never what was asked for.
+        """Name the kernels that compute ``infer(x)``, from a profiler or the compiled program, never from the options.
 
-        ``--require-kernel`` is held against it.
+        ``--require-kernel`` is compared with this text.
 
         Raises:
-            Unsupported: without the ability ``kernel_path``, or if nothing tells in this setting.
+            Unsupported: without the ability ``kernel_path``, or if they are unknown in this setting.
         """
         raise Unsupported("the backend does not tell what computes it")
 
     def training_kernel_path(self, x: Native, y: Native, order: Native) -> str:
-        """What really computes the steps of ``train(x, y, order)``, forward and backward.
+        """Name the kernels that compute ``train(x, y, order)``, forward and backward.
 
-        Changes nothing that a later call would notice but which elements dropout drops, as ``differentiate`` does not.
-        Args as of ``train``: given those of an earlier call, it looks at what was compiled for that.
+        Changes no parameters, statistics or optimizer state. The arguments have the shapes of an earlier call of
+        ``train``, so that its compiled program can be inspected.
 
         Raises:
-            Unsupported: without the abilities ``kernel_path`` and ``train``, or if nothing tells in this setting.
+            Unsupported: without the abilities ``kernel_path`` and ``train``, or if they are unknown in this setting.
         """
         raise Unsupported("the backend does not tell what computes its training steps")
 
 
 def load_backend(info: BackendInfo) -> Backend:
-    """Import a framework, and make sure that its backend was written for this contract.
+    """Load a backend, and require that it was written for this version of the contract.
 
     Raises:
-        PluginError: saying what changed, if it was written for an earlier one.
+        PluginError: if it was written for an earlier version; the message says what has changed.
     """
     backend = info.load()
     if not isinstance(backend, Backend):
@@ -368,15 +367,15 @@ def load_backend(info: BackendInfo) -> Backend:
 
 
 def require_device(backend: Backend, name: str, device: str) -> str:
-    """The device's own name.
+    """Return the hardware name of a device.
 
     Args:
-        backend: one that is loaded.
-        name: of the backend, for the message.
-        device: the device that a user asks for.
+        backend: the loaded backend.
+        name: name of the backend, for the message.
+        device: the requested device.
 
     Raises:
-        Unsupported: if the backend sees no such device.
+        Unsupported: if the backend does not see this device.
     """
     devices = backend.devices()
     if device not in devices:
@@ -387,7 +386,7 @@ def require_device(backend: Backend, name: str, device: str) -> str:
 def build_or_refuse(
     backend: Backend, spec: ModelSpec, train: TrainSpec, parameters: Parameters, setting: Setting, *, seed: int
 ) -> Model[Any]:
-    """Build a model, unless the backend refuses it. Args as of ``Backend.build``.
+    """Build a model unless the backend refuses it. The arguments are those of ``Backend.build``.
 
     Raises:
         Unsupported: with the backend's reason.

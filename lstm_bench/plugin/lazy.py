@@ -1,4 +1,4 @@
-"""Name a function without importing its module."""
+"""Refer to a function by name, without importing its module."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class lazy:  # noqa: N801  # used as a function
-    """A callable that imports its module when it is called, and not before.
+    """A callable that imports its module when it is called.
 
-    A plugin's module may import no framework, so it names what does: ``load=lazy("my_package.model:MyBackend")``.
+    A plugin's module must not import a framework, so use this for ``load``:
+    ``load=lazy("my_package.model:MyBackend")``.
 
     Attributes:
         target: ``"module:function"``.

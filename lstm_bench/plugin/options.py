@@ -1,4 +1,4 @@
-"""Options of backends and tasks, as in ``keras[engine=jax]``: each has a kind, which checks what users write."""
+"""Options of backends and tasks, as in ``keras[engine=jax]``. The kind of an option checks what users write."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from lstm_bench.errors import InvalidSpec, LSTMBenchError, PluginError, UnknownN
 Value = TypeVar("Value")
 
 AS_IT_IS = ""
-"""How users and result files write an option that nobody has set and that has no default."""
+"""How users and result files write an option without a value and without a default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Option(ABC, Generic[Value]):
-    """One thing that users may choose. Its kind is one of ``Choice``, ``Flag``, ``Integer``, ``Number``, ``Text``.
+    """An option of a plugin: a ``Choice``, ``Flag``, ``Integer``, ``Integers``, ``Number`` or ``Text``.
 
     Attributes:
-        default: the value when users say nothing; ``None`` if the plugin then decides.
-        meaning: one line for people.
-        requires: import names of packages that a value needs beside those of the plugin, by the value as it is written.
+        default: value if users give none; ``None`` lets the plugin decide.
+        meaning: one line for lists.
+        requires: import names of additional packages that a value needs, by the value as users write it.
 
     Raises:
-        InvalidSpec: if users could not write the default.
+        InvalidSpec: if the default is not an allowed value.
     """
 
     default: Value | None
@@ -36,7 +36,7 @@ class Option(ABC, Generic[Value]):
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Name the kinds to a plugin that was written before there were any."""
+        """Refuse plain options, which plugins for lstm-bench 0.1 create, and name the kinds."""
         if cls is Option:
             raise PluginError(
                 "Option has kinds since lstm-bench 0.2: write Choice, Flag, Integer, Integers, Number or Text in its "
@@ -51,23 +51,23 @@ class Option(ABC, Generic[Value]):
     @property
     @abstractmethod
     def wanted(self) -> str:
-        """What users may write, in words that follow "must be"."""
+        """Describe the allowed values, in words that follow "must be"."""
 
     @property
     def shown(self) -> str:
-        """What users may write, in as few letters as a list has room for."""
+        """Describe the allowed values briefly, for lists."""
         return "any"
 
     @abstractmethod
     def read(self, text: str) -> Value:
-        """The value that a text means.
+        """Parse a value.
 
         Raises:
-            ValueError: if it means none.
+            ValueError: if it is not allowed.
         """
 
     def write(self, value: Value | None) -> str:
-        """The one text for a value, which ``read`` takes."""
+        """Write a value as the text that ``read`` parses."""
         return AS_IT_IS if value is None else str(value)
 
     def _accepts(self, text: str) -> bool:
@@ -83,7 +83,7 @@ class Choice(Option[str]):
     """One of a few words.
 
     Attributes:
-        choices: the words, in the order in which people should see them.
+        choices: the words, in the order of lists and messages.
     """
 
     choices: tuple[str, ...]
@@ -99,7 +99,7 @@ class Choice(Option[str]):
         return "|".join(self.choices)
 
     def read(self, text: str) -> str:
-        """The word itself."""
+        """Return the word."""
         if text not in self.choices:
             raise ValueError(text)
         return text
@@ -107,7 +107,7 @@ class Choice(Option[str]):
 
 @dataclass(frozen=True, kw_only=True)
 class Flag(Option[bool]):
-    """Yes or no, written ``true`` and ``false``."""
+    """A boolean, written ``true`` or ``false``."""
 
     @property
     def wanted(self) -> str:
@@ -120,11 +120,11 @@ class Flag(Option[bool]):
         return "true|false"
 
     def read(self, text: str) -> bool:
-        """``true`` or ``false``."""
+        """Parse ``true`` or ``false``."""
         return {"true": True, "false": False}[text] if text in ("true", "false") else _refuse(text)
 
     def write(self, value: bool | None) -> str:
-        """In small letters."""
+        """Write ``true`` or ``false``."""
         return AS_IT_IS if value is None else str(value).lower()
 
 
@@ -133,8 +133,8 @@ class Integer(Option[int]):
     """A whole number in a range.
 
     Attributes:
-        low: the least.
-        high: the largest.
+        low: smallest allowed number.
+        high: largest allowed number.
     """
 
     low: int = 1
@@ -151,7 +151,7 @@ class Integer(Option[int]):
         return f"{self.low}..{self.high}"
 
     def read(self, text: str) -> int:
-        """Digits alone, without leading zeros."""
+        """Parse digits without leading zeros."""
         number = int(text) if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) else _refuse(text)
         return number if self.low <= number <= self.high else _refuse(text)
 
@@ -161,8 +161,8 @@ class Integers(Option[tuple[int, ...]]):
     """Whole numbers in a range, written ``128x64x32``.
 
     Attributes:
-        low: the least.
-        high: the largest.
+        low: smallest allowed number.
+        high: largest allowed number.
     """
 
     low: int = 1
@@ -179,12 +179,12 @@ class Integers(Option[tuple[int, ...]]):
         return "128 or 128x64x32"
 
     def read(self, text: str) -> tuple[int, ...]:
-        """Numbers with an x between them."""
+        """Parse whole numbers separated by ``x``."""
         one = Integer(default=None, meaning=self.meaning, low=self.low, high=self.high)
         return tuple(map(one.read, text.split("x")))
 
     def write(self, value: tuple[int, ...] | None) -> str:
-        """With an x between them."""
+        """Write whole numbers separated by ``x``."""
         return AS_IT_IS if value is None else "x".join(map(str, value))
 
 
@@ -193,8 +193,8 @@ class Number(Option[float]):
     """A number in a range.
 
     Attributes:
-        low: the least.
-        high: the largest.
+        low: smallest allowed number.
+        high: largest allowed number.
     """
 
     low: float
@@ -211,11 +211,11 @@ class Number(Option[float]):
         return f"{self.low:g}..{self.high:g}"
 
     def read(self, text: str) -> float:
-        """As Python reads it."""
+        """Parse a number as Python does."""
         return number if self.low <= (number := float(text)) <= self.high else _refuse(text)
 
     def write(self, value: float | None) -> str:
-        """As short as it can be."""
+        """Write the shortest text with this value."""
         return AS_IT_IS if value is None else repr(float(value))
 
 
@@ -224,8 +224,8 @@ class Text(Option[str]):
     """Any text that matches a pattern.
 
     Attributes:
-        pattern: a regular expression for all of the text.
-        described: what users may write, in words that follow "must be".
+        pattern: regular expression that the whole text must match.
+        described: description of the allowed texts, in words that follow "must be".
     """
 
     pattern: str = ".+"
@@ -233,11 +233,11 @@ class Text(Option[str]):
 
     @property
     def wanted(self) -> str:
-        """As the plugin describes it."""
+        """The plugin's description."""
         return self.described
 
     def read(self, text: str) -> str:
-        """The text itself."""
+        """Return the text."""
         return text if re.fullmatch(self.pattern, text) else _refuse(text)
 
 
@@ -246,7 +246,7 @@ def _refuse(text: str) -> Any:
 
 
 class Options(Mapping[str, Any]):
-    """The value of every option: ``options.compile`` or ``options["compile"]``. It cannot be changed.
+    """The values of all options: ``options.compile`` or ``options["compile"]``. Immutable.
 
     Attributes:
         written: each value as users write it, by name.
@@ -285,14 +285,14 @@ class Options(Mapping[str, Any]):
 
 
 NO_OPTIONS = Options({}, {})
-"""Of a plugin that offers none."""
+"""The options of a plugin without options."""
 
 
 def require_names(options: Mapping[str, Option[Any]], owner: str) -> None:
-    """Make sure that plugins can read every option as an attribute.
+    """Require names that work as attributes of ``Options``.
 
     Raises:
-        InvalidSpec: naming the option that they cannot.
+        InvalidSpec: naming the option whose name does not.
     """
     for name in options:
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or hasattr(NO_OPTIONS, name):
@@ -302,16 +302,16 @@ def require_names(options: Mapping[str, Option[Any]], owner: str) -> None:
 
 
 def read_options(options: Mapping[str, Option[Any]], given: Mapping[str, str], owner: str) -> Options:
-    """The value of every option, given or default, sorted by name.
+    """Parse all options, given or default, sorted by name.
 
     Args:
-        options: what ``owner`` offers.
-        given: what users wrote.
+        options: the options of ``owner``, by name.
+        given: what users wrote, by name.
         owner: for messages, such as ``"backend 'torch'"``.
 
     Raises:
-        UnknownName: for an option, or a word, that ``owner`` does not have.
-        LSTMBenchError: for any other value that the option does not take, with those that it does.
+        UnknownName: for an option, or a value of a ``Choice``, that ``owner`` does not have.
+        LSTMBenchError: for any other value that is not allowed, with the allowed values.
     """
     for name in given:
         if name not in options:

@@ -1,4 +1,4 @@
-"""What a reporter promises: to turn attempts into text."""
+"""The contract of a reporter, which turns attempts into text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lstm_bench.record.attempt import Attempt
 
 @dataclass(frozen=True, kw_only=True)
 class ReporterInfo:
-    """One output format. Given by ``lstm_bench_reporters``.
+    """An output format, returned by ``lstm_bench_reporters``.
 
     Attributes:
-        name: what users type after ``--format``.
-        summary: one line for people.
-        render: the report as text, ending in a newline, from attempts in the order in which they should appear.
-        suffix: what the names of its files end in, such as ``.md``, so that ``--output`` chooses it; empty if that does
-            not tell it from others.
+        name: name for ``--format``.
+        summary: one line for lists.
+        render: turns attempts, in the order of the report, into text that ends with a newline.
+        suffix: file name suffix, such as ``.md``, by which ``--output`` chooses this format; empty if other formats
+            have the same suffix.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""How a model is to be computed: the precision, the device, and the backend's options."""
+"""The setting of a backend: precision, device and options."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lstm_bench.plugin.options import NO_OPTIONS, Options
 
 @dataclass(frozen=True)
 class Setting:
-    """How a backend is to compute.
+    """How to compute a model.
 
     Attributes:
-        precision: what to compute in.
-        device: one of the backend's devices, such as ``cpu`` or ``cuda:0``.
-        options: every option of the backend.
+        precision: precision to compute in.
+        device: one of ``Backend.devices``, such as ``cpu`` or ``cuda:0``.
+        options: the values of all options of the backend.
     """
 
     precision: Precision

@@ -1,4 +1,4 @@
-"""What a task promises: its recipes, its data, and how its predictions are judged."""
+"""The contract of a task: its recipes, its data, and the evaluation of predictions."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    """A file that a task reads and that is not part of its package.
+    """A data file of a task that is not part of its package.
 
     Attributes:
-        folder: that it lies in, below the folder of the user's data or of the cache.
-        name: such as ``"train-images-idx3-ubyte"``; compressed with gzip it has ``.gz`` behind it.
-        size: of its content in bytes, decompressed.
-        sha256: of its content, decompressed: mirrors serve it compressed with different headers.
-        urls: where it can be had, compressed with gzip or not, as their names end; tried in this order.
+        folder: subfolder of the user's data folder or of the cache.
+        name: file name, such as ``"train-images-idx3-ubyte"``. A gzip file of this name ends with ``.gz``.
+        size: bytes of the decompressed content.
+        sha256: SHA-256 of the decompressed content, because the gzip headers of mirrors differ.
+        urls: download addresses, tried in this order. Addresses that end with ``.gz`` serve gzip.
 
     Raises:
-        InvalidSpec: if folder or name lead elsewhere, the SHA-256 is none, or a URL is not of HTTP.
+        InvalidSpec: for a folder or name with a path separator, a malformed SHA-256, or a URL that is not HTTP.
     """
 
     folder: str
@@ -54,17 +54,17 @@ class DataFile:
 
 
 Predict: TypeAlias = "Callable[[NDArray[Any]], NDArray[Any]]"
-"""Sequences `(B, T, I)` in, logits `(B, O)` or `(B, T, O)` out as float64; any number of sequences at once."""
+"""A function from any number of sequences `(B, T, I)` to logits `(B, O)` or `(B, T, O)` in float64."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """The number by which a task is judged first.
+    """The main metric of a task.
 
     Attributes:
         name: its key in ``Evaluation.metrics``.
-        unit: in the task's own terms, such as ``"passengers"``; empty for a bare number.
-        better: which way is better.
+        unit: unit of the metric, such as ``"passengers"``; empty if it has none.
+        better: whether lower or higher values are better.
     """
 
     name: str
@@ -87,11 +87,11 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """What a model learns from and is judged on; a task may derive a class that carries more.
+    """Training and test data. A task may derive a class with more fields.
 
     Attributes:
-        train: seen in training.
-        test: held out; ``None`` if the task judges in another way.
+        train: training data.
+        test: test data; ``None`` if the task evaluates in another way.
     """
 
     train: Split
@@ -100,11 +100,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a trained model did, in the task's own units.
+    """The result of evaluating a trained model, in the task's units.
 
     Attributes:
         metrics: numbers by name.
-        series: named sequences of numbers worth drawing, such as a forecast.
+        series: sequences of numbers to draw, such as a forecast, by name.
     """
 
     metrics: Mapping[str, float]
@@ -115,68 +115,75 @@ DatasetT = TypeVar("DatasetT", bound=Dataset)
 
 
 class Task(ABC, Generic[DatasetT]):
-    """One problem with its data; it knows no framework."""
+    """A problem with its data. A task knows no framework.
+
+    It gets and returns NumPy arrays, and must give the same bytes to every backend.
+    """
 
     @abstractmethod
     def load(self, recipe: Recipe, options: Options, *, data_dir: Path | None, seed: int) -> DatasetT:
-        """The data, the same bytes for every backend.
+        """Load or draw the data, the same bytes for every backend. Called once in a worker process.
 
         Args:
-            recipe: what is to be trained.
-            options: every option of the task's info.
-            data_dir: folder of the user's data files, if any was named.
+            recipe: the recipe to train by, with the options applied.
+            options: the values of all options of the task.
+            data_dir: folder of the user's data files; ``None`` if the user named none.
             seed: for tasks that draw their data.
         """
 
     def epoch(self, dataset: DatasetT, number: int) -> Split:
-        """What is learnt from in one epoch, the same bytes for every backend.
+        """Return the training data of one epoch, the same bytes for every backend. By default ``dataset.train``.
 
-        By default the same sequences in all of them. A task whose data never repeat draws them here, from
-        ``lstm_bench.named_generator`` of its seed and ``number``, as many sequences of one shape in each epoch.
+        A task whose data never repeat draws them here, from ``lstm_bench.named_generator`` with its seed and
+        ``number``. All epochs must have the same number of sequences, in the same shape.
 
         Args:
-            dataset: what ``load`` gave.
-            number: of the epoch, from 0, whose sequences are ``dataset.train``.
+            dataset: the result of ``load``.
+            number: number of the epoch, from 0. Epoch 0 must be ``dataset.train``.
         """
         return dataset.train
 
     def evaluate(self, predict: Predict, dataset: DatasetT) -> Evaluation:
-        """Judge a trained model by its predictions.
+        """Evaluate a trained model by its predictions.
+
+        Args:
+            predict: computes logits in evaluation mode.
+            dataset: the result of ``load``.
 
         Raises:
-            Unsupported: if the task is about speed alone, and its info names no metric.
+            Unsupported: if the task has no metric.
         """
         raise Unsupported("the task has nothing to judge")
 
     def baselines(self, dataset: DatasetT) -> Mapping[str, Mapping[str, float]]:
-        """What needs no model reaches, by the baseline's name and the metric's, so that a reader can judge the rest."""
+        """Return the metrics of trivial predictions, by the baseline's name and the metric's, for comparison."""
         return {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskInfo:
-    """All that may be known about a task without importing its dependencies. Given by ``lstm_bench_tasks``.
+    """A task, as known without importing its dependencies. Returned by ``lstm_bench_tasks``.
 
     Attributes:
-        name: what users type after ``--task``.
-        summary: one line for people.
-        metric: what the table shows; ``None`` for a task that is about speed alone, whose ``evaluate`` is not called.
-        recipes: the default first, each with a name of its own.
-        load: returns the task; called only in a worker process.
-        options: options by name, each a Python name.
-        configure: the recipe with the options applied; by default options change the data alone. Raises
-            ``LSTMBenchError`` for options that make no sense together, naming them and what they must be.
-        sequences: how many sequences an epoch of a recipe has to learn from, validation included, so that a batch that
-            is too large is refused before anything starts; ``None`` if only loading the data tells.
-        length: the option that ``--length`` sets, for tasks whose sequences may have any length.
-        files: the files that the task reads, which are there before it loads.
-        published: times that others have published for a recipe with its options.
-        observed: the true series that a chart draws beside the recipe's forecasts; ``None`` where nothing is forecast.
-            Attempts keep it, so that charts need no installed task.
-        default: whether this task runs when users name none.
+        name: name for ``--task``.
+        summary: one line for lists.
+        metric: the metric in tables; ``None`` for a task about speed alone, whose ``evaluate`` is never called.
+        recipes: the recipes, default first, with different names.
+        load: returns the task. Called once in a worker process.
+        options: options by name. Every name must be a Python name.
+        configure: applies the options to a recipe. By default it changes nothing, because options change only the data.
+            It raises ``LSTMBenchError`` for options that contradict each other, naming them and the allowed values.
+        sequences: number of sequences in an epoch of a recipe, including validation, so that too large a batch is
+            refused before anything starts; ``None`` if only loading the data tells.
+        length: name of the option that ``--length`` sets; ``None`` if all sequences have the same length.
+        files: data files of the task. They exist before ``Task.load`` is called.
+        published: published times for a recipe with its options.
+        observed: the true series for charts of the recipe's forecasts; ``None`` if the recipe forecasts nothing.
+            Attempts keep it, so that charts do not need the task.
+        default: whether this task runs if users name none.
 
     Raises:
-        InvalidSpec: without a recipe, with two of one name, or with a name that cannot be typed after a colon.
+        InvalidSpec: for no recipes, two recipes of one name, or a name that cannot be typed after a colon.
     """
 
     name: str
@@ -206,7 +213,7 @@ class TaskInfo:
                 )
 
     def read(self, given: Mapping[str, str]) -> Options:
-        """Every option's value, from what users wrote.
+        """Parse the options that users wrote. All other options get their defaults.
 
         Raises:
             LSTMBenchError: for an option or a value that the task does not have.
@@ -214,11 +221,11 @@ class TaskInfo:
         return read_options(self.options, given, f"task {self.name!r}")
 
     def recipe(self, name: str | None, options: Options) -> Recipe:
-        """The recipe of this name, or the first one for ``None``, with the options applied.
+        """Return the recipe of this name, or the default for ``None``, with the options applied.
 
         Raises:
             UnknownName: if the task has no such recipe.
-            LSTMBenchError: for options that make no sense together.
+            LSTMBenchError: for options that contradict each other.
         """
         by_name = {recipe.name: recipe for recipe in self.recipes}
         chosen = self.recipes[0].name if name is None else name

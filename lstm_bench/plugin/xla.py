@@ -1,4 +1,4 @@
-"""What an XLA program computes with, read from its optimised text: for every backend that XLA compiles for."""
+"""Describe the kernels of an XLA program, from its optimised text. For all backends that use XLA."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 PRODUCTS = {"YNNPACK": "__ynn_fusion", "oneDNN": "__onednn$", "cuBLAS": "__cublas$", "Triton": "__triton"}
-"""What marks the libraries that XLA leaves products to. Where there is no mark it computes them itself."""
+"""Marks of the libraries that XLA calls for matrix products. Without a mark, XLA computes the products itself."""
 
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) .*\{$", re.MULTILINE)
 _CALLED = re.compile(r"\b(?:calls|to_apply|body|\w+_computations?)=(\{[^}]*\}|[^\s,]+)")
 
 
 def describe_xla(text: str, *, around: int = 0) -> str:
-    """What computes an LSTM's program: ``cuDNN RNN``, or ``XLA program, a loop over time, products by YNNPACK``.
+    """Describe what computes a program: ``cuDNN RNN``, or ``XLA program, a loop over time, products by YNNPACK``.
 
     Args:
-        text: of the optimised program, as ``jax.stages.Compiled.as_text`` gives it; of none, nothing is said.
-        around: how many loops there are around the model, one within the other, such as that over steps of training.
+        text: text of the optimised program, from ``jax.stages.Compiled.as_text``. An empty text gives an empty text.
+        around: number of nested loops around the model, such as the loop over training steps.
     """
     if not text:
         return ""
@@ -30,7 +30,7 @@ def describe_xla(text: str, *, around: int = 0) -> str:
 
 
 def depth_of_loops(text: str) -> int:
-    """How many loops of a program lie within each other at most."""
+    """Return the largest number of nested loops in a program."""
     computations = _computations(text)
 
     @cache
@@ -46,7 +46,7 @@ def depth_of_loops(text: str) -> int:
 
 
 def _computations(text: str) -> Mapping[str, Sequence[str]]:
-    """The lines of each computation by its name."""
+    """Return the lines of each computation, by its name."""
     begins = list(_COMPUTATION.finditer(text))
     ends = [begin.start() for begin in begins[1:]] + [len(text)]
     return {begin[1]: text[begin.end() : end].splitlines() for begin, end in zip(begins, ends, strict=True)}
