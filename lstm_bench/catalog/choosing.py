@@ -1,4 +1,4 @@
-"""What users type to choose things: ``flights:tutorial``, ``keras[engine=jax]``, ``cuda:0``."""
+"""Parse the names of tasks, backends and devices: ``flights:tutorial``, ``keras[engine=jax]``, ``cuda:0``."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DEVICE = re.compile(r"cpu|(cuda|rocm|tpu|mps)(:(0|[1-9][0-9]*))?")
 
 @dataclass(frozen=True)
 class Selector:
-    """A name, perhaps a recipe, perhaps options.
+    """A name with an optional recipe and options.
 
     Attributes:
-        name: of a backend or task.
-        recipe: after a colon; ``None`` for the default.
-        options: values by option name.
+        name: name of a backend or task.
+        recipe: recipe after the colon; ``None`` for the default recipe.
+        options: values as users wrote them, by option name.
     """
 
     name: str
@@ -36,13 +36,13 @@ class Selector:
 
 
 def parse_selectors(text: str) -> list[Selector]:
-    """Read ``NAME``, ``NAME:RECIPE``, ``NAME[key=value,...]`` or ``NAME:RECIPE[key=value,...]``.
+    """Parse ``NAME``, ``NAME:RECIPE``, ``NAME[key=value,...]`` or ``NAME:RECIPE[key=value,...]``.
 
-    An option may have several values, as in ``NAME[key=1,2,3,other=x]``; then there is a selector for each, and for
-    several such options for every combination.
+    An option may have several values, as in ``NAME[key=1,2,3,other=x]``. This gives a selector for each value, and for
+    several such options a selector for each combination.
 
     Raises:
-        LSTMBenchError: saying which part is malformed.
+        LSTMBenchError: naming the malformed part.
     """
     if not is_unicode(text):
         raise LSTMBenchError(f"cannot read {text!r}: it is not in UTF-8")
@@ -69,14 +69,14 @@ def parse_selectors(text: str) -> list[Selector]:
 
 
 _OTHER_NAMES = {"gpu": "cuda", "nvidia": "cuda", "amd": "rocm", "hip": "rocm", "metal": "mps", "apple": "mps"}
-"""What users type for a device whose name here is another."""
+"""Other words for the kinds of devices."""
 
 
 def parse_device(text: str) -> str:
-    """A device name in its full form: ``cuda`` is ``cuda:0``. Whether it exists, only a worker can tell.
+    """Return the full form of a device name: ``cuda`` becomes ``cuda:0``. Only a worker can tell whether it exists.
 
     Raises:
-        UnknownName: if no framework has a device of such a name, with the nearest that there is.
+        UnknownName: if no framework has devices of this kind; the message suggests the closest name.
     """
     match = _DEVICE.fullmatch(text)
     if match is None:
@@ -88,12 +88,12 @@ def parse_device(text: str) -> str:
 
 @dataclass(frozen=True)
 class ChosenTask:
-    """A task with its options and one of its recipes.
+    """A task with options and a recipe.
 
     Attributes:
         info: the task.
-        options: every option of the task.
-        recipe: what is trained, with the options applied.
+        options: the values of all options of the task.
+        recipe: the recipe, with the options applied.
     """
 
     info: TaskInfo
@@ -102,22 +102,22 @@ class ChosenTask:
 
     @property
     def defaults(self) -> Mapping[str, str]:
-        """What the options are when users say nothing, as they would write it."""
+        """The default options, as users write them."""
         return self.info.read({}).written
 
     @property
     def selector(self) -> str:
-        """As a user would write it: ``flights:tutorial``, ``copy:default[delay=50]``."""
+        """The task as users write it: ``flights:tutorial``, ``copy:default[delay=50]``."""
         return f"{self.info.name}:{self.recipe.name}" + write_options(self.options.written, self.defaults)
 
 
 @dataclass(frozen=True)
 class ChosenBackend:
-    """A backend with its options.
+    """A backend with options.
 
     Attributes:
         info: the backend.
-        options: every option of the backend.
+        options: the values of all options of the backend.
     """
 
     info: BackendInfo
@@ -125,20 +125,20 @@ class ChosenBackend:
 
     @property
     def defaults(self) -> Mapping[str, str]:
-        """What the options are when users say nothing, as they would write it."""
+        """The default options, as users write them."""
         return self.info.read({}).written
 
     @property
     def selector(self) -> str:
-        """As a user would write it: ``keras[engine=jax]``."""
+        """The backend as users write it: ``keras[engine=jax]``."""
         return self.info.name + write_options(self.options.written, self.defaults)
 
 
 def default_task(plugins: Plugins) -> str:
-    """The task that runs when users name none.
+    """Return the task that runs if users name none.
 
     Raises:
-        LSTMBenchError: if no task asks to be that, or several do.
+        LSTMBenchError: if the number of tasks with ``default`` set is not one.
     """
     asking = [name for name, info in plugins.tasks.items() if info.default]
     if len(asking) != 1:
@@ -148,16 +148,16 @@ def default_task(plugins: Plugins) -> str:
 
 
 def choose_tasks(plugins: Plugins, tasks: Sequence[str], lengths: Sequence[str] = ()) -> list[ChosenTask]:
-    """The tasks of some selectors, in their order; a task that is named twice is there once.
+    """Return the tasks of some selectors, in their order and without duplicates.
 
     Args:
-        plugins: what there is.
-        tasks: selectors; none for the default task.
-        lengths: of sequences, each of which is given to every task; none for what the selectors say.
+        plugins: all plugins.
+        tasks: selectors; empty for the default task.
+        lengths: sequence lengths, each combined with every task; empty for the lengths of the selectors.
 
     Raises:
-        UnknownName: for whatever does not exist, with the nearest that does.
-        LSTMBenchError: for a value that makes no sense, and for a task whose sequences have no other length.
+        UnknownName: for an unknown task, recipe or option; the message suggests the closest name.
+        LSTMBenchError: for a value that is not allowed, or for lengths with a task whose length is fixed.
     """
     chosen = []
     for selector in (selector for text in tasks or (default_task(plugins),) for selector in parse_selectors(text)):
@@ -172,12 +172,12 @@ def choose_tasks(plugins: Plugins, tasks: Sequence[str], lengths: Sequence[str] 
 
 
 def choose_backends(plugins: Plugins, texts: Sequence[str]) -> list[ChosenBackend]:
-    """The backends of some selectors; without any, every installed backend.
+    """Return the backends of some selectors; without selectors, all installed backends.
 
     Raises:
-        UnknownName: for whatever does not exist, with the nearest that does.
-        NotInstalled: for a backend whose framework is missing.
-        LSTMBenchError: for a value that makes no sense.
+        UnknownName: for an unknown backend or option; the message suggests the closest name.
+        NotInstalled: for a backend whose framework is not installed.
+        LSTMBenchError: for a value that is not allowed.
     """
     found = []
     for text in texts or [name for name, info in plugins.backends.items() if not info.missing()]:
@@ -194,12 +194,12 @@ def choose_backends(plugins: Plugins, texts: Sequence[str]) -> list[ChosenBacken
 
 
 def choose_engines(plugins: Plugins, texts: Sequence[str]) -> list[ChosenBackend]:
-    """The backends of some selectors; without any, every installed one on each of the frameworks that it can use.
+    """Return the backends of some selectors; without selectors, all installed backends on all frameworks they can use.
 
     Args:
-        plugins: what there is.
-        texts: selectors; none for every installed backend, and beside its defaults every value of its options that
-            brings another framework in.
+        plugins: all plugins.
+        texts: selectors. If empty, every installed backend is returned with its defaults, and again with each option
+            value that requires another installed package.
 
     Raises:
         LSTMBenchError: as ``choose_backends``.
@@ -217,10 +217,10 @@ def choose_engines(plugins: Plugins, texts: Sequence[str]) -> list[ChosenBackend
 
 
 def _require_installed(backend: ChosenBackend, text: str) -> None:
-    """Make sure that a backend's framework is there, and what its options need, without importing any.
+    """Require that the packages of a backend and its options are installed. Imports no package.
 
     Raises:
-        NotInstalled: with the pip line that mends it.
+        NotInstalled: with the pip command that installs them.
     """
     info = backend.info
     missing = info.missing(backend.options)

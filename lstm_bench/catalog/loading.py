@@ -1,4 +1,4 @@
-"""Finding and loading plugins, so that one that fails is named and the rest still work."""
+"""Find and load plugins. If one fails, it is named, and the others still work."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from lstm_bench.plugin.task import TaskInfo
 from lstm_bench.text import describe, is_unicode, one_line
 
 GROUP = "lstm_bench"
-"""The entry point group."""
+"""Entry point group of plugins."""
 
 ANYTHING = (Exception, SystemExit)
-"""What a stranger's module may raise; a script that was never meant as a plugin may also try to exit."""
+"""Exceptions that importing a plugin may raise. A script that is not a plugin may also try to exit."""
 
 Info = TypeVar("Info", BackendInfo, TaskInfo, ReporterInfo)
 
 
 @dataclass(frozen=True)
 class Plugins:
-    """Everything that the plugins offer, by name, and the plugins that could not be used.
+    """All backends, tasks and reporters of the plugins, and the plugins that failed.
 
     Attributes:
-        backends: by name.
-        tasks: by name.
-        reporters: by name.
-        failures: one line for each plugin that failed, naming it.
+        backends: backends by name.
+        tasks: tasks by name.
+        reporters: reporters by name.
+        failures: one line for each failed plugin, with its name.
     """
 
     backends: Mapping[str, BackendInfo]
@@ -46,41 +46,41 @@ class Plugins:
     failures: tuple[str, ...]
 
     def backend(self, name: str) -> BackendInfo:
-        """The backend of this name.
+        """Return the backend of this name.
 
         Raises:
-            UnknownName: if there is none.
+            UnknownName: if there is no such backend.
         """
         return _named("backend", name, self.backends)
 
     def task(self, name: str) -> TaskInfo:
-        """The task of this name.
+        """Return the task of this name.
 
         Raises:
-            UnknownName: if there is none.
+            UnknownName: if there is no such task.
         """
         return _named("task", name, self.tasks)
 
     def reporter(self, name: str) -> ReporterInfo:
-        """The reporter of this name.
+        """Return the reporter of this name.
 
         Raises:
-            UnknownName: if there is none.
+            UnknownName: if there is no such reporter.
         """
         return _named("format", name, self.reporters)
 
 
 def load_plugins(files: Iterable[Path] = ()) -> Plugins:
-    """Load every installed plugin, and the given files.
+    """Load all installed plugins and the given files.
 
-    An installed plugin that fails is listed among the failures: nobody asked for it by name. A file was asked for, so
-    its failure is an error.
+    If an installed plugin fails, it is listed in ``failures``. If a file fails, an error is raised, because the user
+    named this file.
 
     Args:
-        files: Python files that are plugins.
+        files: Python files to load as plugins.
 
     Raises:
-        PluginError: naming the file, if one of ``files`` cannot be used.
+        PluginError: naming the file, if one of ``files`` fails.
     """
     manager = pluggy.PluginManager("lstm_bench")
     manager.add_hookspecs(hookspecs)
@@ -89,7 +89,7 @@ def load_plugins(files: Iterable[Path] = ()) -> Plugins:
     for entry_point in importlib.metadata.entry_points(group=GROUP):
         who = f"plugin {entry_point.name!r} ({entry_point.value})"
         if entry_point.name in values:
-            # The same distribution can stand on the path twice, as an editable install does in its checkout.
+            # A distribution may be found twice, such as an editable install in its own checkout.
             if values[entry_point.name] != entry_point.value:
                 failures.append(f"{who} is left out: {values[entry_point.name]} has that name already")
             continue
@@ -162,7 +162,7 @@ def _import_file(file: Path) -> object:
     if not is_unicode(str(file.resolve())):
         raise PluginError("its path is not in UTF-8, so that workers cannot be told of it")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickling look their module up there
+    sys.modules[name] = module  # dataclasses and pickle look the module up there
     try:
         spec.loader.exec_module(module)
     except BaseException:
