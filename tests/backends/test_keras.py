@@ -161,7 +161,9 @@ def test_what_the_environment_of_a_worker_changes_is_seen(monkeypatch, environme
     configuration = a_configuration(
         recipe=recipe, backend="keras", backend_options=OPTIONS | {"jit": "off"}, threads=1, effort=QUICK
     )
-    done = run_attempt(MeasureJob(configuration=configuration, times_only=True), plugins.backend("keras"), timeout=120.0)
+    done = run_attempt(
+        MeasureJob(configuration=configuration, times_only=True), plugins.backend("keras"), timeout=120.0
+    )
     assert (done.status, done.reason) == ("ok", "")
     assert done.findings.kernel_path.startswith(seen)
     assert done.findings.training_kernel_path.startswith(seen)

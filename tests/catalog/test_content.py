@@ -14,6 +14,8 @@ from lstm_bench.catalog.fetching import require_files
 from processes import read_only
 from sites import a_data_file, squeezed
 
+pytestmark = pytest.mark.one_interpreter
+
 pytestmark = pytest.mark.usefixtures("surroundings")
 
 

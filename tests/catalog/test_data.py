@@ -7,6 +7,8 @@ from lstm_bench import DataError, read_file
 from lstm_bench.catalog.data import cache_folder, folders, look
 from sites import a_data_file, squeezed
 
+pytestmark = pytest.mark.one_interpreter
+
 pytestmark = pytest.mark.usefixtures("surroundings")
 
 

@@ -12,6 +12,8 @@ from lstm_bench.catalog.data import cache_folder
 from lstm_bench.catalog.fetching import Unavailable, bring, fetch
 from sites import a_data_file, squeezed
 
+pytestmark = pytest.mark.one_interpreter
+
 pytestmark = pytest.mark.usefixtures("surroundings")
 
 

@@ -11,6 +11,8 @@ from lstm_bench.catalog.data import cache_folder
 from lstm_bench.catalog.fetching import require_files
 from sites import a_data_file, squeezed
 
+pytestmark = pytest.mark.one_interpreter
+
 pytestmark = pytest.mark.usefixtures("surroundings")
 
 

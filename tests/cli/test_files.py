@@ -14,6 +14,8 @@ from lstm_bench.record.store import read_folder
 from processes import read_only, soon, started
 from sites import a_data_file, serving, squeezed
 
+pytestmark = pytest.mark.one_interpreter
+
 COMMAND = Path(sys.executable).with_name("lstm-bench")
 NUMBERS = np.random.default_rng(0).integers(0, 99, 100_000, np.uint8).tobytes()
 GLANCE = ("-b", "numpy", "--quick", "--epochs", "1", "--threads", "1")

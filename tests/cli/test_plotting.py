@@ -14,6 +14,8 @@ from builders import ROUNDS, a_failure, some_run, times
 from lstm_bench.cli import main
 from lstm_bench.record.store import write_attempt
 
+pytestmark = pytest.mark.one_interpreter
+
 
 @pytest.fixture
 def folder(tmp_path):

@@ -9,6 +9,8 @@ from builders import ROUNDS, some_run, times
 from lstm_bench.cli import main
 from lstm_bench.record.store import write_attempt
 
+pytestmark = pytest.mark.one_interpreter
+
 pytest.importorskip("altair", reason="the page has charts")
 
 

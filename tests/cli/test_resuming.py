@@ -10,6 +10,8 @@ import pytest
 from lstm_bench.record.store import read_folder
 from processes import COMMAND, started
 
+pytestmark = pytest.mark.one_interpreter
+
 SIZES = 24
 GRID = (
     "run",

@@ -11,6 +11,8 @@ import pytest
 
 from lstm_bench.conformance.cases import draw_case
 
+pytestmark = pytest.mark.one_interpreter
+
 COMMAND = Path(sys.executable).with_name("lstm-bench")
 WRONG = Path(__file__).parents[1] / "zoo" / "wrong_backends.py"
 

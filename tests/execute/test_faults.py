@@ -19,6 +19,8 @@ from lstm_bench.record.attempt import SCHEMA_VERSION
 from lstm_bench.record.store import prepare_folder, read_attempt, read_folder, write_attempt
 from processes import COMMAND, read_only
 
+pytestmark = pytest.mark.one_interpreter
+
 WRITING = Path(__file__).parents[1] / "support" / "writing.py"
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

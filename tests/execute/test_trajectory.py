@@ -23,6 +23,8 @@ from lstm_bench.worker.training import epoch_orders
 from lstm_bench_numpy._model import NumpyBackend
 from processes import gone, soon, started
 
+pytestmark = pytest.mark.one_interpreter
+
 COMMAND = Path(sys.executable).with_name("lstm-bench")
 WRONG = Path(__file__).parents[1] / "zoo" / "wrong_backends.py"
 

@@ -25,6 +25,8 @@ from lstm_bench.host.disturbance import (
 )
 from lstm_bench.record.attempt import Disturbance
 
+pytestmark = pytest.mark.one_interpreter
+
 STAT = """\
 cpu  1884140 10750 119066 528206 5351 0 1112 1697 0 0
 cpu0 901440 8960 57793 304828 800 0 201 811 0 0
