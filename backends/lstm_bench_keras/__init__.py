@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lstm_bench import BackendInfo, Choice, Flag, Options, hookimpl, lazy
+from lstm_bench import BackendInfo, Choice, Flag, Options, hookimpl, jax_environment, lazy
 
 
 def _environ(options: Options, threads: int, device: str) -> Mapping[str, str]:
     engine, count = options.engine, str(threads)
-    # Keras imports TensorFlow for some things whatever the engine is; only errors of its own are of interest.
+    # Keras imports parts of TensorFlow on every engine; the level hides all of TensorFlow's messages but errors.
     environ = {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "2"}
     if engine == "tensorflow":
         environ |= {
             "TF_NUM_INTRAOP_THREADS": count,
             "TF_NUM_INTEROP_THREADS": count,
-            "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else all of the GPU's memory counts as used
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # otherwise all of the GPU's memory counts as used
         }
     elif engine == "jax":
-        environ |= {
-            "JAX_PLATFORMS": "cpu" if device == "cpu" else "cuda,cpu",
-            "PJRT_NPROC": count,
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        }
+        environ |= jax_environment(threads, device)
     else:
         environ["KERAS_TORCH_DEVICE"] = device
     return environ
@@ -34,6 +30,17 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
         name="keras",
         summary="Keras 3's layers on TensorFlow, JAX or PyTorch, many steps in one call",
         load=lazy("lstm_bench_keras._backend:KerasBackend"),
+        abilities=(
+            "train",
+            "differentiate",
+            "states",
+            "input_gradient",
+            "kernel_path",
+            "parameter_count",
+            "product",
+            "compile_seconds",  # on jax alone
+            "device_memory",
+        ),
         requires=("keras",),
         install='pip install "lstm-bench[keras]"',
         options={

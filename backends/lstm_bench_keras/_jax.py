@@ -1,4 +1,4 @@
-"""Keras on JAX: a block of training steps is one jitted function of all that it changes."""
+"""Keras on JAX: a block of training steps is one jitted function of all arrays that it changes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
 
-from lstm_bench import Parameters, Precision, TrainSpec
-from lstm_bench.plugin.xla import describe
-from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, Program
+from lstm_bench import (
+    JaxCompileSeconds,
+    Parameters,
+    Precision,
+    TrainSpec,
+    Unsupported,
+    describe_jax,
+    jax_peak_memory,
+    padded_blocks,
+)
+from lstm_bench_keras._model import Engine, KerasModel, Program
 from lstm_bench_keras._network import Network, loss
 from lstm_bench_keras._optimizers import optimizer
 
@@ -25,15 +33,13 @@ class Jax(Engine):
     """JAX on the CPU or CUDA."""
 
     def __init__(self) -> None:
-        self._compile_seconds = 0.0
-        jax.monitoring.register_event_duration_secs_listener(self._note_duration)
-
-    def _note_duration(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
-        if event.startswith("/jax/core/compile/"):
-            self._compile_seconds += duration_secs
+        # Off, even if the environment has it on: with 64-bit types allowed, some of Keras's operations turn float32
+        # into float64.
+        jax.config.update("jax_enable_x64", False)
+        self._compiling = JaxCompileSeconds(jax.monitoring.register_event_duration_secs_listener)
 
     def compile_seconds(self) -> float:
-        return self._compile_seconds
+        return self._compiling.total
 
     def versions(self) -> Mapping[str, str]:
         return {"jax": jax.__version__, "jaxlib": version("jaxlib")}
@@ -41,27 +47,29 @@ class Jax(Engine):
     def gpu(self) -> str | None:
         return str(jax.devices()[0].device_kind) if jax.default_backend() == "gpu" else None
 
-    def prepare(self, precision: Precision) -> None:
-        # Off, if it was on: with 64 bits allowed, some of Keras's operations give float64 where float32 went in.
-        jax.config.update("jax_enable_x64", precision == "float64")
-        products = {"tf32": "tensorfloat32", "bfloat16": "bfloat16"}.get(precision, "highest")
-        jax.config.update("jax_default_matmul_precision", products)
+    def program(
+        self, network: Network, train: TrainSpec, precision: Precision, jit: bool, *, read_once: bool
+    ) -> JaxProgram:
+        return JaxProgram(network, train, precision, jit)
 
-    def program(self, network: Network, train: TrainSpec, jit: bool, *, read_once: bool) -> JaxProgram:
-        return JaxProgram(network, train, jit)
-
-    def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
-        random = np.random.default_rng(0)
+    def product(self, size: int, precision: Precision, jit: bool) -> Callable[[], None]:
+        if precision == "float64":
+            raise Unsupported("Keras has no float64 on jax")
+        random, dtype = np.random.default_rng(0), "bfloat16" if precision == "bfloat16" else "float32"
         a, b = (jnp.asarray(random.random((size, size)), dtype) for _ in range(2))
+        product = partial(jnp.matmul, precision=_PRODUCTS[precision])
 
         def multiply() -> None:
-            jax.block_until_ready(jnp.matmul(a, b))
+            jax.block_until_ready(product(a, b))
 
         return multiply
 
-    def peak_memory(self) -> int | None:
-        statistics = jax.devices()[0].memory_stats()
-        return statistics["peak_bytes_in_use"] if statistics else None
+    def peak_memory(self) -> int:
+        return jax_peak_memory(jax.devices()[0])
+
+
+_PRODUCTS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "bfloat16"}
+"""JAX's name for the precision of matrix products, by the precision of the setting."""
 
 
 class TrainState(NamedTuple):
@@ -73,22 +81,22 @@ class TrainState(NamedTuple):
 
 
 class JaxProgram(Program):
-    """Pure functions of all values, which Keras's variables only lend their names.
+    """Pure functions of the values of all variables. Keras's own variables keep their initial values.
 
     Attributes:
         jit: whether XLA compiles the functions.
-        infer: logits.
-        train: steps in a row of ``order``.
-        differentiate: the loss of a batch in training mode, the other values after it, and its gradients.
-        input_gradient: that of the same loss by ``x``, and the other values.
-        states: what the recurrent layers compute.
+        infer: logits in evaluation mode.
+        train: one step for each of the first rows of ``order``; its first argument is overwritten.
+        differentiate: the loss of a batch in training mode, the untrained values after it, and its gradients.
+        input_gradient: the gradient of the same loss by ``x``, and the untrained values after it.
+        states: the outputs and final states of the recurrent layers.
     """
 
-    def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
+    def __init__(self, network: Network, train: TrainSpec, precision: Precision, jit: bool) -> None:
         super().__init__(network, train)
-        self._optimizer = optimizer(train, network)
+        self._optimizer, self._products = optimizer(train, network), _PRODUCTS[precision]
         self.jit = jit
-        self.infer: Callable[..., Any] = jax.jit(self.logits) if jit else self.logits
+        self.infer: Callable[..., Any] = jax.jit(self._infer) if jit else self._infer
         self.train: Callable[..., Any] = jax.jit(self._steps, donate_argnums=0) if jit else self._each_step
         self.differentiate: Callable[..., Any] = jax.jit(self._differentiate) if jit else self._differentiate
         self.input_gradient: Callable[..., Any] = jax.jit(self._input_gradient) if jit else self._input_gradient
@@ -97,17 +105,17 @@ class JaxProgram(Program):
     def model(self, parameters: Parameters, seed: int) -> JaxModel:
         self.network.begin(parameters, seed)
         variables = (self.network.trainable_variables, self.network.non_trainable_variables, self._optimizer.variables)
-        # Copies: what is donated to a program is gone, and Keras's variables still hold the originals.
+        # Copies: training overwrites the arrays that it is given, and Keras's variables hold the originals.
         state = TrainState(*([jnp.array(variable.value) for variable in some] for some in variables))
         return JaxModel(self, state)
 
-    def logits(self, trained: list[Array], others: list[Array], x: Array) -> Array:
-        """In evaluation mode."""
-        logits: Array = self.network.stateless_call(trained, others, x, training=False)[0]
+    def _infer(self, trained: list[Array], others: list[Array], x: Array) -> Array:
+        with jax.default_matmul_precision(self._products):
+            logits: Array = self.network.stateless_call(trained, others, x, training=False)[0]
         return logits
 
     def _steps(self, state: TrainState, x: Array, y: Array, order: Array, steps: Array) -> tuple[TrainState, Array]:
-        """Train on the first ``steps`` rows of ``order``; the losses of the others are 0."""
+        """Train on the first ``steps`` rows of ``order``; the losses of the other rows are 0."""
 
         def step(n: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
             state, losses = carry
@@ -119,7 +127,7 @@ class JaxProgram(Program):
         return result
 
     def _each_step(self, state: TrainState, x: Array, y: Array, order: Array, steps: int) -> tuple[TrainState, Array]:
-        """The same, one operation at a time."""
+        """The same as ``_steps``, one operation at a time."""
         losses = []
         for rows in order[:steps]:
             state, value = self._step(state, x, y, rows)
@@ -135,9 +143,10 @@ class JaxProgram(Program):
     def _gradients(
         self, trained: list[Array], x: Array, y: Array, others: list[Array], *, remember: bool
     ) -> tuple[Array, list[Array], list[Array]]:
-        """The loss, the other values after it, and its gradients by the trained ones."""
+        """The loss, the untrained values after it, and its gradients by the trained values."""
         differentiated = jax.value_and_grad(partial(self._loss, remember=remember), has_aux=True)
-        (value, others), gradients = differentiated(trained, x, y, others)
+        with jax.default_matmul_precision(self._products):
+            (value, others), gradients = differentiated(trained, x, y, others)
         return value, others, self.network.restrain(gradients)
 
     def _differentiate(
@@ -149,13 +158,22 @@ class JaxProgram(Program):
         self, trained: list[Array], x: Array, y: Array, others: list[Array]
     ) -> tuple[Array, list[Array]]:
         differentiated = jax.grad(partial(self._loss, remember=False), argnums=1, has_aux=True)
-        found: tuple[Array, list[Array]] = differentiated(trained, x, y, others)
+        with jax.default_matmul_precision(self._products):
+            found: tuple[Array, list[Array]] = differentiated(trained, x, y, others)
         return found
 
     def _loss(
         self, trained: list[Array], x: Array, y: Array, others: list[Array], *, remember: bool
     ) -> tuple[Array, list[Array]]:
-        """The loss, and the other values after it: where dropout's draws are, and statistics that may remember it."""
+        """The loss, and the untrained values after it: the seeds of dropout and the running statistics.
+
+        Args:
+            trained: values of the trained variables.
+            x: sequences `(B, T, I)`.
+            y: their targets.
+            others: the untrained values before it.
+            remember: whether the running statistics take in those of this batch.
+        """
         logits, others = self.network.stateless_call(trained, others, x, training=True, remember=remember)
         return loss(self.train_spec, logits, y), others
 
@@ -163,12 +181,12 @@ class JaxProgram(Program):
         self, trained: list[Array], x: Array, begin: list[list[Array]] | None
     ) -> tuple[Array, list[list[Array]]]:
         mapping = zip(self.network.trainable_variables, trained, strict=True)
-        with keras.StatelessScope(state_mapping=mapping):
+        with jax.default_matmul_precision(self._products), keras.StatelessScope(state_mapping=mapping):
             return self.network.states(x, begin)
 
 
 class JaxModel(KerasModel[Array]):
-    """A program with the values of its variables, which live here and not in Keras."""
+    """A program with the values of its variables, which the model holds itself."""
 
     def __init__(self, program: JaxProgram, state: TrainState) -> None:
         super().__init__(program.network)
@@ -188,10 +206,9 @@ class JaxModel(KerasModel[Array]):
 
     def train(self, x: Array, y: Array, order: Array) -> Array:
         found = []
-        for begin in range(0, len(order), LONGEST_BLOCK):
-            block = order[begin : begin + LONGEST_BLOCK]
-            self._state, losses = self._program.train(self._state, x, y, _padded(block), len(block))
-            found.append(losses[: len(block)])
+        for block, steps in padded_blocks(order, jnp.pad):
+            self._state, losses = self._program.train(self._state, x, y, block, steps)
+            found.append(losses[:steps])
         losses = found[0] if len(found) == 1 else jnp.concatenate(found)
         self._pending.append(losses)
         return losses
@@ -200,8 +217,8 @@ class JaxModel(KerasModel[Array]):
         state = self._state
         value, others, gradients = self._program.differentiate(state.trained, x, y, state.others)
         self._state = state._replace(others=others)
-        # What one program computes is ready at once, so that the loss stands for it: the gradients of a whole block
-        # would fill the memory. Computed one operation at a time, each is ready by itself.
+        # All results of one program are ready at once, so waiting for the loss is enough. To keep the gradients of a
+        # whole block would fill the memory. Operations that run one by one are ready one by one.
         self._pending.append(value if self._program.jit else (value, gradients))
         return value, gradients
 
@@ -215,12 +232,12 @@ class JaxModel(KerasModel[Array]):
 
     def _value_of(self, variable: Any) -> Array:
         network, state = self._network, self._state
-        names = (*network.trainable_variables, *network.non_trainable_variables)
-        by_variable = {id(one): value for one, value in zip(names, (*state.trained, *state.others), strict=True)}
+        variables = (*network.trainable_variables, *network.non_trainable_variables)
+        by_variable = {id(one): value for one, value in zip(variables, (*state.trained, *state.others), strict=True)}
         return by_variable[id(variable)]
 
     def synchronize(self) -> None:
-        # Every result, not the last alone: XLA's CPU client runs independent programs side by side.
+        # Every result, not only the last: XLA's CPU client runs independent programs side by side.
         jax.block_until_ready((self._state, self._pending))
         self._pending.clear()
 
@@ -228,20 +245,21 @@ class JaxModel(KerasModel[Array]):
         return _kernels(self._program.infer, self._state.trained, self._state.others, x)
 
     def training_kernel_path(self, x: Array, y: Array, order: Array) -> str:
-        steps = min(len(order), LONGEST_BLOCK)
-        return _kernels(self._program.train, self._state, x, y, _padded(order[:steps]), steps, around=1)
-
-
-def _padded(block: Array) -> Array:
-    """Rows up to ``LONGEST_BLOCK``, which is what the program of training takes."""
-    return jnp.pad(block, ((0, LONGEST_BLOCK - len(block)), (0, 0)))
+        block, steps = next(padded_blocks(order, jnp.pad))
+        return _kernels(self._program.train, self._state, x, y, block, steps, around=1)
 
 
 def _kernels(function: Callable[..., Any], *given: Any, around: int = 0) -> str:
-    """What computes a call of a function, jitted or not, in which there are so many loops around the model if it is."""
+    """What computes a call of a function of the program.
+
+    Args:
+        function: a function of the program, jitted or not.
+        given: its arguments.
+        around: loops around the model, if the function is jitted.
+    """
     called = jax.make_jaxpr(lambda: function(*given))().eqns
     if len(called) == 1 and isinstance(function, jax.stages.Wrapped):
-        return describe(function.lower(*given).compile().as_text() or "", around=around)
+        return describe_jax(function.lower(*given).compile(), around=around)
     loops = any(equation.primitive.name in ("scan", "while") for equation in called)
     return f"JAX operations one by one, {'a loop over time' if loops else 'no loop'}"
 

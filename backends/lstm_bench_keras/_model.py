@@ -1,4 +1,4 @@
-"""What Keras's three engines have in common, and what each must bring."""
+"""What Keras's three engines share, and what each of them adds."""
 
 from __future__ import annotations
 
@@ -9,71 +9,79 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench import Model, Parameters, Precision, State, TrainSpec
+from lstm_bench import Model, Parameters, Precision, State, TrainSpec, Unsupported
 from lstm_bench_keras._network import Network
 
 Native = TypeVar("Native")
-
-LONGEST_BLOCK = 1024
-"""Steps of one compiled training function. It takes any smaller number, too, so that one compilation serves all."""
 
 
 class Engine(ABC):
     """One of the libraries that Keras computes with.
 
     Attributes:
-        jits: whether ``jit=auto`` lets a compiler take the whole step, which is where that is faster.
+        jits: whether a compiler takes the whole step with ``jit=auto``; it does where that is faster.
     """
 
     jits = True
 
     @abstractmethod
     def versions(self) -> Mapping[str, str]:
-        """Of the libraries that decide its speed."""
+        """Versions of the libraries that decide its speed."""
 
     @abstractmethod
     def gpu(self) -> str | None:
-        """The first GPU's own name, which is where it computes if there is one."""
+        """The name of the first GPU, where the engine then computes; ``None`` if it sees no GPU."""
 
-    @abstractmethod
     def prepare(self, precision: Precision) -> None:
-        """Set what is global to the process: which precision matrix products have."""
+        """Set the switches of the process for this precision, where the engine has no other way to say it."""
+        return None
 
     @abstractmethod
-    def program(self, network: Network, train: TrainSpec, jit: bool, *, read_once: bool) -> Program:
-        """What is computed.
+    def program(
+        self, network: Network, train: TrainSpec, precision: Precision, jit: bool, *, read_once: bool
+    ) -> Program:
+        """A program for one model at a time.
 
         Args:
-            network: the model.
+            network: the model's layers.
             train: loss and optimizer.
-            jit: whether a compiler is to take the whole step.
-            read_once: whether a training step reads the weights before the loop over time, where that is to choose.
+            precision: of the matrix products.
+            jit: whether a compiler takes the whole step.
+            read_once: whether a training step reads the weights before the loop over time. TensorFlow alone has the
+                choice.
         """
 
     @abstractmethod
-    def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
-        """As ``Backend.product``.
+    def product(self, size: int, precision: Precision, jit: bool) -> Callable[[], None]:
+        """A call that multiplies two matrices, as ``Backend.product`` describes it.
 
         Args:
             size: rows and columns of each matrix.
-            dtype: what to compute in, by its name.
-            jit: whether a compiler is to take it, where that is another product.
+            precision: what to compute in.
+            jit: whether a compiler takes the product, where that makes a difference.
+
+        Raises:
+            Unsupported: for a precision that the engine does not have.
         """
 
-    def compile_seconds(self) -> float | None:
-        """As ``Backend.compile_seconds``."""
-        return None
+    def compile_seconds(self) -> float:
+        """Seconds that this process has spent compiling.
 
-    def peak_memory(self) -> int | None:
-        """Most bytes that the GPU's allocator has held."""
-        return None
+        Raises:
+            Unsupported: unless the engine tells.
+        """
+        raise Unsupported(f"Keras does not tell how long {type(self).__name__} compiles")
+
+    @abstractmethod
+    def peak_memory(self) -> int:
+        """Most bytes that the GPU's allocator has held at once."""
 
 
 class Program(ABC):
-    """A network and its optimizer, and what is compiled of them. It belongs to one model at a time.
+    """A network, its optimizer and all that is compiled of them. It belongs to one model at a time.
 
     Attributes:
-        network: the model's layers. Keras's variables lie in them, so that two models cannot share one.
+        network: the model's layers. Two models cannot share it, since it holds Keras's variables.
         train_spec: loss and optimizer.
     """
 
@@ -82,11 +90,11 @@ class Program(ABC):
 
     @abstractmethod
     def model(self, parameters: Parameters, seed: int) -> KerasModel[Any]:
-        """A model with these initial parameters and a fresh optimizer. The last one that this gave is then none."""
+        """A model with these initial parameters and a fresh optimizer. It ends the model before it."""
 
 
 class KerasModel(Model[Native], Generic[Native]):
-    """A network that is trained. How it is called and differentiated is each engine's own."""
+    """A network with its parameters. Each engine has its own way to call and to differentiate it."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -101,20 +109,20 @@ class KerasModel(Model[Native], Generic[Native]):
 
     def states(self, x: Native, initial: State | None = None) -> tuple[NDArray[Any], State]:
         begin = None
-        if initial is not None:  # Keras wants each direction's arrays side by side
+        if initial is not None:  # Keras takes h and c of one direction, then h and c of the other
             kinds = [part for part in (initial.h, initial.c) if part]
             begin = [
                 [self.put(kind[n][d]) for d in range(len(kinds[0][n])) for kind in kinds] for n in range(len(kinds[0]))
             ]
         outputs, finals = self._states(x, begin)
         directions = len(self._network.spec.directions)
-        hidden, cell = [], []
+        h, c = [], []
         for arrays in finals:
             each = len(arrays) // directions
-            hidden.append(np.stack([self.get(array) for array in arrays[::each]]))
+            h.append(np.stack([self.get(array) for array in arrays[::each]]))
             if each == 2:
-                cell.append(np.stack([self.get(array) for array in arrays[1::each]]))
-        return self.get(outputs), State(tuple(hidden), tuple(cell))
+                c.append(np.stack([self.get(array) for array in arrays[1::each]]))
+        return self.get(outputs), State(h=tuple(h), c=tuple(c))
 
     def _states(self, x: Native, begin: list[list[Native]] | None) -> tuple[Native, list[list[Native]]]:
         result: tuple[Native, list[list[Native]]] = self._network.states(x, begin)
@@ -128,7 +136,7 @@ class KerasModel(Model[Native], Generic[Native]):
         return self._network.unpack(lambda variable: self.get(self._value_of(variable)))
 
     def _value_of(self, variable: Any) -> Native:
-        """What a variable of Keras's holds in this model."""
+        """The value of one of Keras's variables in this model."""
         value: Native = variable.value
         return value
 

@@ -1,4 +1,4 @@
-"""The canonical model out of Keras's own layers, and where its parameters lie in them."""
+"""The canonical model, built from Keras's own layers, and the place of each parameter in them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ class Held:
     """One Keras variable and the canonical parameters that it holds.
 
     Attributes:
-        variable: the variable.
-        names: the canonical names.
-        pack: the variable's value from theirs.
-        unpack: theirs from the variable's value, or from its gradient.
-        mask: what its gradient is multiplied by, where a part of it is no parameter of the canonical model.
+        variable: Keras's variable.
+        names: canonical names of the parameters.
+        pack: the variable's value from the parameters.
+        unpack: the parameters from the variable's value, or their gradients from its gradient.
+        mask: zeros where the variable holds numbers that the canonical model does not have; its gradient is multiplied
+            by the mask. ``None`` if it holds no such numbers.
     """
 
     variable: Any
@@ -44,6 +45,15 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         spec: the model.
         dtype: Keras's name of a precision policy.
         unroll: whether the loops over time are written out.
+
+    Attributes:
+        spec: the model.
+        stack: the recurrent layers, bottom layer first.
+        drop: dropout above each recurrent layer but the top one.
+        norm: batch normalisation, if the spec has it.
+        head: the dense head.
+        held: every variable with its parameters.
+        masks: the mask of each trainable variable.
     """
 
     def __init__(self, spec: ModelSpec, dtype: str, *, unroll: bool) -> None:
@@ -53,7 +63,7 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         self.drop = [layers.Dropout(spec.dropout, dtype=dtype) for _ in self.stack[1:]]
         self.norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype) if spec.batch_norm else None
         self.head = layers.Dense(spec.output_size, use_bias=spec.bias, kernel_initializer="zeros", dtype=dtype)
-        self(keras.Input((1, spec.input_size), dtype=self.variable_dtype))  # now every variable is there
+        self(keras.Input((1, spec.input_size), dtype=self.variable_dtype))  # makes every variable
         self.held = list(self._where())
         trained = {id(held.variable): held for held in self.held}
         self.masks = [trained[id(variable)].mask for variable in self.trainable_variables]
@@ -68,7 +78,7 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
             dtype=dtype,
             return_sequences=n < len(spec.hidden_sizes) - 1 or spec.readout == "all",
             kernel_initializer="zeros",
-            recurrent_initializer="zeros",  # until the initial parameters come
+            recurrent_initializer="zeros",  # faster than random numbers, and overwritten by the initial parameters
         )
         return layers.Bidirectional(layer, dtype=dtype) if spec.bidirectional else layer
 
@@ -76,9 +86,9 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         """Logits `(B, O)` or `(B, T, O)` from ``x`` `(B, T, I)`, in the dtype of the parameters.
 
         Args:
-            x: sequences.
-            training: whether to drop elements, and to normalise by the batch's own statistics.
-            remember: whether to take these into the running ones.
+            x: sequences `(B, T, I)`.
+            training: whether to drop elements, and to normalise by the statistics of the batch.
+            remember: whether the running statistics take in those of the batch.
         """
         for n, layer in enumerate(self.stack):
             if n:
@@ -89,7 +99,16 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         return ops.cast(self.head(x), self.variable_dtype)
 
     def states(self, x: Any, initial: Sequence[Sequence[Any]] | None) -> tuple[Any, list[list[Any]]]:
-        """The top layer's outputs `(B, T, D*H)`, and each layer's final arrays as Keras lists them."""
+        """What the recurrent layers compute, in evaluation mode.
+
+        Args:
+            x: sequences `(B, T, I)`.
+            initial: states of each layer to begin from, in Keras's order: h, c of one direction, then of the other;
+                ``None`` for zeros.
+
+        Returns:
+            The top layer's outputs `(B, T, D*H)`, and the final states of each layer in the same order.
+        """
         finals = []
         for n, layer in enumerate(self.stack):
             parts = {id(part): part for part in (layer, *_each_direction(layer))}.values()
@@ -122,11 +141,11 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
 
     @property
     def compiles(self) -> bool:
-        """Whether a compiler can take it: on TensorFlow, layers that use cuDNN cannot go into an XLA program."""
+        """Whether XLA can compile it. On TensorFlow, it cannot compile layers that use cuDNN."""
         return all(one.supports_jit for layer in self.stack for one in _each_direction(layer))
 
     def begin(self, parameters: Parameters, seed: int) -> None:
-        """Set every variable: from canonical parameters and statistics, and from the seed of the dropout masks."""
+        """Set every variable to the canonical parameters and statistics, and start dropout from the seed."""
         for held in self.held:
             held.variable.assign(held.pack(*(np.asarray(parameters[name]) for name in held.names)))
         if self.spec.dropout:
@@ -134,7 +153,11 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
                 drop.seed_generator.state.assign(np.array([(seed + n) % 2**31, 0], np.uint32))
 
     def unpack(self, value_of: Callable[[Any], Array | None]) -> dict[str, Array]:
-        """Canonical arrays from what a function says of each variable; ``None`` leaves its names out."""
+        """Canonical arrays by name, in canonical order.
+
+        Args:
+            value_of: the value, or the gradient, of a variable; ``None`` to leave its parameters out.
+        """
         found: dict[str, Array] = {}
         for held in self.held:
             value = value_of(held.variable)
@@ -144,7 +167,7 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         return {name: found[name] for name in order if name in found}
 
     def restrain(self, gradients: Sequence[Any]) -> list[Any]:
-        """Gradients of the trainable variables, zero where a variable holds what the canonical model does not have."""
+        """Gradients of the trainable variables, set to zero where their masks are zero."""
         return [
             gradient if mask is None else gradient * ops.convert_to_tensor(mask, dtype=gradient.dtype)
             for gradient, mask in zip(gradients, self.masks, strict=True)
@@ -152,13 +175,16 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
 
 
 def _normalise_and_forget(norm: Any, x: Any) -> Any:
-    """By the batch's own statistics. Keras's layer always assigns the running ones, and in such a scope to no avail."""
+    """Normalise by the statistics of the batch, and leave the running statistics as they are.
+
+    Keras's layer always assigns the running statistics. In a stateless scope that changes no variable.
+    """
     with keras.StatelessScope([(variable, variable.value) for variable in norm.variables]):
         return norm(x, training=True)
 
 
 def _each_direction(layer: Any) -> tuple[Any, ...]:
-    """The layer that reads forwards, and the one that reads backwards if there is one."""
+    """The layer that reads forwards, and if the layer is bidirectional, the layer that reads backwards."""
     return (layer.forward_layer, layer.backward_layer) if isinstance(layer, layers.Bidirectional) else (layer,)
 
 
@@ -167,10 +193,11 @@ def _as_it_is(variable: Any, name: str) -> Held:
 
 
 def _cell_variables(spec: ModelSpec, prefix: str, cell: Any) -> Iterator[Held]:
-    """Keras's kernels are the canonical weights transposed; its LSTM has the gates in canonical order.
+    """The variables of one cell, and the canonical parameters that they hold.
 
-    Its GRU has them as z, r, n, and a second bias for each. Only the candidate's is a parameter of the canonical model;
-    the other two, of which each would do nothing that the first bias does not, are held at zero.
+    Keras's kernels are the canonical weights transposed. Keras's LSTM has the gates in canonical order. Keras's GRU has
+    the order z, r, n, and a second bias for each gate. Of the second biases, only the candidate's is a parameter of the
+    canonical model. The other two would only add to the first bias, so they are held at zero.
     """
     if spec.cell != "gru":
 
@@ -202,7 +229,7 @@ def _cell_variables(spec: ModelSpec, prefix: str, cell: Any) -> Iterator[Held]:
 
 
 def loss(train: TrainSpec, logits: Any, y: Any) -> Any:
-    """The mean loss of a batch."""
+    """The mean loss `()` of a batch."""
     if train.loss == "mse":
         return ops.mean(ops.square(logits - y))
     return ops.mean(ops.sparse_categorical_crossentropy(y, logits, from_logits=True))

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tensorflow.python.eager import context
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from lstm_bench import Parameters, Precision, TrainSpec
-from lstm_bench_keras._model import LONGEST_BLOCK, Engine, KerasModel, Program
+from lstm_bench import Parameters, Precision, TrainSpec, Unsupported, padded_blocks
+from lstm_bench_keras._model import Engine, KerasModel, Program
 from lstm_bench_keras._network import Network, loss
 from lstm_bench_keras._optimizers import optimizer
 
@@ -35,13 +35,16 @@ class TensorFlow(Engine):
         return str(tf.config.experimental.get_device_details(devices[0]).get("device_name", ""))
 
     def prepare(self, precision: Precision) -> None:
+        # TensorFlow has TF32 as one switch for the whole process. It matters on a GPU alone.
         tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
 
-    def program(self, network: Network, train: TrainSpec, jit: bool, *, read_once: bool) -> TensorFlowProgram:
+    def program(
+        self, network: Network, train: TrainSpec, precision: Precision, jit: bool, *, read_once: bool
+    ) -> TensorFlowProgram:
         return TensorFlowProgram(network, train, jit, read_once=read_once)
 
-    def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
-        random = np.random.default_rng(0)
+    def product(self, size: int, precision: Precision, jit: bool) -> Callable[[], None]:
+        random, dtype = np.random.default_rng(0), "float32" if precision == "tf32" else precision
         a, b = (tf.cast(tf.constant(random.random((size, size))), dtype) for _ in range(2))
         multiplied = tf.function(lambda a, b: tf.matmul(a, b), jit_compile=jit)
 
@@ -51,12 +54,12 @@ class TensorFlow(Engine):
 
         return multiply
 
-    def peak_memory(self) -> int | None:
+    def peak_memory(self) -> int:
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
 
 class TensorFlowProgram(Program):
-    """Its functions change Keras's variables in place.
+    """Functions that change Keras's variables in place.
 
     Args:
         network: the model's layers.
@@ -65,8 +68,8 @@ class TensorFlowProgram(Program):
         read_once: whether a training step reads the weights before the loop over time.
 
     Attributes:
-        infer: logits of ``x``.
-        train: steps in a row of ``order``.
+        infer: logits in evaluation mode.
+        train: one step for each of the first rows of ``order``.
         differentiate: the loss of a batch in training mode, and its gradients.
     """
 
@@ -81,7 +84,7 @@ class TensorFlowProgram(Program):
 
     @property
     def variables(self) -> list[Any]:
-        """All that training changes."""
+        """All variables that training changes."""
         return [*self.network.variables, *self._optimizer.variables]
 
     def model(self, parameters: Parameters, seed: int) -> TensorFlowModel:
@@ -91,10 +94,10 @@ class TensorFlowProgram(Program):
         return TensorFlowModel(self)
 
     def _steps(self, x: Any, y: Any, order: Any, steps: Any) -> Any:
-        """Train on the first ``steps`` rows of ``order``; the losses of the others are 0."""
-        losses = tf.TensorArray(self.network.variable_dtype, size=LONGEST_BLOCK)
+        """Train on the first ``steps`` rows of ``order``; the losses of the other rows are 0."""
+        losses = tf.TensorArray(self.network.variable_dtype, size=order.shape[0])
         step = tf.constant(0)
-        while step < steps:  # not tf.range, for whose limit XLA wants a constant, and so a program for each number
+        while step < steps:  # not tf.range: XLA wants its limit constant, and would compile a program for each limit
             x_batch, y_batch = tf.gather(x, order[step]), tf.gather(y, order[step])
             value, gradients = self._loss_and_gradients(x_batch, y_batch, remember=True)
             self._optimizer.apply(gradients, self.network.trainable_variables)
@@ -106,12 +109,12 @@ class TensorFlowProgram(Program):
         """The loss of a batch in training mode, and its gradients by the trainable variables."""
         weights = self.network.trainable_variables
         with tf.GradientTape() as tape:
-            # What is read in the loop over time is kept for each of its steps until the gradient has used it. A graph
-            # keeps many references to one array so, an XLA program that many copies of all weights.
+            # Arrays that are read in the loop over time are kept for each time step until the gradient has used them. A
+            # graph keeps references to one array, but an XLA program keeps a copy of all weights for each time step.
             read = [tf.convert_to_tensor(weight.value) for weight in weights] if self._read_once else []
             with keras.StatelessScope(list(zip(weights, read, strict=True))) if read else nullcontext() as scope:
                 value = loss(self.train_spec, self.network(x, training=True, remember=remember), y)
-        if scope is not None:  # in which nothing was assigned: running statistics, and seeds of dropout masks
+        if scope is not None:  # it held back the running statistics and the seeds of dropout
             for variable in self.network.non_trainable_variables:
                 changed = scope.get_current_value(variable)
                 if changed is not None:
@@ -139,10 +142,8 @@ class TensorFlowModel(KerasModel[Any]):
 
     def train(self, x: Any, y: Any, order: Any) -> Any:
         found = []
-        for begin in range(0, len(order), LONGEST_BLOCK):
-            block = order[begin : begin + LONGEST_BLOCK]
-            steps = len(block)
-            found.append(self._program.train(x, y, _padded(block), tf.constant(steps))[:steps])
+        for block, steps in padded_blocks(order, tf.pad):
+            found.append(self._program.train(x, y, block, tf.constant(steps))[:steps])
         return found[0] if len(found) == 1 else tf.concat(found, axis=0)
 
     def differentiate(self, x: Any, y: Any) -> tuple[Any, list[Any]]:
@@ -162,7 +163,7 @@ class TensorFlowModel(KerasModel[Any]):
         return _kernels(_profiled(lambda: self._program.infer(x)), steps=x.shape[1])
 
     def training_kernel_path(self, x: Any, y: Any, order: Any) -> str:
-        block, one = _padded(order[:1]), tf.constant(1)
+        (block, _), one = next(padded_blocks(order[:1], tf.pad)), tf.constant(1)
         before = [variable.numpy() for variable in self._program.variables]
         calls = _profiled(lambda: self._program.train(x, y, block, one))
         for variable, value in zip(self._program.variables, before, strict=True):
@@ -170,20 +171,15 @@ class TensorFlowModel(KerasModel[Any]):
         return _kernels(calls, steps=x.shape[1])
 
 
-def _padded(block: Any) -> Any:
-    """Rows up to ``LONGEST_BLOCK``, which is what the function of training takes."""
-    return tf.pad(block, ((0, LONGEST_BLOCK - len(block)), (0, 0)))
-
-
 def _profiled(call: Callable[[], Any]) -> Counter[str]:
-    """How often TensorFlow's profiler has seen what, by name, while a tensor was computed."""
-    call()  # whatever traces and compiles, does so here
-    # A graph that has run for some time no longer traces the operations that it has learnt to take little.
+    """How often TensorFlow's profiler saw each event, by its name, during a call that returns a tensor."""
+    call()  # traces and compiles
+    # After some calls, a graph no longer reports the operations that took little time.
     context.context().clear_kernel_cache()
     with TemporaryDirectory() as folder:
         tf.profiler.experimental.start(folder)
         try:
-            call().numpy()  # which waits for it, and runs nothing else, as sync_devices would
+            call().numpy()  # waits for the result; sync_devices would run operations of its own
         finally:
             tf.profiler.experimental.stop()
         (file,) = Path(folder).rglob("*.xplane.pb")
@@ -197,19 +193,22 @@ def _profiled(call: Callable[[], Any]) -> Counter[str]:
 
 
 def _kernels(calls: Mapping[str, int], *, steps: int) -> str:
-    """What computed a model, from what the profiler has seen: XLA's programs, TensorFlow's graphs, single operations.
+    """Say what computed a model: XLA programs, TensorFlow graphs or single operations.
 
     Args:
-        calls: how often what was seen, by name: ``name:Type`` of a graph's operation, the bare name of an XLA
-            program's, ``Class::Function`` of whatever runs them.
-        steps: of time. What has one name and runs so often is in a loop over them, of which there are at least three.
+        calls: events of the profiler, counted by name: ``name:Type`` for an operation of a graph, the bare name for an
+            operation of an XLA program, ``Class::Function`` for the functions that run them.
+        steps: of time. An operation that runs at least so often, and at least three times, is in a loop over time.
+
+    Raises:
+        Unsupported: if the profiler saw none of them.
     """
-    if any(name.startswith("EagerLocalExecute: ") and ": __" not in name for name in calls):  # no function of ours
+    if any(name.startswith("EagerLocalExecute: ") and ": __" not in name for name in calls):  # outside our functions
         return "TensorFlow operations one by one"
     compiled = any("Executable::Execute" in name for name in calls)
-    graph = "KernelAndDeviceFunc::Run" in calls  # which runs graphs, but no XLA program that is by itself
+    graph = "KernelAndDeviceFunc::Run" in calls  # runs graphs, but not XLA programs that stand alone
     if not (compiled or graph):
-        return ""
+        raise Unsupported("TensorFlow's profiler has seen neither a graph nor an XLA program")
     operations = {name: count for name, count in calls.items() if "::" not in name and (":" in name) == graph}
     types = {name.rpartition(":")[2] for name in operations}
     if any(name.startswith("CudnnRNN") for name in types):

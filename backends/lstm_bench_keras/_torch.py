@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import profiler
 
-from lstm_bench import Parameters, Precision, TrainSpec
-from lstm_bench.plugin import aten
+from lstm_bench import Parameters, Precision, TrainSpec, describe_aten
 from lstm_bench_keras._model import Engine, KerasModel, Program
 from lstm_bench_keras._network import Network, loss
 
 
 class Torch(Engine):
-    """PyTorch on the CPU or CUDA. It compiles for many seconds, and breaks Keras's layers into pieces when it does."""
+    """PyTorch on the CPU or CUDA.
+
+    With ``jit=auto`` nothing is compiled: ``torch.compile`` takes many seconds, and breaks Keras's layers into pieces.
+    """
 
     jits = False
 
@@ -28,16 +30,20 @@ class Torch(Engine):
         return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
     def prepare(self, precision: Precision) -> None:
+        # PyTorch has TF32 as switches for the whole process. They matter on a GPU alone.
         product = "tf32" if precision == "tf32" else "ieee"
         torch.backends.cuda.matmul.fp32_precision = product
         torch.backends.cudnn.rnn.fp32_precision = product  # type: ignore[attr-defined]  # set up at run time
 
-    def program(self, network: Network, train: TrainSpec, jit: bool, *, read_once: bool) -> TorchProgram:
+    def program(
+        self, network: Network, train: TrainSpec, precision: Precision, jit: bool, *, read_once: bool
+    ) -> TorchProgram:
         return TorchProgram(network, train, jit)
 
-    def product(self, size: int, dtype: str, jit: bool) -> Callable[[], None]:
+    def product(self, size: int, precision: Precision, jit: bool) -> Callable[[], None]:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        a, b, out = (torch.rand(size, size, device=device).to(getattr(torch, dtype)) for _ in range(3))
+        dtype = torch.float32 if precision == "tf32" else getattr(torch, precision)
+        a, b, out = (torch.rand(size, size, device=device).to(dtype) for _ in range(3))
 
         def multiply() -> None:
             torch.mm(a, b, out=out)
@@ -46,7 +52,7 @@ class Torch(Engine):
 
         return multiply
 
-    def peak_memory(self) -> int | None:
+    def peak_memory(self) -> int:
         return torch.cuda.max_memory_allocated()
 
 
@@ -54,7 +60,7 @@ class TorchProgram(Program):
     """The forward pass, compiled or not.
 
     Attributes:
-        forward: logits of ``x``.
+        forward: the network, compiled or as it is.
     """
 
     def __init__(self, network: Network, train: TrainSpec, jit: bool) -> None:
@@ -63,12 +69,12 @@ class TorchProgram(Program):
 
     def model(self, parameters: Parameters, seed: int) -> TorchModel:
         self.network.begin(parameters, seed)
-        torch.manual_seed(seed)  # on torch, Keras's dropout draws from the global generator and not from its layer's
+        torch.manual_seed(seed)  # on torch, Keras's dropout draws from the generator of the whole process
         return TorchModel(self)
 
 
 class TorchModel(KerasModel[Tensor]):
-    """Keras's variables hold the parameters as torch's own."""
+    """A program whose variables hold the parameters as tensors of PyTorch."""
 
     def __init__(self, program: TorchProgram) -> None:
         super().__init__(program.network)
@@ -98,10 +104,10 @@ class TorchModel(KerasModel[Tensor]):
                 norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
                 torch._foreach_mul_(gradients, (clip / norm).clamp(max=1.0))
             for parameter, gradient in zip(self._values, gradients, strict=True):
-                # cuDNN's gradients come transposed, and fused optimizers on CUDA want them laid out as the parameter.
+                # cuDNN returns transposed gradients; fused optimizers on CUDA take the parameter's own layout alone.
                 parameter.grad = gradient.contiguous()
             self._optimizer.step()
-            self._optimizer.zero_grad()  # now, so that the next step finds their memory free
+            self._optimizer.zero_grad()  # frees the gradients' memory before the next step
             del gradients
             losses.append(value.detach())
         return torch.stack(losses)
@@ -135,7 +141,7 @@ class TorchModel(KerasModel[Tensor]):
     def training_kernel_path(self, x: Tensor, y: Tensor, order: Tensor) -> str:
         variables = self._network.variables
         before = [variable.value.detach().clone() for variable in variables]
-        with _profiler() as profile:  # of a step without its update; what it may change is put back
+        with _profiler() as profile:  # a step without its update; the variables that it changes are put back below
             self._loss_and_gradients(x[order[0]], y[order[0]], remember=True)
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
@@ -143,18 +149,18 @@ class TorchModel(KerasModel[Tensor]):
 
 
 def _profiler() -> profiler.profile:
-    """Of the operators that are called, and nothing else: Kineto, which also has what they take, takes a second."""
+    """Counts the calls of each operator. Kineto would time them, too, but takes a second to start."""
     return profiler.profile(use_kineto=False)
 
 
 def _kernels(profile: profiler.profile, *, steps: int, backward: bool = False) -> str:
-    """What computed a model, from the profile of one pass, as ``aten.describe`` has it."""
+    """The kernels of one profiled pass, in the words of ``describe_aten``."""
     calls = {event.key: event.count for event in profile.key_averages()}
-    return aten.describe(calls, steps=steps, backward=backward)
+    return describe_aten(calls, steps=steps, backward=backward)
 
 
 def _optimizer(train: TrainSpec, parameters: list[Tensor]) -> torch.optim.Optimizer:
-    """PyTorch's own, as Keras's guide to custom loops on PyTorch has it; their formulas are the canonical ones."""
+    """PyTorch's own optimizer, as in Keras's guide to custom loops on PyTorch. Its formulas are the canonical ones."""
     if train.optimizer == "adam":
         return torch.optim.Adam(parameters, train.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
     if train.optimizer == "rmsprop":

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from builders import a_configuration
-from conformance import build, data_for, disagreements
-from lstm_bench import LSTMBenchError, ModelSpec, TrainSpec
+from conformance import build, data_for, disagreements, setting_of
+from lstm_bench import LSTMBenchError, ModelSpec, TrainSpec, Unsupported
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.conformance.agreement import TOLERANCES, relative_error
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.model.parameters import initial_parameters, parameter_count
+from lstm_bench.plugin import blocks
 from lstm_bench.record.configuration import Effort
 from lstm_bench.worker.protocol import MeasureJob
 from lstm_bench_numpy._model import NumpyBackend
@@ -90,7 +91,7 @@ def test_weights_that_are_read_in_the_loop_over_time_are_copied_for_each_of_its_
 
 @pytest.mark.skipif(ENGINE == "tensorflow", reason="this is about the other engines")
 def test_the_other_engines_read_the_weights_in_one_way_only(backend):
-    refusal = backend.refuses(SMALL, ADAM, precision="float32", device="cpu", options=OPTIONS | {"read": "loop"})
+    refusal = backend.refuses(SMALL, ADAM, setting_of(backend, "float32", **OPTIONS | {"read": "loop"}))
     assert "read=loop is for engine=tensorflow alone" in refusal
 
 
@@ -157,7 +158,7 @@ def test_what_the_environment_of_a_worker_changes_is_seen(monkeypatch, environme
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     plugins = load_plugins()
-    recipe = plugins.task("flights").recipe(None, {})
+    recipe = plugins.task("flights").recipe(None, plugins.task("flights").read({}))
     configuration = a_configuration(
         recipe=recipe, backend="keras", backend_options=OPTIONS | {"jit": "off"}, threads=1, effort=QUICK
     )
@@ -172,10 +173,29 @@ def test_what_the_environment_of_a_worker_changes_is_seen(monkeypatch, environme
 @pytest.mark.parametrize("jit", ["auto", "on", "off"])
 @pytest.mark.parametrize("precision", [FINEST, "float32", "bfloat16"])
 def test_there_is_a_product_in_every_precision_with_a_compiler_and_without(backend, precision, jit):
-    options = OPTIONS | {"jit": jit}
-    product = backend.product(64, precision=precision, device="cpu", options=options)
+    product = backend.product(64, setting_of(backend, precision, **OPTIONS | {"jit": jit}))
     product()
     product()
+
+
+@pytest.mark.skipif(ENGINE != "jax", reason="this is about JAX")
+@pytest.mark.parametrize(("precision", "products"), [("float32", "HIGHEST"), ("bfloat16", "DEFAULT")])
+@pytest.mark.parametrize("jit", ["auto", "off"])
+def test_every_product_of_a_model_carries_its_precision_and_the_process_has_none(backend, precision, products, jit):
+    jax = importlib.import_module("jax")
+    model = build(backend, SMALL, ADAM, precision, **OPTIONS | {"jit": jit})
+    x, y, order = map(model.put, data_for(SMALL, ADAM))
+    program, state = model._program, model._state
+    calls = [
+        lambda: program.infer(state.trained, state.others, x),
+        lambda: program.train(state, x, y, order, 1),
+        lambda: program.differentiate(state.trained, x, y, state.others),
+        lambda: program.input_gradient(state.trained, x, y, state.others),
+        lambda: program.states(state.trained, x, None),
+    ]
+    for text in (str(jax.make_jaxpr(call)()) for call in calls):
+        assert text.count("dot_general") == text.count(f"precision=(Precision.{products}, Precision.{products})") > 0
+    assert jax.config.jax_default_matmul_precision is None
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
@@ -192,7 +212,7 @@ def test_denormal_numbers_are_kept_on_pytorch_and_taken_for_zero_by_the_others(b
 
 def test_a_block_of_any_length_is_that_many_steps(backend, monkeypatch):
     if ENGINE != "torch":
-        monkeypatch.setattr(importlib.import_module(f"lstm_bench_keras._{ENGINE}"), "LONGEST_BLOCK", 4)
+        monkeypatch.setattr(blocks, "LONGEST_BLOCK", 4)
     x, y, order = data_for(SMALL, ADAM)
     ours, reference = build(backend, SMALL, ADAM, FINEST, **OPTIONS), build(NumpyBackend(), SMALL, ADAM, "float64")
     native_x, native_y = ours.put(x), ours.put(y)
@@ -248,8 +268,7 @@ def test_what_was_compiled_for_a_model_that_is_gone_serves_the_next_of_its_kind(
 
     def new(seed):
         parameters = initial_parameters(spec, "uniform", seed)
-        how = {"precision": "float32", "device": "cpu", "options": OPTIONS}
-        return backend.build(spec, ADAM, parameters, seed=seed, **how)
+        return backend.build(spec, ADAM, parameters, setting_of(backend, "float32", **OPTIONS), seed=seed)
 
     def trained(model):
         losses = model.get(model.train(model.put(x), model.put(y), model.put(order)))
@@ -335,7 +354,7 @@ def test_in_bfloat16_the_layers_are_and_the_parameters_are_not(backend):
     [("tf32", "NVIDIA"), ("float64", None if HAS_FLOAT64 else "Keras rounds float64 to float32"), ("float32", None)],
 )
 def test_what_it_cannot_do_it_refuses_with_the_reason(backend, precision, reason):
-    refusal = backend.refuses(SPEC, ADAM, precision=precision, device="cpu", options=OPTIONS)
+    refusal = backend.refuses(SPEC, ADAM, setting_of(backend, precision, **OPTIONS))
     assert refusal is None if reason is None else reason in refusal
 
 
@@ -348,7 +367,8 @@ def test_another_engine_than_that_of_the_process_cannot_be_had(backend):
 def test_it_names_its_libraries_and_devices(backend):
     assert list(backend.versions())[:2] == ["keras", ENGINE]
     assert "cpu" in backend.devices()
-    assert backend.peak_device_memory("cpu") is None
+    with pytest.raises(Unsupported, match="not that of cpu"):
+        backend.peak_device_memory("cpu")
 
 
 @pytest.mark.skipif(ENGINE == "torch", reason="on torch the optimizers are torch's own")

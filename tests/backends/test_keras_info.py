@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from lstm_bench.catalog.loading import load_plugins
-from lstm_bench.plugin.backend import resolve_options
 
 ENGINES = ["tensorflow", "jax", "torch"]
 
 
 def environ(engine, threads=3, device="cpu"):
     info = load_plugins().backend("keras")
-    return info.environ(resolve_options(info.options, {"engine": engine}, "keras"), threads, device)
+    return info.environ(info.read({"engine": engine}), threads, device)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -43,6 +42,6 @@ def test_an_engine_that_is_not_installed_is_missing_and_the_others_are_not_neede
     there = {"keras", engine}
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in there else None)
     info = load_plugins().backend("keras")
-    assert {other: info.missing({"engine": other}) for other in ENGINES} == {
+    assert {other: info.missing(info.read({"engine": other})) for other in ENGINES} == {
         other: () if other == engine else (other,) for other in ENGINES
     }
