@@ -188,7 +188,7 @@ def _check_trajectories(
 
 
 def _low_precision(precisions: Sequence[Precision]) -> Precision:
-    """The precision of which trajectories are shown beside those in float64."""
+    """The one precision that trajectories compare with float64."""
     if len(precisions) > 1 or "float64" in precisions:
         others = ", ".join(precision for precision in PRECISIONS if precision != "float64")
         raise LSTMBenchError(f"--trajectory takes one --precision, which it shows beside float64: {others}")
@@ -212,5 +212,5 @@ def _show(summary: Summary, format_name: str) -> None:
 
 
 def _agreement_code(verdicts: Collection[str]) -> int:
-    """0 if all agree. A refusal is an answer, not a failure, unless nothing else came of the check."""
+    """Return 0 if all agree. A refusal is no failure, unless the check has nothing else."""
     return 0 if "agrees" in verdicts and set(verdicts) <= {"agrees", "unsupported"} else 1

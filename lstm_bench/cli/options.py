@@ -1,4 +1,4 @@
-"""What several commands have in common: how they speak, which plugins they load, options."""
+"""Helpers that several commands share: messages, plugins, results, options."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from lstm_bench.record.attempt import Attempt
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def say(line: str) -> None:
-    """Tell something on stderr, in one line."""
+    """Write one line to stderr."""
     click.echo(f"lstm-bench: {one_line(line)}", err=True)
 
 
 def load(files: Sequence[Path]) -> Plugins:
-    """All plugins, with a warning for each that failed."""
+    """Load all plugins, and warn of each that failed."""
     plugins = load_plugins(files)
     for failure in plugins.failures:
         say(f"warning: {failure}")
@@ -38,10 +38,13 @@ def load(files: Sequence[Path]) -> Plugins:
 
 
 def read_results(folder: Path) -> tuple[list[Attempt], list[str]]:
-    """Every attempt in a folder or file, oldest first, and what could not be read, of which a warning is said.
+    """Read every attempt in a folder or file, and warn of files that could not be read.
+
+    Returns:
+        The attempts, oldest first, and one line for each file that could not be read.
 
     Raises:
-        NoResults: if there are none.
+        NoResults: if there are no attempts.
     """
     from lstm_bench.record import store
 
@@ -53,7 +56,7 @@ def read_results(folder: Path) -> tuple[list[Attempt], list[str]]:
 
 
 def warn_of(problems: Iterable[str]) -> None:
-    """Tell of result files that could not be read."""
+    """Warn of result files that could not be read."""
     for problem in problems:
         say(f"warning: left out: {problem}")
 
@@ -75,7 +78,7 @@ def _not_nan(context: click.Context, parameter: click.Parameter, value: float) -
 
 
 def timeout_option(seconds: float) -> Callable[[F], F]:
-    """``--timeout``, with this default."""
+    """Add ``--timeout``, with this default."""
     return click.option(
         "--timeout",
         callback=_not_nan,
@@ -87,7 +90,7 @@ def timeout_option(seconds: float) -> Callable[[F], F]:
 
 
 def plugin_option(command: F) -> F:
-    """``--plugin``, repeatable."""
+    """Add ``--plugin``, repeatable."""
     return click.option(
         "--plugin",
         "plugin_files",
@@ -99,7 +102,7 @@ def plugin_option(command: F) -> F:
 
 
 def backend_option(purpose: str, default: str) -> Callable[[F], F]:
-    """``--backend``, repeatable, for this purpose; ``default`` says in words what is meant by none."""
+    """Add ``--backend``, repeatable. ``default`` describes the backends that are used without it."""
     return click.option(
         "-b",
         "--backend",
@@ -111,7 +114,7 @@ def backend_option(purpose: str, default: str) -> Callable[[F], F]:
 
 
 def task_option(purpose: str) -> Callable[[F], F]:
-    """``--task``, repeatable, for this purpose."""
+    """Add ``--task``, repeatable."""
     return click.option(
         "-t",
         "--task",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def _axis_options(command: F) -> F:
-    """An option for each axis along which a recipe can be varied."""
+    """Add an option for each axis along which a recipe can be varied."""
     for name, axis in reversed(list(AXES.items())):
         kind = click.Choice(axis.choices) if axis.choices else None
         command = click.option(
@@ -48,10 +48,10 @@ def _axis_options(command: F) -> F:
 
 
 def _read_config(context: click.Context, parameter: click.Parameter, file: Path | None) -> None:
-    """Let a TOML file say what the options are where the command line does not.
+    """Take the values of options from a TOML file. Values on the command line go first.
 
     Raises:
-        LSTMBenchError: if it cannot be read, or has a key that is no option, with the nearest that is.
+        LSTMBenchError: if the file cannot be read, or has a key that is no option, with the nearest option.
     """
     if file is None:
         return
@@ -239,7 +239,7 @@ def _show_plan(configurations: Sequence[Configuration], results: Path) -> None:
 
 
 def exit_code(attempts: Sequence[Attempt]) -> int:
-    """0 if nothing failed. A refusal is an answer, not a failure, unless nothing else came of the run."""
+    """Return 0 if nothing failed. A refusal is no failure, unless the run has nothing else."""
     statuses = [attempt.status for attempt in attempts]
     failed = any(status not in ("ok", "disturbed", "unsupported") for status in statuses)
     return 1 if failed or not {"ok", "disturbed"} & set(statuses) else 0

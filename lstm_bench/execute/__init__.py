@@ -1,1 +1,1 @@
-"""The parent of the workers: it plans, starts workers turn by turn, listens, and resumes."""
+"""The parent process: it plans a run, starts a worker for each turn, listens to it, and stores its attempt."""

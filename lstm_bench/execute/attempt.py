@@ -1,4 +1,4 @@
-"""One attempt: run a configuration in a worker, and record whatever happened."""
+"""One attempt: run a configuration in a worker process, and record how it ended."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ def run_attempt(
     """Run one configuration in a fresh worker process.
 
     Args:
-        job: what the worker is to do.
+        job: the configuration, and which part of it to run.
         backend: the job's backend.
         timeout: seconds after which the worker is stopped.
-        on_message: told what the worker says.
+        on_message: called with each message of the worker.
 
     Returns:
-        The attempt, however it ended. Only ``KeyboardInterrupt`` gets out, and then no worker is left behind.
+        The attempt, however it ended.
+
+    Raises:
+        KeyboardInterrupt: at Ctrl-C. No worker is left behind. What ``on_message`` raises gets out in the same way.
     """
     begun = datetime.now(UTC)
     heard = _AttemptSoFar(on_message)
@@ -63,7 +66,7 @@ class _AttemptSoFar:
 
 
 def new_run_id() -> str:
-    """A name for all attempts of one command: unique, and sorts by time."""
+    """Make a name for the attempts of one run. Names are unique and sort by time."""
     return _new_id(datetime.now(UTC))
 
 

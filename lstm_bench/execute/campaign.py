@@ -1,4 +1,4 @@
-"""The course of a run: turn by turn, what failed is not run again, and what was disturbed is, once."""
+"""The course of a run: take turns, drop configurations that failed, and repeat disturbed attempts once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lstm_bench.record.attempt import SOUND, Attempt
 from lstm_bench.record.configuration import Configuration
 
 Key = tuple[str, int]
-"""A configuration's fingerprint, and a round."""
+"""A configuration's fingerprint and a round: the name of a turn."""
 
 
 class Runner(Protocol):
     """Runs one worker from its start to its end."""
 
     def __call__(self, number: int, total: int, turn: Turn, *, times_only: bool) -> Attempt:
-        """The attempt, however it ended. ``number`` of ``total`` turns it is."""
+        """Run turn ``number`` of ``total``. Returns the attempt, however it ended."""
 
 
 def carry_out(
@@ -27,17 +27,17 @@ def carry_out(
     done: Mapping[Key, Attempt],
     keep: Callable[[Attempt], None],
 ) -> None:
-    """Take every turn.
+    """Take every turn of a run.
 
-    A configuration whose attempt fails has no more rounds. One that was disturbed is timed once more in the same
-    round; both attempts are kept.
+    A configuration whose attempt fails has no more rounds. A disturbed attempt is timed once more in the same round;
+    both attempts are kept.
 
     Args:
-        configurations: of the run.
+        configurations: the configurations of the run.
         seed: decides the order within each round.
-        run: runs a worker.
-        done: attempts that stand for turns and need not be run.
-        keep: is given every attempt as soon as it has ended, and those of ``done`` when their turn would be.
+        run: runs one worker.
+        done: earlier attempts, by the turns that need not be run.
+        keep: called with every attempt as soon as it has ended, and with those of ``done`` when their turn comes.
     """
     turns = schedule(configurations, seed)
     failed: set[str] = set()

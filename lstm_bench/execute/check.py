@@ -13,21 +13,21 @@ from lstm_bench.record.checked import Compared, Quantity
 from lstm_bench.worker import protocol
 
 MOST_DEATHS = 5
-"""A worker that has died in this many cases is not started again."""
+"""After this many deaths a worker is not started again."""
 
 
 @dataclass
 class Outcome:
-    """What became of a subject.
+    """The result of checking one subject.
 
     Attributes:
-        subject: which.
-        status: ``ok`` if every case was gone through.
-        reason: why not, otherwise.
-        cases: what became of each case.
-        diagnosis: what would explain the disagreements; ``None`` if nobody asked.
-        shrunk: the number of the failing case for which a smaller one was asked.
-        smallest: the smallest case that fails as that one does, in JSON, if one was looked for.
+        subject: the backend that was checked.
+        status: ``ok`` if every case ran.
+        reason: why not, for every other status.
+        cases: the result of each case.
+        diagnosis: what would explain the disagreements; ``None`` if no diagnosis was made.
+        shrunk: the number of the failing case that was made smaller.
+        smallest: the smallest case that fails in the same way, in JSON, if one was searched for.
     """
 
     subject: Subject
@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def compared(self) -> int:
-        """Cases that were compared."""
+        """The number of cases that were compared."""
         return sum(not case.skipped for case in self.cases)
 
     @property
@@ -58,7 +58,7 @@ class Outcome:
         return "agrees" if self.compared else "unsupported"
 
     def worst(self) -> dict[str, tuple[Compared, Quantity]]:
-        """By kind of quantity, the case that is worst by its tolerance."""
+        """For each kind of quantity, the case with the largest error relative to its tolerance."""
         found: dict[str, tuple[Compared, Quantity]] = {}
         for case in self.cases:
             for kind, quantity in case.quantities.items():
@@ -81,16 +81,19 @@ def check(
     workers: int,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Outcome]:
-    """Compare all subjects, several at once, each on a processor of its own: nothing is timed.
+    """Compare all subjects with the reference, several at once, each on a processor of its own.
 
     Args:
-        subjects: what to compare.
-        seed: of the cases.
-        numbers: of the cases.
-        case: one case in JSON in their place.
+        subjects: the backends to compare.
+        seed: the seed that cases are drawn from.
+        numbers: the numbers of the cases.
+        case: a single case in JSON that replaces them.
         timeout: seconds for each subject.
         workers: processes at once, not more than there are processors.
-        on_progress: told how many cases are done.
+        on_progress: called with the number of cases that are done.
+
+    Returns:
+        The outcome of each subject, in order.
     """
     pool = Pool(workers, timeout, on_progress)
 
@@ -124,7 +127,7 @@ def _check_one(subject: Subject, job: protocol.CheckJob, pool: Pool) -> Outcome:
         if ending.said or last:
             outcome.status, outcome.reason = ending.status, ending.reason
             return outcome
-        # The case that it died of is a failure of its own, and the others still run.
+        # The case in which the worker died counts as a failure. The other cases still run.
         assert heard.at is not None
         outcome.cases.append(Compared(number=heard.at, faults=(ending.reason,)))
         pool.tell()

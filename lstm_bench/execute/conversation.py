@@ -1,4 +1,4 @@
-"""The parent's end of the conversation: start a worker, give it a job, listen, and say how it ended."""
+"""The parent's end of the conversation: start a worker, give it a job, listen, and tell how it ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORKER = (sys.executable, "-P", "-X", "faulthandler", "-m", "lstm_bench.worker")
 """The command that starts a worker."""
 
 Listener = Callable[[protocol.Message], None]
-"""Told what a worker says, as it says it."""
+"""Called with each message of a worker, as soon as it comes."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,11 @@ class Ending:
     """How a worker ended.
 
     Attributes:
-        status: of its job.
-        reason: why, in one line, for every status but ``ok``.
-        output_tail: the last of what it wrote to stdout and stderr.
-        said: whether the worker itself told its status, or an answer could not be read; else it died or was stopped.
+        status: how its job ended.
+        reason: why, in one line; empty for ``ok``.
+        output_tail: the end of what it wrote to stdout and stderr.
+        said: whether the status comes from the worker's messages, or from one that could not be read. If not, the
+            worker died or was stopped.
     """
 
     status: Status
@@ -48,18 +49,21 @@ def converse(
     on_message: Listener,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Ending:
-    """Give a fresh worker a job, and listen until its last word or its end.
+    """Give a fresh worker a job, and listen until its last message or its end.
 
     Args:
-        job: what the worker is to do.
+        job: the worker's job.
         backend: the job's backend.
         timeout: seconds after which the worker is stopped.
-        where: what the worker is doing, in words such as "in phase 'train'", for a worker that ends without a word.
-        on_message: told what the worker says.
-        stopping: whether the worker is to be stopped now, asked after each message.
+        where: tells what the worker is doing, such as "in phase 'train'", if it ends without a last message.
+        on_message: called with each message of the worker.
+        stopping: asked after each message whether to stop the worker.
 
     Returns:
-        The ending, whatever happened. Only ``KeyboardInterrupt`` gets out, and then no worker is left behind.
+        The ending, whatever happened.
+
+    Raises:
+        KeyboardInterrupt: at Ctrl-C. No worker is left behind. What ``on_message`` raises gets out in the same way.
     """
     last: list[protocol.Ended] = []
 
@@ -88,13 +92,13 @@ def converse(
 
 
 def _worker_environment(backend: BackendInfo, job: protocol.Job) -> dict[str, str]:
-    """The environment that a worker starts in: ours, but for what decides threads and devices."""
+    """The environment of a worker: ours, with the variables that decide threads and devices replaced."""
     asked = backend.environ(backend.read(job.options), job.threads, job.device)
     return {**os.environ, **environment.of_worker(job.threads, job.device), **asked}
 
 
 def _without_a_word(exited: process.Exit, where: str, timeout: float) -> tuple[Status, str]:
-    """The status of a worker that said no last word, and the reason. ``where`` is what it was doing."""
+    """The status and the reason of a worker that sent no last message. ``where`` is what it was doing."""
     if exited.cause == "deadline":
         return "timeout", f"not done after {timeout:g} s, stopped {where}"
     if exited.cause == "flood":

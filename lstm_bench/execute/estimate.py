@@ -1,4 +1,4 @@
-"""How long a plan will take, by what earlier attempts on this machine took. What nobody has run is not guessed at."""
+"""Estimate how long a plan takes, from earlier attempts on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lstm_bench.record.configuration import Configuration
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known of how long configurations will take.
+    """The expected durations of configurations.
 
     Attributes:
         seconds: for each configuration, in order; ``None`` where no earlier attempt is like it.
@@ -23,26 +23,26 @@ class Estimate:
 
     @property
     def known(self) -> float:
-        """Seconds of all configurations of which something is known."""
+        """Seconds of all configurations that have an estimate."""
         return sum(second for second in self.seconds if second is not None)
 
     @property
     def unknown(self) -> int:
-        """Configurations of which nothing is."""
+        """The number of configurations without an estimate."""
         return sum(second is None for second in self.seconds)
 
 
 def estimate(configurations: Sequence[Configuration], attempts: Iterable[Attempt], machine: Machine) -> Estimate:
-    """Estimate configurations by the latest attempt that is most like each.
+    """Estimate each configuration by the earlier attempt that is most like it, the latest if several are.
 
-    Of an attempt with the same task, recipe, backend, device and precision, training is taken to last as long for a
-    step, and everything else as long as it did; in further rounds only what these repeat. Its model may have been of
-    another size, which is why this is an estimate.
+    The attempt must have the same task, recipe, backend, device and precision. A training step is expected to last as
+    long as it did there, and so is every other phase; later rounds repeat only some phases. The earlier model may have
+    another size, so this is an estimate only.
 
     Args:
-        configurations: planned.
-        attempts: earlier ones, of any machine.
-        machine: this one.
+        configurations: the planned configurations.
+        attempts: earlier attempts, of any machine.
+        machine: this machine.
     """
     here = [a for a in attempts if a.status == "ok" and a.findings.machine == machine and not a.times_only]
     rounds = Counter(turn.configuration.fingerprint for turn in schedule(configurations, seed=0))
@@ -52,7 +52,7 @@ def estimate(configurations: Sequence[Configuration], attempts: Iterable[Attempt
 
 
 REPEATED = ("import", "data", "build", "put", "first step", "time", "inspect")
-"""The phases of rounds beyond the first."""
+"""The phases that later rounds repeat."""
 
 
 def _seconds(configuration: Configuration, rounds: int, attempts: Sequence[Attempt]) -> float | None:
@@ -80,7 +80,7 @@ def _seconds(configuration: Configuration, rounds: int, attempts: Sequence[Attem
     steps_per_epoch = max(1, len(done.epoch_losses) and round(done.steps / len(done.epoch_losses)))
     steps = configuration.epochs * steps_per_epoch
     if done.stopped and configuration.steps is None and configuration.epochs >= epochs:
-        steps = done.steps  # it would end early once more
+        steps = done.steps  # it would end early again
     steps = min(steps, configuration.steps or steps)
     return others + per_step * steps
 
@@ -97,7 +97,7 @@ def _key(configuration: Configuration) -> tuple[object, ...]:
 
 
 def in_words(seconds: float) -> str:
-    """A duration as people say it: ``40 s``, ``3 min``, ``2 h 10 min``."""
+    """Write a duration as people say it: ``40 s``, ``3 min``, ``2 h 10 min``."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""Several workers at once, each on a processor of its own, where nothing is timed."""
+"""Run several workers at once, each on a processor of its own. Nothing is timed here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Made = TypeVar("Made")
 
 
 WAKING = 0.5
-"""Seconds. An interrupt that comes as a thread falls asleep does not wake it, so the one that waits looks up."""
+"""Seconds. Ctrl-C may come just as the waiting thread falls asleep and not wake it, so it wakes by itself."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Subject:
 
     Attributes:
         backend: the backend with its options.
-        precision: what to compute in.
-        device: where.
+        precision: the precision to compute in.
+        device: the device to compute on.
         plugin_files: Python files that are plugins, beside the installed ones.
     """
 
@@ -42,29 +42,29 @@ class Subject:
 
     @property
     def selector(self) -> str:
-        """As a user would write it: ``keras[engine=jax]``."""
+        """The backend as a user would write it: ``keras[engine=jax]``."""
         return self.backend.selector
 
     @property
     def name(self) -> str:
-        """For people: ``keras[engine=jax] (cpu, float32)``."""
+        """A name for people: ``keras[engine=jax] (cpu, float32)``."""
         return f"{self.selector} ({self.device}, {self.precision})"
 
 
 class Pool:
-    """Worker processes, at most as many at once as there are processors for them, and all stopped together.
+    """Worker processes, several at once, that are stopped together.
 
     Args:
-        workers: how many at once, not more than there are processors.
-        timeout: seconds that each may take.
-        on_progress: told how much is done.
+        workers: the most workers at once, not more than there are processors.
+        timeout: seconds after which a worker is stopped.
+        on_progress: called with the amount of work that is done.
     """
 
     def __init__(self, workers: int, timeout: float, on_progress: Callable[[int], None]) -> None:
         self._timeout = timeout
         self._workers, self._on_progress = workers, on_progress
         self._stopping = threading.Event()
-        self._free: SimpleQueue[int] = SimpleQueue()  # two on one processor would only be in each other's way
+        self._free: SimpleQueue[int] = SimpleQueue()  # two workers on one processor would slow each other down
         for processor in range(workers):
             self._free.put(processor)
         self._done = 0
@@ -72,13 +72,13 @@ class Pool:
 
     @property
     def stopping(self) -> bool:
-        """Whether no more work may begin."""
+        """Whether the pool stops, so that no more work may begin."""
         return self._stopping.is_set()
 
     def map(self, work: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
-        """What ``work`` makes of each item, in their order. It is called in several threads at once.
+        """Call ``work`` on each item, in several threads at once. Returns the results in the order of the items.
 
-        Whatever gets out of it, or interrupts us, stops every worker before it is raised.
+        An exception in ``work``, or Ctrl-C, stops every worker and is then raised.
         """
         with ThreadPoolExecutor(self._workers) as threads:
             try:
@@ -103,9 +103,9 @@ class Pool:
 
         Args:
             subject: the job's backend.
-            job: what the worker is to do; on which processor is decided here.
-            where: what the worker is doing, in words.
-            on_message: told what the worker says.
+            job: the worker's job. The pool decides on which processor it runs.
+            where: tells what the worker is doing.
+            on_message: called with each message of the worker.
         """
         processor = self._free.get()
         try:
@@ -121,7 +121,7 @@ class Pool:
             self._free.put(processor)
 
     def tell(self, count: int = 1) -> None:
-        """Something more is done."""
+        """Add to the amount of work that is done, and report it."""
         with self._lock:
             self._done += count
             self._on_progress(self._done)

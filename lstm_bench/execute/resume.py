@@ -1,4 +1,4 @@
-"""What a run that broke off has done already, so that going on with it does only the rest."""
+"""Resume a run: find the attempts of an earlier run that need not be made again."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lstm_bench.record.attempt import Attempt, Machine
 from lstm_bench.record.configuration import Configuration
 
 Installed = Callable[[str], str | None]
-"""The version of a distribution, by its name; ``None`` if there is none of that name."""
+"""Gives the version of a distribution by its name; ``None`` if it is not installed."""
 
 
 @dataclass(frozen=True)
 class Resumption:
-    """What is left of an earlier run.
+    """The usable part of an earlier run.
 
     Attributes:
-        run: to go on with; ``""`` if there is none.
+        run: id of the run to continue; ``""`` if there is none.
         done: its attempts that need not be made again, by the configuration's fingerprint and the round.
     """
 
@@ -29,10 +29,10 @@ class Resumption:
 
 
 def installed_version(name: str) -> str | None:
-    """The version of an installed distribution, as its metadata say, without importing it."""
+    """Read the version of an installed distribution from its metadata, without importing it."""
     try:
         return metadata.version(name)
-    except (metadata.PackageNotFoundError, ValueError):  # what a worker calls a version may be no name at all
+    except (metadata.PackageNotFoundError, ValueError):  # a worker may name anything
         return None
 
 
@@ -42,23 +42,24 @@ def reusable(
     machine: Machine,
     installed: Installed = installed_version,
 ) -> Resumption:
-    """The run to go on with, and what of it is done.
+    """Find the run to continue, and its attempts that need not be made again.
 
-    An attempt need not be made again if it ended ``ok``, is of a planned configuration and one of its rounds, and comes
-    from this machine, this lstm-bench and the framework's present version. What a worker names in its versions is
-    compared where a distribution of that name is installed; the rest (a BLAS, cuDNN) only a worker can tell, and it is
-    taken to be unchanged. One that was ``disturbed`` is made again.
+    Such an attempt ended ``ok``, belongs to a planned configuration and to one of its rounds, and comes from this
+    machine, this lstm-bench and the installed version of the framework. Versions are compared for the distributions
+    that are installed. Only a worker can tell the others (a BLAS, cuDNN); they are taken to be unchanged. A
+    ``disturbed`` attempt is made again.
 
-    All attempts come from one run, since those of a configuration are pooled: the one that has the latest of them.
+    All attempts come from one run, since the attempts of a configuration are pooled. It is the run with the latest
+    usable attempt.
 
     Args:
-        configurations: planned, each with as many rounds as its effort has.
-        attempts: earlier ones, of any machine. Those before schema version 3 belong to no run.
-        machine: this one.
-        installed: tells versions.
+        configurations: the planned configurations, each with the rounds of its effort.
+        attempts: earlier attempts, of any machine. Those before schema version 3 belong to no run.
+        machine: this machine.
+        installed: gives the installed versions.
     """
     rounds = {configuration.fingerprint: configuration.effort.rounds for configuration in configurations}
-    installed = cache(installed)  # looking for one reads folders, and thousands of attempts name the same few
+    installed = cache(installed)  # each look-up reads folders, and attempts name the same few
 
     def is_done(attempt: Attempt) -> bool:
         return (
@@ -77,9 +78,9 @@ def reusable(
 
 
 def _is_present(version: str, installed: str | None) -> bool:
-    """Whether a version is the installed one, as far as can be told.
+    """Whether a version equals the installed one, or nothing is installed to compare it with.
 
-    A local part, such as ``+cu128``, counts where both have one: PyTorch has it, and its wheel's metadata may not.
+    A local part, such as ``+cu128``, counts only if both have one: PyTorch has it, and its wheel's metadata may not.
     """
     if installed is None or version == installed:
         return True

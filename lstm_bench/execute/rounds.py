@@ -1,4 +1,4 @@
-"""In which order the configurations of a run are timed: round by round, each round anew in an order of its own."""
+"""The order of a run: round by round, each round in a random order of its own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Turn:
     """One configuration in one round: one worker process.
 
     Attributes:
-        configuration: what to run.
-        round: from 0.
+        configuration: the configuration to run.
+        round: the round, from 0.
     """
 
     configuration: Configuration
@@ -23,19 +23,19 @@ class Turn:
 
     @property
     def times_only(self) -> bool:
-        """Whether to time and nothing else: the first round has told what is computed and how well it learns."""
+        """Whether to time and nothing else. The first round also checks the outputs and trains."""
         return self.round > 0
 
 
 def schedule(configurations: Sequence[Configuration], seed: int) -> list[Turn]:
-    """Every turn of a run, in order.
+    """List every turn of a run, in order.
 
-    Each round has its own random order, so that neither what a machine does over the minutes nor what one worker leaves
-    behind for the next falls on the same configuration each time. Of configurations that differ in their seed alone
-    only the first has rounds beyond the first: weights make no step slower, and each seed's first round is timed, too.
+    Each round has its own random order. So neither the machine's drift nor what one worker leaves behind for the next
+    falls on the same configuration each time. If configurations differ only in their seed, the first has all rounds and
+    the others have one: weights make no step slower.
 
     Args:
-        configurations: of the run.
+        configurations: the configurations of the run.
         seed: decides the orders.
     """
     generator = named_generator(seed, "rounds")

@@ -1,4 +1,4 @@
-"""The parent's side of ``lstm-bench check --trajectory``: where the loss curves of backends and precisions part."""
+"""The parent's side of ``lstm-bench check --trajectory``: find the steps at which loss curves part."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lstm_bench.record.attempt import Status
 from lstm_bench.worker import protocol
 
 THRESHOLDS = (1e-6, 1e-4, 1e-2)
-"""Differences of two losses by which curves are said to have parted, as a part of the losses' recent mean."""
+"""Curves have parted if two losses differ by more than this fraction of the losses' recent mean."""
 
 FLOAT64_TOLERANCE = 1e-6
-"""By which a float64 loss may be off the reference in the first ``STEPS`` steps. Rounding is far smaller there."""
+"""The largest error of a float64 loss in the first ``STEPS`` steps, as a fraction. Rounding is far smaller there."""
 
 RECENT = 100
-"""Steps over whose losses the mean is taken that differences are compared with."""
+"""The number of steps whose losses make the recent mean."""
 
 Loss = float | None
-"""``None`` where it is not a finite number."""
+"""A loss; ``None`` if it is not finite."""
 
 
 @dataclass
@@ -32,11 +32,11 @@ class Curve:
     """The losses of a backend in one precision on a task.
 
     Attributes:
-        task: what is learnt.
+        task: the task that is trained.
         subject: the backend.
         status: ``ok`` if it was trained to the end.
-        reason: why not, otherwise.
-        losses: of each step that was trained.
+        reason: why not, for every other status.
+        losses: the loss of each step.
     """
 
     task: ChosenTask
@@ -48,12 +48,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Departure:
-    """A loss that is further off the reference than rounding can bring it so early.
+    """A loss whose error is larger than rounding can explain so early.
 
     Attributes:
-        curve: whose loss.
-        step: of the loss, from 1.
-        tolerance: by which it may be off, as a part of the losses' recent mean.
+        curve: the curve of the loss.
+        step: the step of the loss, from 1.
+        tolerance: the largest error allowed, as a fraction of the losses' recent mean.
     """
 
     curve: Curve
@@ -63,14 +63,14 @@ class Departure:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A backend on a task, in the precision that is asked about and in float64, beside the reference.
+    """The loss curves of a backend on a task, in the precision under test and in float64, and of the reference.
 
     Attributes:
-        task: what was learnt.
-        steps: how many were asked for.
-        low: in the precision that is asked about.
-        double: of the same backend in float64.
-        reference: of the reference in float64.
+        task: the task that is trained.
+        steps: the number of optimizer steps.
+        low: the curve in the precision under test.
+        double: the curve of the same backend in float64.
+        reference: the curve of the reference in float64.
     """
 
     task: ChosenTask
@@ -81,8 +81,8 @@ class Trajectory:
 
     @property
     def departures(self) -> list[Departure]:
-        """Where the curves leave the reference among the first steps, in which only an error can make them."""
-        # From where the reference is not finite itself, nothing can be said.
+        """The departures from the reference in the first steps. So early, only an error can cause them."""
+        # After the first loss of the reference that is not finite, there is nothing to compare with.
         known = list(takewhile(lambda loss: loss is not None, self.reference.losses[:STEPS]))
         found = []
         for curve, tolerance in (
@@ -117,16 +117,16 @@ class Trajectory:
 
 
 def parting(ours: Sequence[Loss], theirs: Sequence[Loss], threshold: float) -> int | None:
-    """The first step, from 1, at which our loss is off theirs by more than a threshold, or either is not finite.
+    """Find the first step at which two losses differ by more than a threshold, or one is not finite.
 
     Args:
-        ours: losses of each step.
-        theirs: likewise; what only one of the two has is not compared.
-        threshold: the difference allowed, as a part of the mean of their last ``RECENT`` losses. A batch that happens
-            to be predicted almost exactly has next to no loss of its own, to which any rounding would be large.
+        ours: the loss of each step.
+        theirs: the loss of each step. Steps that only one of the two has are not compared.
+        threshold: the difference allowed, as a fraction of the mean of their last ``RECENT`` losses. The loss of the
+            step itself may be close to 0 by chance, and then any rounding would look large.
 
     Returns:
-        The step, or ``None`` if they do not part.
+        The step, from 1, or ``None`` if they do not part.
     """
     recent: deque[float] = deque(maxlen=RECENT)
     for step, (our, their) in enumerate(zip(ours, theirs, strict=False), 1):
@@ -141,15 +141,18 @@ def parting(ours: Sequence[Loss], theirs: Sequence[Loss], threshold: float) -> i
 def plan_trajectories(
     plugins: Plugins, tasks: Sequence[ChosenTask], subjects: Sequence[Subject], steps: int
 ) -> list[Trajectory]:
-    """For each task in turn the trajectories of the subjects in their order, with curves that are still empty.
+    """Plan a trajectory of each subject on each task, with empty curves.
 
-    A curve that several of them need, as all of a task need the reference's, is the same object in each.
+    Trajectories that need the same curve share the object: all trajectories of a task share the reference's curve.
 
     Args:
-        plugins: what there is, the reference among it.
-        tasks: what is to be learnt.
-        subjects: backends in the precision that is asked about.
-        steps: optimizer steps.
+        plugins: the backends and tasks, the reference among them.
+        tasks: the tasks to train.
+        subjects: the backends in the precision under test.
+        steps: the number of optimizer steps.
+
+    Returns:
+        The trajectories of the first task, in the order of the subjects; then those of the next task.
     """
     curves: dict[tuple[str, str], Curve] = {}
 
@@ -170,13 +173,13 @@ def plan_trajectories(
 
 
 def _reference(plugins: Plugins, subject: Subject) -> Subject:
-    """The reference, with the plugin files of a subject: the task may come from one."""
+    """The reference as a subject. It gets the plugin files of a subject, since the task may come from one."""
     info = plugins.backend(REFERENCE)
     return Subject(ChosenBackend(info, info.read({})), "float64", "cpu", subject.plugin_files)
 
 
 def curves_of(trajectories: Iterable[Trajectory]) -> list[Curve]:
-    """Each of their curves once, the reference's before those that are held against it."""
+    """List each curve once, the reference's before those that are compared with it."""
     curves = [curve for one in trajectories for curve in (one.reference, one.low, one.double)]
     return list({id(curve): curve for curve in curves}.values())
 
@@ -191,16 +194,16 @@ def trace(
     workers: int,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Train for every curve, several at once, each on a processor of its own: nothing is timed.
+    """Fill every curve by training, several at once, each on a processor of its own.
 
     Args:
-        curves: to be filled.
-        steps: optimizer steps.
-        seed: of weights, order and data.
-        data_dir: folder of the user's data files, if any was named.
+        curves: the curves to fill.
+        steps: the number of optimizer steps.
+        seed: the seed of weights, order and data.
+        data_dir: folder of the user's data files, if the user named one.
         timeout: seconds for each curve.
         workers: processes at once, not more than there are processors.
-        on_progress: told how many steps of all the curves together are done.
+        on_progress: called with the number of steps that are done, all curves together.
     """
     pool = Pool(workers, timeout, on_progress)
 
