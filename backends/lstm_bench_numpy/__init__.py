@@ -1,4 +1,4 @@
-"""The NumPy backend: the reference that the others are held against, and a fast one in its own right."""
+"""The NumPy backend: in float64 it is the reference for all other backends, and it is fast enough to compete."""
 
 from __future__ import annotations
 

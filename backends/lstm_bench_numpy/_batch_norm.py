@@ -26,12 +26,12 @@ class BatchNorm:
         self._weight, self._bias, self._mean, self._variance = parameters["weight"], parameters["bias"], mean, variance
 
     def infer(self, x: Array) -> Array:
-        """Normalise `(..., R)` by the running statistics."""
+        """Normalise ``x`` `(..., R)` by the running statistics."""
         normal: Array = (x - self._mean) / np.sqrt(self._variance + EPSILON)
         return self._weight * normal + self._bias
 
     def forward(self, x: Array, *, remember: bool) -> Array:
-        """Normalise `(..., R)` by the batch's own statistics, and take them into the running ones if asked to."""
+        """Normalise ``x`` `(..., R)` by its own statistics; with ``remember`` they also move the running ones."""
         self._axes = tuple(range(x.ndim - 1))
         mean, variance = x.mean(axis=self._axes), x.var(axis=self._axes)
         self._deviation = np.sqrt(variance + EPSILON)
@@ -44,7 +44,7 @@ class BatchNorm:
         return out
 
     def backward(self, d_out: Array) -> tuple[dict[str, Array], Array]:
-        """Gradients of the latest ``forward``: by parameter name, and of its input."""
+        """Gradients of the latest ``forward``: of ``weight`` and ``bias`` by name, and of its input `(..., R)`."""
         gradients = {"weight": (d_out * self._normal).sum(axis=self._axes), "bias": d_out.sum(axis=self._axes)}
         d_normal = d_out * self._weight
         d_x: Array = d_normal - d_normal.mean(axis=self._axes)

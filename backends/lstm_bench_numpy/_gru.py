@@ -1,9 +1,9 @@
-"""The GRU cell (Cho et al. 2014), in the form that resets after the product, which is the one that cuDNN computes.
+"""The GRU cell (Cho et al. 2014), which here resets after the recurrent product, as cuDNN does.
 
     z_r, z_z, z_n = x W_ih^T + b       q_r, q_z, q_n = h W_hh^T       r, u = sigmoid(z_r + q_r), sigmoid(z_z + q_z)
     n = tanh(z_n + r * (q_n + b_hn))   h' = (1 - u) * n + u * h
 
-The update gate is called u here, since z stands for everything before the gates' functions.
+The update gate is called u here, since z is the input of the gates' functions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lstm_bench_numpy._recurrent import Array, Buffers, Recurrent, Steps
 
 
 class GRUBuffers(Buffers):
-    """Buffers that also hold q, the recurrent product, and its gradient."""
+    """Buffers with the recurrent product q and its gradient."""
 
     def __init__(self, steps: int, batch: int, layer: Recurrent[Any]) -> None:
         super().__init__(steps, batch, layer)

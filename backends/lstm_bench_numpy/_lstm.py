@@ -14,12 +14,12 @@ import numpy as np
 from lstm_bench_numpy._recurrent import Array, Buffers, Recurrent, Steps
 
 CHUNK_BYTES = 2**18
-"""Gates that the backward pass prepares at once: many time steps in one call where they are small, but no more than
-stays in a processor's cache until the loop gets there."""
+"""Bytes of gates that the backward pass prepares in one call. More would save calls, but leave the processor's cache
+before the loop reads it."""
 
 
 class LSTMBuffers(Buffers):
-    """Buffers that also hold c."""
+    """Buffers with the memory c and its gradient."""
 
     def __init__(self, steps: int, batch: int, layer: Recurrent[Any]) -> None:
         super().__init__(steps, batch, layer)
@@ -45,7 +45,7 @@ class LSTMBuffers(Buffers):
         ]
         length = max(1, CHUNK_BYTES // z[0].nbytes)
         chunks = [range(begin, min(begin + length, steps)) for begin in range(0, steps, length)]
-        self.chunks = chunks if layer.reverse else chunks[::-1]  # of time, in the order of the backward pass
+        self.chunks = chunks if layer.reverse else chunks[::-1]  # time steps, in the order of the backward pass
 
 
 class LSTM(Recurrent[LSTMBuffers]):
@@ -55,7 +55,8 @@ class LSTM(Recurrent[LSTMBuffers]):
 
     def __init__(self, parameters: Mapping[str, Array], *, reverse: bool) -> None:
         super().__init__(parameters, reverse=reverse)
-        # sigmoid(z) = (1 + tanh(z / 2)) / 2, so a scale before, a scale after and a shift make one tanh serve all gates
+        # sigmoid(z) = (1 + tanh(z / 2)) / 2, so one tanh serves all gates, with a scale before it, and a scale and a
+        # shift after it.
         self._scale = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], self.dtype), self.hidden_size)
         self._shift = np.repeat(np.array([0.5, 0.5, 0.0, 0.5], self.dtype), self.hidden_size)
 
@@ -107,10 +108,10 @@ class LSTM(Recurrent[LSTMBuffers]):
                 np.matmul(d_z, self.weight_hh, out=d_h)
 
     def _prepare_backward(self, buffers: LSTMBuffers, chunk: range) -> None:
-        """All that the incoming gradient does not touch, for some time steps at once.
+        """Compute the factors that do not depend on the incoming gradient, for several time steps at once.
 
-        It is what d_c (for i, f, g) and d_h (for o) are multiplied by to give d_z, and what d_h is multiplied by on its
-        way into d_c. By now ``z`` holds the gates.
+        ``d_z`` gets the factors of d_c (for i, f, g) and of d_h (for o); ``into_c`` gets the factor of d_h in d_c. The
+        forward pass has left the gates in ``z``.
         """
         at, H = slice(chunk.start, chunk.stop), self.hidden_size
         d_z, gates, tanh_c, into_c = buffers.d_z[at], buffers.z[at], buffers.tanh_c[at], buffers.into_c[at]

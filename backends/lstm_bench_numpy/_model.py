@@ -64,14 +64,14 @@ class NumpyBackend(Backend):
 
 
 class NumpyModel(Model[NDArray[Any]]):
-    """The canonical model. Every parameter is a view of one flat vector, every gradient of another.
+    """The canonical model. All parameters are views of one flat vector, and all gradients of a second one.
 
     Args:
         spec: the model.
         train: loss and optimizer.
         parameters: initial values by canonical name.
         dtype: what to compute in.
-        seed: of the dropout masks.
+        seed: for the dropout masks.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class NumpyModel(Model[NDArray[Any]]):
         return _CELLS[self._spec.cell](self._below(prefix), reverse=reverse)
 
     def _below(self, prefix: str) -> dict[str, Array]:
-        """The parameters whose names begin with ``prefix`` and a dot, by what follows."""
+        """The parameters named ``prefix`` and a dot, by the rest of their names; views."""
         own = f"{prefix}."
         return {name.removeprefix(own): view for name, view in self._named.items() if name.startswith(own)}
 
@@ -119,7 +119,7 @@ class NumpyModel(Model[NDArray[Any]]):
     def train(self, x: NDArray[Any], y: NDArray[Any], order: NDArray[Any]) -> NDArray[Any]:
         losses = np.empty(len(order), self._dtype)
         begins, size = order[:, 0], order.shape[1]
-        # Rows that count upwards are cut out as views, which saves a copy.
+        # Rows of consecutive numbers become views, which saves a copy.
         in_order = np.array_equal(order, begins[:, None] + np.arange(size))
         for step, (begin, rows) in enumerate(zip(begins.tolist(), order, strict=True)):
             batch = slice(begin, begin + size) if in_order else rows
@@ -143,7 +143,7 @@ class NumpyModel(Model[NDArray[Any]]):
     def states(self, x: NDArray[Any], initial: State | None = None) -> tuple[NDArray[Any], State]:
         outputs = self._recur(x, initial)
         finals = [[direction.final() for direction in layer] for layer in self._layers]
-        # For each layer h, and c if there is one, of all directions together
+        # In each layer, h and c of all directions become one array each.
         stacked = [tuple(np.stack(part) for part in zip(*layer, strict=True)) for layer in finals]
         return outputs.swapaxes(0, 1).copy(), State(*zip(*stacked, strict=True))
 
@@ -157,7 +157,7 @@ class NumpyModel(Model[NDArray[Any]]):
         return f"numpy loop over time, matmul by {_blas()}"
 
     def _recur(self, x: NDArray[Any], initial: State | None = None, *, training: bool = False) -> Array:
-        """The top layer's outputs `(T, B, D*H)` from ``x`` `(B, T, I)`; in training with dropout between the layers."""
+        """The top layer's outputs `(T, B, D*H)` from ``x`` `(B, T, I)`; with dropout between the layers in training."""
         outputs = np.ascontiguousarray(x.swapaxes(0, 1))
         for index, layer in enumerate(self._layers):
             halves = []
@@ -170,7 +170,7 @@ class NumpyModel(Model[NDArray[Any]]):
         return outputs
 
     def _draw_mask(self, layer: int, shape: tuple[int, ...]) -> Array:
-        """What a layer's outputs are multiplied by: 0 where dropped, else what keeps their expectation."""
+        """The factors of a layer's outputs: 0 with the probability of dropout, else 1 / (1 - dropout)."""
         keep = 1 - self._spec.dropout
         del self._masks[layer:]
         self._masks.append((self._generator.random(shape) < keep).astype(self._dtype) / self._dtype.type(keep))
@@ -189,7 +189,14 @@ class NumpyModel(Model[NDArray[Any]]):
         return logits
 
     def _backpropagate(self, x: NDArray[Any], y: NDArray[Any], *, remember: bool, wants_dx: bool = False) -> float:
-        """The loss of one batch; leaves its gradient in the gradient vector, and statistics if they are to remember."""
+        """The loss of one batch. Its gradients stay in the gradient vector, or in ``_d_x`` for ``x``.
+
+        Args:
+            x: sequences `(B, T, I)`.
+            y: their targets.
+            remember: whether the batch moves the running statistics of batch normalisation.
+            wants_dx: whether the gradient of ``x`` is wanted.
+        """
         readout = self._readout(self._recur(x, training=True))
         if self._batch_norm is not None:
             readout = self._batch_norm.forward(readout, remember=remember)
@@ -227,18 +234,18 @@ class NumpyModel(Model[NDArray[Any]]):
 
 
 def _blas() -> str:
-    """The BLAS that NumPy multiplies with, and what processor it takes this one for, as it says itself."""
+    """The BLAS that NumPy multiplies with, and the processor that the BLAS has chosen its kernels for."""
     from threadpoolctl import threadpool_info
 
     loaded = [info for info in threadpool_info() if info["user_api"] == "blas"]
-    # NumPy's wheels bring one of their own, and other packages' wheels theirs; where there is but one, all have that.
+    # Wheels of NumPy and of other packages each bring a BLAS. If only one is loaded, all packages share it.
     own = [info for info in loaded if "numpy" in info["filepath"]] or (loaded if len(loaded) == 1 else [])
     names = {f"{info['internal_api']} {info.get('architecture', '')}".strip() for info in own}
     return ", ".join(sorted(names)) or "an unknown BLAS"
 
 
 def _views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    """Consecutive slices of ``flat`` in these shapes."""
+    """Cut ``flat`` into consecutive views of these shapes, by name."""
     views, begin = {}, 0
     for name, shape in shapes.items():
         views[name] = flat[begin : begin + prod(shape)].reshape(shape)

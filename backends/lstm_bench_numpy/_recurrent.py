@@ -1,8 +1,8 @@
-"""What every recurrent cell has in common: one direction of one layer, forward and backward through time.
+"""The common part of all recurrent cells: one direction of one layer, forward and backward through time.
 
-Sequences are time-major here, `(T, B, ...)`, so that one time step is one block of memory. The products with the input
-weights do not depend on the state: one product before the loop serves all time steps, and after the backward loop one
-product each gives the gradient of a weight matrix. What stays in the loop is the cell's own, in a derived class.
+Sequences are time-major here, `(T, B, ...)`, so that one time step is one block of memory. The product with the input
+weights does not depend on the state, so one product before the loop serves all time steps. After the backward loop, one
+product gives the gradient of each weight matrix. Only the equations of the cell stay in the loop, in a derived class.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 
 Steps = list[tuple[Array, ...]]
-"""For each time step the views that its equations name, cut once."""
+"""For each time step, the views of buffers that its equations use. They are made once, since a slice costs time."""
 
 
 class Buffers:
-    """Everything that one shape needs, allocated once.
+    """All arrays that one layer and direction needs for one shape of input, allocated once.
 
     Args:
-        steps: T.
-        batch: B.
-        layer: whose sizes, dtype and direction to follow.
+        steps: time steps T.
+        batch: sequences B.
+        layer: the layer; gives sizes, dtype and direction.
     """
 
     def __init__(self, steps: int, batch: int, layer: Recurrent[Any]) -> None:
         H, rows, self.dtype, reverse = layer.hidden_size, layer.gates * layer.hidden_size, layer.dtype, layer.reverse
         self.times = range(steps)[::-1] if reverse else range(steps)  # in the order of reading
-        # States stand between time steps: read forwards, step t goes from state t to t + 1; backwards, from t + 1 to t.
+        # There is a state before and after each time step: step t goes from state t to t + 1, in reverse the other way.
         self.begin, self.end = (steps, 0) if reverse else (0, steps)
         self._before, self._after = slice(None, -1), slice(1, None)
         if reverse:
             self._before, self._after = self._after, self._before
         self.h, self.h_before, self.outputs = self.states(steps, batch, H)
-        self.z, self.d_z = np.empty((2, steps, batch, rows), self.dtype)  # before the gates' functions; its gradient
-        self.d_recurrent = self.d_z  # gradient of h W_hh^T, where it differs
+        self.z, self.d_z = np.empty((2, steps, batch, rows), self.dtype)  # input of the gates' functions; its gradient
+        self.d_recurrent = self.d_z  # gradient of h W_hh^T; a GRU has another array here
         self.d_h, self.scratch = np.empty((2, batch, H), self.dtype)
-        self.x: Array = np.empty((0, 0), self.dtype)  # (T * B, I), not owned
+        self.x: Array = np.empty((0, 0), self.dtype)  # (T * B, I), a view of the input
 
     def states(self, steps: int, batch: int, H: int) -> tuple[Array, Array, Array]:
-        """A state `(T + 1, B, H)`, and its views `(T, B, H)` before and after each time step."""
+        """A state `(T + 1, B, H)`, and views of it `(T, B, H)`: before each time step, and after each."""
         state = np.empty((steps + 1, batch, H), self.dtype)
         return state, state[self._before], state[self._after]
 
@@ -56,8 +56,8 @@ class Recurrent(ABC, Generic[B]):
     """One direction of one layer.
 
     Args:
-        parameters: ``weight_ih`` `(G*H, I)`, ``weight_hh`` `(G*H, H)` and perhaps biases, by their last name.
-        reverse: whether time is read from its end.
+        parameters: ``weight_ih`` `(G*H, I)`, ``weight_hh`` `(G*H, H)` and, in a model with biases, ``bias`` `(G*H,)`.
+        reverse: whether the last time step is read first.
     """
 
     gates: ClassVar[int]
@@ -72,28 +72,30 @@ class Recurrent(ABC, Generic[B]):
 
     @abstractmethod
     def allocate(self, steps: int, batch: int) -> B:
-        """Buffers for one shape."""
+        """New buffers for ``steps`` time steps of ``batch`` sequences."""
 
     @abstractmethod
     def run(self, buffers: B) -> None:
-        """From ``z``, which holds x W_ih^T + b, and the state at ``begin``, compute the state after every time step."""
+        """Compute the state after every time step from the state at ``begin`` and ``z``, which holds x W_ih^T + b."""
 
     @abstractmethod
     def run_back(self, buffers: B, d_outputs: Array | None) -> None:
-        """From ``d_h``, the gradient of the final h, and those of all outputs, compute ``d_z`` and ``d_recurrent``."""
+        """Compute ``d_z`` and ``d_recurrent`` from ``d_h``, the gradient of the final h, and the outputs' gradients."""
 
     def set_state(self, buffers: B, at: int, state: Sequence[Array | float]) -> None:
-        """Write h, and c if the cell has one, before or after a time step."""
+        """Write h, and c of an LSTM, into the state of number ``at``."""
         buffers.h[at] = state[0]
 
     def get_state(self, buffers: B, at: int) -> tuple[Array, ...]:
-        """Views of h, and of c if the cell has one, before or after a time step."""
+        """Views of h, and of c of an LSTM, in the state of number ``at``."""
         return (buffers.h[at],)
 
     def forward(self, x: Array, initial: Sequence[Array] | None = None) -> Array:
-        """Outputs `(T, B, H)` in the order of time, from ``x`` `(T, B, I)` and an initial state, zeros if none.
+        """The outputs `(T, B, H)` in the order of time; a view that the next call for the same shape overwrites.
 
-        The outputs are a view that the next call for the same shape overwrites.
+        Args:
+            x: `(T, B, I)`.
+            initial: h, and c of an LSTM, `(B, H)` each; zeros if ``None``.
         """
         steps, batch, features = x.shape
         buffers = self._last = self._buffers_for(steps, batch)
@@ -107,7 +109,7 @@ class Recurrent(ABC, Generic[B]):
         return buffers.outputs
 
     def final(self) -> tuple[Array, ...]:
-        """h, and c if the cell has one, `(B, H)` after the last step of the latest ``forward``; views."""
+        """The final h, and c of an LSTM, `(B, H)` each, of the latest ``forward``; views."""
         return self.get_state(self._last, self._last.end)
 
     def backward(
@@ -140,7 +142,7 @@ class Recurrent(ABC, Generic[B]):
     def _buffers_for(self, steps: int, batch: int) -> B:
         key = (steps, batch)
         if key not in self._kept:
-            while len(self._kept) >= 3:  # training, evaluation, and a last odd batch
+            while len(self._kept) >= 3:  # one for training, one for evaluation, one for a smaller last batch
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = self.allocate(steps, batch)
         return self._kept[key]

@@ -8,7 +8,7 @@ from lstm_bench_numpy._recurrent import Array, Buffers, Recurrent
 
 
 class RNN(Recurrent[Buffers]):
-    """One direction of one tanh layer."""
+    """One direction of one plain recurrent layer."""
 
     gates = 1
 

@@ -1,4 +1,4 @@
-"""Losses and optimizers on flat vectors: every parameter is a slice of one array, so a step is a few long products."""
+"""Losses, and optimizers on flat vectors: all parameters are slices of one array, so an update is a few long loops."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ LOSSES: dict[str, Loss] = {"mse": mean_squared_error, "cross_entropy": cross_ent
 
 
 class Optimizer:
-    """The optimizer of a ``TrainSpec``, in the formulas that its docstring gives.
+    """The optimizer of a ``TrainSpec``, by the formulas in the docstring of ``TrainSpec``.
 
     Args:
-        train: which, and how fast.
+        train: the optimizer and its learning rate, momentum and clipping.
         size: length of the parameter vector.
         dtype: of the parameter vector.
     """
@@ -59,7 +59,7 @@ class Optimizer:
         self._steps = 0
 
     def step(self, parameters: Array, gradient: Array) -> None:
-        """Move ``parameters`` along ``gradient``, both flat; both are changed in place."""
+        """Update ``parameters`` from ``gradient``, both flat vectors; both are changed in place."""
         clip = self._train.clip_norm
         if clip is not None:
             norm = float(np.sqrt(np.dot(gradient, gradient)))
