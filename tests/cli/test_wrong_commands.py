@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+
+from commands import FAULTS, RESULT, lstm_bench
+
+pytestmark = pytest.mark.usefixtures("surroundings")
+
+
+# --- what is wrong with a command
+
+
+@pytest.fixture
+def clutter(tmp_path):
+    """Things that do not work as folders or plugins."""
+    (tmp_path / "empty").mkdir()
+    for name, text in {
+        "file": "",
+        "plugin.txt": "",
+        "raises.py": "1 / 0",
+        "garbled.py": "def",
+        "leaves.py": "raise SystemExit(0)",
+        "idle.py": "",
+        "gives_nonsense.py": "import lstm_bench\n@lstm_bench.hookimpl\ndef lstm_bench_backends(): return [7]",
+    }.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("run -b nunpy", "unknown backend 'nunpy'. Did you mean 'numpy'? There is: "),
+        ("run -b numpy -t flihgts", "unknown task 'flihgts'. Did you mean 'flights'? There is: "),
+        ("run -b numpy -t flights:tutorail", "unknown recipe 'tutorail' of task 'flights'. Did you mean 'tutorial'?"),
+        ("run -b numpy -t flights[mnoths=9]", "unknown option 'mnoths' of task 'flights'."),
+        ("run -b numpy[speed=9]", "unknown option 'speed' of backend 'numpy'."),
+        (f"run -b hang[momnet=load] --plugin {FAULTS}", "option 'momnet' of backend 'hang'. Did you mean 'moment'?"),
+        (f"run -b hang[moment=biuld] --plugin {FAULTS}", "unknown value 'biuld' of option 'moment' of backend 'hang'."),
+        ("run -b numpy[", "cannot read 'numpy['"),
+        ("run -b numpy[fast]", "cannot read 'fast' in 'numpy[fast]': write option=value"),
+        ("run -b numpy:tutorial", "a backend has no recipes"),
+        ("run -b numpy -t flights[a=1,a=2]", "option 'a' is given twice"),
+        ("run -b numpy --device cdua", "unknown device 'cdua'. Did you mean 'cuda'? There is: "),
+        ("run -b numpy --threads 4096", "--threads 4096 is more than the "),
+        ("run -b numpy --require-kernel onednn|", "--require-kernel 'onednn|' has an empty name beside a |"),
+        ("run -b numpy --results file", "cannot write results to file: "),
+        ("run -b numpy --results file/below", "cannot write results to file/below: "),
+        (
+            "report empty --format cvs",
+            "unknown format 'cvs'. Did you mean 'csv'? There is: attempts-csv, attempts-json, ",
+        ),
+        ("report empty -o x.pdf", "unknown suffix '.pdf' of --output x.pdf, where no --format is given. "),
+        ("report empty -o x", "unknown suffix '' of --output x, where no --format is given. There is: .csv, "),
+        (f"report {RESULT} -o no/x.md", "cannot write no/x.md: there is no folder no"),
+        (f"report {RESULT} -o empty --format md", "cannot write empty: it is no regular file"),
+        (f"report {RESULT} -o . --format md", "cannot write .: it is no regular file"),
+        (f"report {RESULT} -o /dev/null --format md", "cannot write /dev/null: it is no regular file"),
+        ("report empty", "there are no results in empty: "),
+        ("report missing", "there is no folder missing: "),
+        ("report file", "file is not a result file: "),
+        ("data fetch flihgts", "unknown task 'flihgts'. Did you mean 'flights'? There is: "),
+        ("data path flihgts", "unknown task 'flihgts'. Did you mean 'flights'? There is: "),
+        ("list --plugin missing.py", "plugin missing.py: there is no such file"),
+        ("list --plugin plugin.txt", "plugin plugin.txt: it is not a Python file"),
+        ("list --plugin raises.py", "plugin raises.py: ZeroDivisionError: division by zero"),
+        ("list --plugin garbled.py", "plugin garbled.py: SyntaxError: "),
+        ("list --plugin idle.py", "plugin idle.py: it has no function marked with lstm_bench.hookimpl"),
+        ("env --plugin gives_nonsense.py", "plugin gives_nonsense.py: gave int where BackendInfo belongs"),
+        ("list --plugin leaves.py", "plugin leaves.py: SystemExit"),
+    ],
+)
+def test_a_wrong_command_is_one_line_that_says_what_and_leaves_no_trace(command, complaint, clutter):
+    before = sorted(clutter.rglob("*"))
+    ran = lstm_bench(*command.split())
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("lstm-bench: error: ")
+    assert complaint in line
+    assert sorted(clutter.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("runn", "No such command 'runn'"),
+        ("run --bakend numpy", "No such option"),
+        ("run --precision float23", "'float23' is not one of"),
+        ("run --epochs 0", "0 is not in the range"),
+        ("run --threads 0", "0 is not in the range"),
+        ("run --seed -1", "-1 is not in the range"),
+        ("run --timeout 0", "0.0 is not in the range"),
+        ("run --timeout nan", "nan is no number of seconds"),
+        ("list bakends", "'bakends' is not one of"),
+        ("report one two", "unexpected extra argument"),
+        ("data fech", "No such command 'fech'"),
+        ("data path one two", "unexpected extra argument"),
+    ],
+)
+def test_what_click_refuses_is_shown_with_the_usage(command, complaint, tmp_path):
+    ran = lstm_bench(*command.split())
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("Usage: lstm-bench ")
+    assert complaint in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where_it_went_wrong():
+    ran = lstm_bench("--debug", "run", "-b", "nunpy")
+    assert ran.returncode == 1
+    assert "Traceback (most recent call last)" in ran.stderr
+    assert "unknown backend 'nunpy'" in ran.stderr.splitlines()[-1]
