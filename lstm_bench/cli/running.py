@@ -197,7 +197,7 @@ def _request(*, backends: Sequence[str], effort: Effort, seeds: Sequence[int], o
     try:
         return Request(backends=backends, effort=effort, seeds=seeds, axes=axes, **given)
     except InvalidRequest as error:
-        raise LSTMBenchError(f"--{error}") from None
+        raise LSTMBenchError(f"--{error.name.replace('_', '-')} {error.problem}") from None
 
 
 def _announce(prepared: PreparedRun, results: Path, *, every_backend: bool) -> None:

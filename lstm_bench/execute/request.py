@@ -82,6 +82,8 @@ class Request:
                 _require_whole(name, number, limits)
         _require_cores(self.threads)
         _require_text("require_kernel", self.require_kernel)
+        if not is_unicode(self.require_kernel):  # it goes to workers and into files as it is
+            raise InvalidRequest("require_kernel", f"must be in UTF-8; got {self.require_kernel!r}")
         _require_seconds("timeout", self.timeout)
 
 
@@ -95,8 +97,6 @@ def _require_texts(name: str, values: object) -> None:
 def _require_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise InvalidRequest(name, f"must be text; got {value!r}")
-    if not is_unicode(value):
-        raise InvalidRequest(name, f"must be in UTF-8; got {value!r}")
 
 
 def _require_whole(name: str, value: Any, limits: tuple[int, int]) -> None:
