@@ -11,7 +11,7 @@ import pytest
 
 from conformance import data_for
 from drawn import Drawn, draw, draw_every_kind, kind_of
-from lstm_bench import ModelSpec, State, TrainSpec, mean_loss
+from lstm_bench import ModelSpec, Setting, State, TrainSpec, mean_loss
 from lstm_bench.conformance.agreement import relative_error
 from lstm_bench_numpy import equations
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
@@ -22,9 +22,7 @@ TRAIN = TrainSpec(loss="mse", optimizer="sgd", learning_rate=0.1, batch_size=1)
 
 
 def fast(drawn: Drawn, train: TrainSpec = TRAIN) -> NumpyModel:
-    return NumpyBackend().build(
-        drawn.spec, train, drawn.parameters, precision="float64", device="cpu", seed=0, options={}
-    )
+    return NumpyBackend().build(drawn.spec, train, drawn.parameters, Setting("float64"), seed=0)
 
 
 def named(outputs: Array, state: State) -> dict[str, Array]:

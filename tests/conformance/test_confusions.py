@@ -24,7 +24,7 @@ GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
 class Loading(NumpyModel):
-    """Weights go in and come out as they should, and are something else in between."""
+    """Computes with weights that ``load`` has changed."""
 
     def __init__(self, spec, train, parameters, dtype, seed):
         self._cell = spec.cell
@@ -42,7 +42,7 @@ class Regated(Loading):
 
 
 class ReadsOnnxGates(Regated):
-    order: ClassVar = {"lstm": (0, 2, 3, 1)}  # where i, f, g, o stand in i, o, f, g
+    order: ClassVar = {"lstm": (0, 2, 3, 1)}  # the places of i, f, g, o in i, o, f, g
 
 
 class ReadsKerasGruGates(Regated):
@@ -86,7 +86,7 @@ class IgnoresInitialStates(NumpyModel):
 
 
 class ResetsBefore(NumpyModel):
-    """The GRU that Cho et al. (2014) wrote down first."""
+    """The GRU of Cho et al. (2014), which resets h before the recurrent product."""
 
     def _recur(self, x, initial=None, *, training=False):
         if self._spec.cell != "gru":
@@ -232,7 +232,7 @@ class Dampened(Momentum):
 
 
 def found_in(model_or_name, cases=30):
-    """The comparisons of the cases in which a backend disagrees."""
+    """The comparisons in which a backend disagrees with the reference."""
     if isinstance(model_or_name, str):
         backend = PLUGINS.backend(model_or_name).load()
     else:

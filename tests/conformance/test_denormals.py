@@ -17,7 +17,7 @@ SPEC = ModelSpec(input_size=1, hidden_sizes=(100,), output_size=1)
 
 
 class Other(NumpyBackend):
-    """Does something to logits."""
+    """The NumPy backend with changed logits."""
 
     def __init__(self, change):
         self._change = change

@@ -28,7 +28,7 @@ def compare(backend, number, precision="float64", seed=0):
 
 
 class Backend(NumpyBackend):
-    """NumPy's, but for its model."""
+    """The NumPy backend with another class of model."""
 
     def __init__(self, model):
         self._model = model
@@ -47,7 +47,7 @@ def test_a_right_backend_agrees_in_every_case(animal, precision):
 
 
 class InOnePass(BatchNorm):
-    """The variance as the mean square less the square of the mean, as Keras takes it on PyTorch."""
+    """Computes the variance as the mean square minus the square of the mean, as Keras does on PyTorch."""
 
     def forward(self, x, *, remember):
         self._axes = tuple(range(x.ndim - 1))

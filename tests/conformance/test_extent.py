@@ -12,7 +12,7 @@ from lstm_bench.model.flops import operations
 from lstm_bench.record.attempt import Extent
 
 ORDER = ("steps", "time", "sequences")
-"""In which things are left out."""
+"""The order in which an extent leaves things out."""
 
 
 def cost(spec, extent):
@@ -49,7 +49,7 @@ def test_small_recipes_are_compared_whole(changes, batch, time):
     ],
 )
 def test_first_steps_are_left_out_then_the_ends_of_sequences_then_sequences(budget, extent):
-    # 39.3 million operations forward, 104.9 million with the backward pass: 1,232 million for all that is asked.
+    # 39.3 million operations forward, 104.9 million with the backward pass: 1,232 million for the whole comparison.
     spec = a_model(input_size=16, hidden_sizes=(32,))
     assert agreement_extent(spec, batch=32, time=100, steps=10, budget=budget) == extent
 
@@ -67,7 +67,7 @@ def test_it_is_as_much_as_the_budget_allows_and_no_more(spec, batch, time, budge
     least = Extent(steps=LEAST_STEPS, sequences=min(batch, LEAST_SEQUENCES), time=min(time, LEAST_TIME))
     assert cost(spec, extent) <= budget or extent == least
     changed = [name for name in ORDER if getattr(extent, name) < getattr(whole, name)]
-    if changed:  # nothing before the last of them has anything left to give, and one more of it would be too much
+    if changed:  # everything before the last change is at its least, and one more of the last would exceed the budget
         last = changed[-1]
         assert all(getattr(extent, name) == getattr(least, name) for name in ORDER[: ORDER.index(last)])
         assert cost(spec, msgspec.structs.replace(extent, **{last: getattr(extent, last) + 1})) > budget

@@ -1,4 +1,4 @@
-"""``pytest --pyargs lstm_bench.conformance``, as somebody runs it whose plugin lies elsewhere."""
+"""``pytest --pyargs lstm_bench.conformance``, run as the author of a plugin runs it, outside of this repository."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def rounding(name):
 
 
 def split(found):
-    """What the recurrent weights are multiplied in, and what all others are."""
+    """The precisions of products with recurrent weights, and those of all other products."""
     recurrent = {precision for name, precision in found.items() if name.endswith("weight_hh")}
     return recurrent, {precision for name, precision in found.items() if not name.endswith("weight_hh")}
 
@@ -147,7 +147,7 @@ def test_attempts_that_were_stored_before_it_was_observed_say_nothing_of_it():
     assert msgspec.json.decode(b"{}", type=Findings).observed_precision is None
 
 
-# --- in a worker
+# --- whole attempts, in a worker process
 
 
 def run(name, precision="float32"):

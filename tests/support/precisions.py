@@ -1,4 +1,4 @@
-"""What a backend is seen to do with the digits of numbers, and with denormal ones."""
+"""The precision of a backend's products, and its treatment of denormal numbers, as seen from outside."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SGD = TrainSpec(loss="mse", optimizer="sgd", learning_rate=1e-3, batch_size=2)
 def observe(
     backend: Backend, spec: ModelSpec, precision: Precision, *, steps: int = 12, **options: str
 ) -> dict[str, Precision]:
-    """By weight matrix, in a model that is built on the CPU for two sequences."""
+    """The precision of each weight matrix's products, in a model on the CPU that infers two sequences."""
     parameters = initial_parameters(spec, "uniform", 0)
     return product_precisions(
         _builder(backend, spec, precision, options), spec, parameters, (2, steps, spec.input_size)
@@ -28,7 +28,7 @@ def observe(
 def observe_denormals(
     backend: Backend, spec: ModelSpec, precision: Precision = "float32", **options: str
 ) -> Denormals | None:
-    """In a model that is built on the CPU for two sequences."""
+    """Whether a model on the CPU that infers two sequences keeps denormal numbers or flushes them."""
     parameters = initial_parameters(spec, "uniform", 0)
     return denormals.detect_denormals(
         _builder(backend, spec, precision, options), parameters, (2, 12, spec.input_size), precision
