@@ -28,8 +28,7 @@ from lstm_bench.plugin.task import DataFile, Dataset, Evaluation, Metric, Predic
 from lstm_bench.plugin.xla import describe_xla
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.record.published import Observed, Published
-
-__version__ = "0.2.0"
+from lstm_bench.version import __version__
 
 __all__ = [
     "ABILITIES",
@@ -70,6 +69,7 @@ __all__ = [
     "Text",
     "TrainSpec",
     "Unsupported",
+    "__version__",
     "compare",
     "describe_aten",
     "describe_jax",

@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 
 import click
 
-from lstm_bench import __version__
 from lstm_bench.cli.checking import check
 from lstm_bench.cli.comparing import compare
 from lstm_bench.cli.files import data
@@ -17,6 +16,7 @@ from lstm_bench.cli.plotting import plot
 from lstm_bench.cli.publishing import publish
 from lstm_bench.cli.running import run
 from lstm_bench.errors import LSTMBenchError
+from lstm_bench.version import __version__
 
 
 class _Commands(click.Group):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from lstm_bench import __version__
 from lstm_bench.catalog.data import FileStatus
 from lstm_bench.catalog.loading import Plugins
 from lstm_bench.charts import KINDS
@@ -16,6 +15,7 @@ from lstm_bench.host import disturbance
 from lstm_bench.model.parameters import parameter_count
 from lstm_bench.plugin.options import Option
 from lstm_bench.plugin.task import DataFile, TaskInfo
+from lstm_bench.version import __version__
 
 
 def backends(plugins: Plugins) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime
 
-import lstm_bench
 from lstm_bench.execute.conversation import Listener, converse
 from lstm_bench.plugin.backend import BackendInfo
 from lstm_bench.record.attempt import Attempt, Findings, Phase
+from lstm_bench.version import __version__
 from lstm_bench.worker import protocol
 
 
@@ -35,7 +35,7 @@ def run_attempt(
     return Attempt(
         id=_new_id(begun),
         created=begun.isoformat(timespec="seconds"),
-        lstm_bench=lstm_bench.__version__,
+        lstm_bench=__version__,
         configuration=job.configuration,
         status=ending.status,
         reason=ending.reason,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 
-import lstm_bench
 from lstm_bench.record.attempt import Attempt, Machine
 from lstm_bench.record.configuration import Configuration
+from lstm_bench.version import __version__
 
 Installed = Callable[[str], str | None]
 """Gives the version of a distribution by its name; ``None`` if it is not installed."""
@@ -66,7 +66,7 @@ def reusable(
             attempt.status == "ok"
             and attempt.run != ""
             and attempt.findings.machine == machine
-            and attempt.lstm_bench == lstm_bench.__version__
+            and attempt.lstm_bench == __version__
             and attempt.round < rounds.get(attempt.configuration.fingerprint, 0)
             and (attempt.round > 0 or not attempt.times_only)
             and all(_is_present(version, installed(name)) for name, version in attempt.findings.versions.items())

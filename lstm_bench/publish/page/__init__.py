@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lstm_bench import __version__
 from lstm_bench.errors import NotInstalled
 from lstm_bench.publish.page.panel import RowPanel, open_up
 from lstm_bench.publish.page.words import headline, in_words
@@ -23,6 +22,7 @@ from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.summary import summarise
 from lstm_bench.reports.table import Column, Row, Section
 from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief
+from lstm_bench.version import __version__
 
 if TYPE_CHECKING:
     from lstm_bench.charts import Picture
