@@ -28,7 +28,7 @@ from lstm_bench.plugin.task import DataFile, Dataset, Evaluation, Metric, Predic
 from lstm_bench.plugin.xla import describe_xla
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.record.published import Observed, Published
-from lstm_bench.version import __version__
+from lstm_bench.version import __version__ as __version__
 
 __all__ = [
     "ABILITIES",
@@ -69,7 +69,6 @@ __all__ = [
     "Text",
     "TrainSpec",
     "Unsupported",
-    "__version__",
     "compare",
     "describe_aten",
     "describe_jax",

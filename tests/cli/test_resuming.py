@@ -12,7 +12,7 @@ from processes import COMMAND, started
 
 pytestmark = pytest.mark.one_interpreter
 
-SIZES = 24
+SIZES = 12
 GRID = (
     "run",
     "-b",
