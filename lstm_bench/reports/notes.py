@@ -81,7 +81,8 @@ def failures(attempts: Sequence[Attempt]) -> list[str]:
 
 def own_lengths(attempts: Sequence[Attempt]) -> list[str]:
     """What ``*`` means, for each length of training that is not the recipe's."""
-    return sorted({_own_length(a.configuration) for a in attempts if a.configuration.own_length})
+    trained = [a for a in attempts if a.findings.training is not None or a.status not in SOUND]
+    return sorted({_own_length(a.configuration) for a in trained if a.configuration.own_length})
 
 
 def _own_length(configuration: Configuration) -> str:

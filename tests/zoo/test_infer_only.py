@@ -104,3 +104,4 @@ def test_its_row_of_the_table_has_a_time_and_no_metric(tmp_path):
     assert row[0].startswith("onnx ")
     assert row[-1] == "ok"
     assert len(row) == len(header) - 2, "neither a metric nor a time of training"
+    assert "trained for" not in done.stdout
