@@ -26,7 +26,9 @@ def test_values_become_the_text_that_users_type(given, texts):
     assert arguments.texts("axes", given) == texts
 
 
-@pytest.mark.parametrize("given", [None, {"a": 1}, [None], [("a",)], [1j], object()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "given", [None, {"a": 1}, [None], [("a",)], [1j], object()], ids=lambda value: type(value).__name__
+)
 def test_what_is_neither_text_nor_a_number_is_refused_by_the_arguments_name(given):
     with pytest.raises(InvalidRequest, match=r"^lengths must "):
         arguments.texts("lengths", given)
