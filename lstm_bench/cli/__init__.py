@@ -29,7 +29,9 @@ class _Commands(click.Group):
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
-        except (click.Abort, KeyboardInterrupt):
+        except (click.Abort, KeyboardInterrupt) as error:
+            if isinstance(error.__cause__, EOFError):  # click takes it for Ctrl-D at a prompt, but we never ask
+                raise error.__cause__ from None
             say("interrupted")
             sys.exit(INTERRUPTED)
         except BrokenPipeError:  # as in `lstm-bench report | head`

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from commands import FAULTS, RESULT, lstm_bench
+from lstm_bench.cli import listing, main
 
 pytestmark = pytest.mark.usefixtures("surroundings")
 
@@ -111,3 +112,12 @@ def test_debug_shows_where_it_went_wrong():
     assert ran.returncode == 1
     assert "Traceback (most recent call last)" in ran.stderr
     assert "unknown backend 'nunpy'" in ran.stderr.splitlines()[-1]
+
+
+def test_an_end_of_file_in_our_own_work_is_not_taken_for_an_interrupt(monkeypatch):
+    def cut_off(plugins):
+        raise EOFError("marshal data too short")
+
+    monkeypatch.setitem(listing.SECTIONS, "formats", cut_off)
+    with pytest.raises(EOFError, match="marshal"):
+        main(["list", "formats"])
