@@ -35,7 +35,7 @@ _READERS: dict[str, Callable[[Attempt], str]] = {
 }
 
 NOT_PAIRED_BY = ("version", "lstm-bench", "run", "seed", "threads", "effort")
-"""Keys in which the two sides of a pair may differ."""
+"""Keys whose values may differ between the two sides of a pair."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def compare(
     Args:
         old: attempts, for each configuration those of one run.
         new: likewise.
-        apart: keys in which the sides differ on purpose; they are ignored when configurations are paired.
+        apart: keys that differ between the sides on purpose. Pairing ignores them.
         although: names in ``ALTHOUGH`` that may differ.
 
     Raises:

@@ -7,7 +7,7 @@ from lstm_bench.record.attempt import SOUND, Attempt, Judgement
 
 
 def metric_of(attempt: Attempt) -> float | None:
-    """The number by which the task is judged; ``None`` if the model was not judged or the number is not finite."""
+    """Return the value of the task's metric; ``None`` if the model was not judged or the value is not finite."""
     judgement = attempt.findings.judgement
     return None if judgement is None else judgement.metrics.get(judgement.metric)
 

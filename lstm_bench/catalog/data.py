@@ -55,7 +55,7 @@ def cache_folder() -> Path:
 
 
 def folders(data_dir: Path | None) -> list[Path]:
-    """The folders in which files are looked for: the user's, if there is one, then the cache."""
+    """List the folders that are searched for files: the user's if the user named one, then the cache."""
     return [*([] if data_dir is None else [data_dir]), cache_folder()]
 
 

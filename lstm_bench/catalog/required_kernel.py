@@ -8,7 +8,7 @@ from lstm_bench.errors import LSTMBenchError
 
 
 def alternatives(required: str) -> tuple[str, ...]:
-    """Split ``onednn|cudnn`` into its names, of which a kernel path needs only one; empty if nothing is required.
+    """Split ``onednn|cudnn`` into its names. A kernel path needs only one of them. Empty if nothing is required.
 
     Raises:
         LSTMBenchError: if one of the names is empty, since every path would match it.
