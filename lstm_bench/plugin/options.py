@@ -152,8 +152,7 @@ class Integer(Option[int]):
 
     def read(self, text: str) -> int:
         """Parse digits without leading zeros."""
-        number = int(text) if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) else _refuse(text)
-        return number if self.low <= number <= self.high else _refuse(text)
+        return _whole(text, self.low, self.high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +179,7 @@ class Integers(Option[tuple[int, ...]]):
 
     def read(self, text: str) -> tuple[int, ...]:
         """Parse whole numbers separated by ``x``."""
-        one = Integer(default=None, meaning=self.meaning, low=self.low, high=self.high)
-        return tuple(map(one.read, text.split("x")))
+        return tuple(_whole(part, self.low, self.high) for part in text.split("x"))
 
     def write(self, value: tuple[int, ...] | None) -> str:
         """Write whole numbers separated by ``x``."""
@@ -239,6 +237,12 @@ class Text(Option[str]):
     def read(self, text: str) -> str:
         """Return the text."""
         return text if re.fullmatch(self.pattern, text) else _refuse(text)
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    """Read a whole number in a range: digits alone, without leading zeros."""
+    number = int(text) if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) else _refuse(text)
+    return number if low <= number <= high else _refuse(text)
 
 
 def _refuse(text: str) -> Any:
