@@ -9,7 +9,7 @@ from functools import cached_property
 from lstm_bench.analysis import statistics
 from lstm_bench.model.axes import AXES
 from lstm_bench.model.spec import SCOPES, Scope
-from lstm_bench.record.attempt import SOUND, Attempt, Machine, Status
+from lstm_bench.record.attempt import SOUND, WRONG, Attempt, Machine, Status
 from lstm_bench.record.configuration import Configuration
 
 Round = tuple[int, int]
@@ -51,7 +51,10 @@ class Group:
         return [value for attempt in self.attempts if (value := of(attempt)) is not None]
 
     def rounds(self, scope: Scope) -> Mapping[Round, Sequence[float]]:
-        """Seconds per step of each block, by seed and round, of rounds that ended ``ok`` or ``disturbed`` twice."""
+        """Seconds per step of each block, by seed and round, of rounds that ended ``ok`` or ``disturbed`` twice.
+
+        Empty if the backend was found wrong in any round.
+        """
         return self._rounds[scope]
 
     def estimate(self, scope: Scope) -> statistics.IntervalEstimate | None:
@@ -60,6 +63,8 @@ class Group:
 
     @cached_property
     def _rounds(self) -> dict[Scope, dict[Round, list[float]]]:
+        if set(WRONG) & set(self.statuses):
+            return {scope: {} for scope in SCOPES}
         return {
             scope: {
                 name: [block / timing.steps_per_block / 1e9 for block in timing.block_ns]

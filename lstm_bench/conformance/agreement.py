@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 REFERENCE = "numpy"
 """Name of the backend that, in float64, is the reference for all others."""
 
-STEPS = 10
-"""Optimizer steps to compare. A wrong update rule shows only in training."""
+STEPS, MOST_STEPS = 10, 101
+"""Optimizer steps to compare, at least and at most. A wrong update rule shows only in training, and a slip that comes
+later only in more of it."""
+
+CALL = 10
+"""Steps in a call of ``Model.train``, after a first call of one step."""
 
 # Norm-wise relative errors. Observed on flights with torch and NumPy, float32: logits 7e-8, gradients 1.4e-7 and
 # parameters after ten steps 1.1e-7; float64: 2e-16, 2.8e-16, 8.8e-17. The tolerances are wider, because small random
@@ -105,12 +109,27 @@ def expect(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[An
     Raises:
         InvalidOutput: saying what is wrong with it.
     """
-    if np.shape(array) != shape:
-        raise InvalidOutput(f"{what} must have shape {shape}; the backend returned {np.shape(array)}")
+    expect_shape(what, array, shape)
     if not np.all(np.isfinite(array)):
         raise InvalidOutput(
             f"{what} must be finite; the backend returned {int(np.sum(~np.isfinite(array)))} that are not"
         )
+    return array
+
+
+def expect_shape(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return the array if it has this shape.
+
+    Args:
+        what: name of the array, for the message.
+        array: an output of a backend.
+        shape: the expected shape.
+
+    Raises:
+        InvalidOutput: if it has another shape.
+    """
+    if np.shape(array) != shape:
+        raise InvalidOutput(f"{what} must have shape {shape}; the backend returned {np.shape(array)}")
     return array
 
 
@@ -156,7 +175,7 @@ def compare_fresh(
         bands: the ``tolerances`` of the tested model.
         x: sequences `(N, T, I)`.
         y: their targets.
-        order: batches to train on, `(steps, B)`; the first is the batch for everything else.
+        order: batches to train on, `(steps, B)`, the first in a call of its own; it is the batch for everything else.
         native: ``x`` and ``y`` as the backend's native arrays, if they have been put already.
         trains: whether the backend can train.
 
@@ -258,7 +277,13 @@ class _Bound:
         return self.model.get(self.model.infer(self.x_batch))
 
     def train(self) -> NDArray[Any]:
-        return self.model.get(self.model.train(self._x, self._y, self.model.put(self._order)))
+        """Train in a call of one step, and in calls of ``CALL`` steps. Return all losses."""
+        calls = [self._order[:1]] + [self._order[at : at + CALL] for at in range(1, len(self._order), CALL)]
+        losses = []
+        for rows in calls:
+            losses.append(self.model.get(self.model.train(self._x, self._y, self.model.put(rows))))
+            expect_shape("training losses", losses[-1], (len(rows),))
+        return np.concatenate(losses)
 
 
 def _worst(ours: Parameters, reference: Parameters) -> tuple[float, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 
+from lstm_bench.conformance.agreement import CALL, MOST_STEPS, STEPS
 from lstm_bench.model.flops import operations
 from lstm_bench.model.spec import ModelSpec
 from lstm_bench.record.attempt import Extent
@@ -13,9 +14,24 @@ BUDGET = 250 * 10**9
 """Floating point operations that the reference may take. One core does 35 to 50 billion a second in float64, so this is
 about four seconds on two cores."""
 
+LONG_BUDGET = 2 * 10**9
+"""Floating point operations of training steps beyond ``STEPS``: about half a second of small steps."""
+
 LEAST_STEPS, LEAST_TIME, LEAST_SEQUENCES = 2, 16, 4
 """Minimum extent, compared at any cost. The second optimizer step tests what the optimizer remembers; 16 time steps
 make the state matter; 4 sequences can be told apart."""
+
+
+def training_steps(spec: ModelSpec, *, batch: int, time: int) -> int:
+    """Return how many training steps to compare: at least ``STEPS``, and whole calls up to ``MOST_STEPS`` if cheap.
+
+    Args:
+        spec: the model.
+        batch: sequences in a batch.
+        time: time steps in a sequence.
+    """
+    affordable = LONG_BUDGET // operations(spec, "gradient", batch=batch, time=time)
+    return max(STEPS, min(MOST_STEPS, affordable - affordable % CALL + 1))
 
 
 def agreement_extent(spec: ModelSpec, *, batch: int, time: int, steps: int, budget: int = BUDGET) -> Extent:

@@ -40,6 +40,9 @@ loses a few thousandths."""
 LEAST_CLOCK = 0.7
 """Smallest ratio of the clock after to the clock before. Processors slow down by 10 to 20 % as they warm up."""
 
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+"""Clock ticks in a second."""
+
 NVIDIA_SMI_SECONDS = 10.0
 """Seconds that ``nvidia-smi`` may take. It may have to load the driver first."""
 
@@ -128,6 +131,7 @@ def between(
     own = None if after.own is None or before.own is None else max(after.own - before.own, 0)
     return Disturbance(
         seconds=after.seconds - before.seconds,
+        used=None if own is None else own / TICKS / (after.seconds - before.seconds),
         load_before=load_before,
         others=_by_others(both, own),
         crowded=_by_others(mine, own),

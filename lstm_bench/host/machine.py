@@ -29,6 +29,20 @@ def usable_processors() -> frozenset[int]:
     return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
 
+def processors_of_all_threads() -> frozenset[int] | None:
+    """The numbers of the processors that any thread of this process may run on; ``None`` where it is unknown.
+
+    Threads that were started earlier do not follow a change of the process, and may have changed by themselves.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    found = set(os.sched_getaffinity(0))
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread may end meanwhile
+            found |= os.sched_getaffinity(int(task.name))
+    return frozenset(found)
+
+
 def usable_cores() -> int:
     """Count the logical processors that this process may run on."""
     return len(usable_processors())

@@ -12,19 +12,32 @@ from lstm_bench.model.spec import Precision, Scope
 from lstm_bench.record.configuration import Configuration, Positive, Record
 from lstm_bench.record.published import Observed, Published
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 # 1: first.
 # 2: learning curves, early stopping, steps and changes of a configuration, the scope "gradient", published times.
 # 3: runs and rounds, the required kernel, the kernel of training, the ceiling, disturbance, denormal numbers, and the
 #    observed series that forecasts are drawn beside.
 # 4: "cell" is called "configuration", batch-norm is true or false, and an observed series has a date for each value.
+# 5: the phase "verify", the status "implausible", the errors of timed results, and the processors that a worker used.
 # lstm_bench/record/migration.py upgrades older content; tests/fixtures/ has a file of each version.
 
 Status = Literal[
-    "ok", "disturbed", "mismatch", "diverged", "unsupported", "timeout", "out-of-memory", "crashed", "invalid-output"
+    "ok",
+    "disturbed",
+    "mismatch",
+    "implausible",
+    "diverged",
+    "unsupported",
+    "timeout",
+    "out-of-memory",
+    "crashed",
+    "invalid-output",
 ]
 SOUND: tuple[Status, ...] = ("ok", "disturbed")
 """Statuses whose numbers count. A disturbed attempt counts only if its second try was disturbed, too."""
+
+WRONG: tuple[Status, ...] = ("mismatch", "implausible", "invalid-output")
+"""Statuses of a backend whose results or times are wrong. If one round of a row has one, no round of it counts."""
 
 Phase = Literal[
     "start",
@@ -37,6 +50,7 @@ Phase = Literal[
     "check",
     "time",
     "inspect",
+    "verify",
     "ceiling",
     "train",
     "evaluate",
@@ -67,7 +81,7 @@ class Machine(Record, frozen=True):
 
 
 class Threads(Record, frozen=True):
-    """Thread counts, read back in the worker after its first training step.
+    """Thread counts, read back in the worker after its timing; before that, after its first training step.
 
     Attributes:
         affinity: number of processors that the worker may run on.
@@ -236,6 +250,7 @@ class Disturbance(Record, frozen=True):
 
     Attributes:
         seconds: length of the time that was watched.
+        used: number of processors that this worker used on average.
         load_before: mean number of running and runnable processes in the minute before, earlier workers included.
         others: share of all the machine's processors that other processes than this worker used, 0 to 1.
         crowded: share of this worker's processors that other processes used, 0 to 1.
@@ -247,6 +262,7 @@ class Disturbance(Record, frozen=True):
     """
 
     seconds: float
+    used: float | None = None
     load_before: float | None = None
     others: float | None = None
     crowded: float | None = None
@@ -294,6 +310,7 @@ class Findings(Record, frozen=True):
         published: times that others have published for the recipe's computation.
         observed: the true series that the task's forecasts are drawn beside; ``null`` if the task does not forecast.
         agreement: the errors against the reference.
+        timed_agreement: the errors of results of timed calls.
         training: the recipe's training run.
         judgement: the task's evaluation of the trained model.
         timings: the timed blocks by scope.
@@ -317,6 +334,7 @@ class Findings(Record, frozen=True):
     published: tuple[Published, ...] = ()
     observed: Observed | None = None
     agreement: Agreement | None = None
+    timed_agreement: Agreement | None = None
     training: Training | None = None
     judgement: Judgement | None = None
     timings: dict[Scope, Timing] = {}

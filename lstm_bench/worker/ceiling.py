@@ -24,7 +24,8 @@ from lstm_bench.model.spec import ModelSpec, Scope
 from lstm_bench.plugin.backend import Unsupported, build_or_refuse, if_supported
 from lstm_bench.record.attempt import Ceiling, Timing
 from lstm_bench.record.configuration import Effort
-from lstm_bench.worker.timing import elapsed_ns, time_scope
+from lstm_bench.worker.blocks import GradientWork, InferenceWork, TrainingWork, Workload
+from lstm_bench.worker.timing import elapsed_ns, time_work
 
 if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Backend
@@ -108,7 +109,12 @@ def _floor(prepared: Prepared, seconds: float) -> dict[Scope, float]:
         batches = [(model.put(x[rows]), model.put(y[rows])) for rows in order]
         native = model.put(x), model.put(y)
         for scope in prepared.scopes:
-            floor[scope] = _fastest_step(time_scope(scope, model, *native, order, batches, effort))
+            work: Workload
+            if scope == "train":
+                work = TrainingWork(model, None, native, order)
+            else:
+                work = (InferenceWork if scope == "infer" else GradientWork)(model, batches, 1)
+            floor[scope] = _fastest_step(time_work(work, effort))
     except Unsupported:  # the smallest model may be refused although the recipe's model was not
         pass
     return floor

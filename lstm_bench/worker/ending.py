@@ -32,6 +32,10 @@ class Mismatch(LSTMBenchError):
     """The backend disagrees with the reference, or uses another precision or kernel than requested."""
 
 
+class Implausible(LSTMBenchError):
+    """A measured time cannot be that of the work."""
+
+
 class Disturbed(LSTMBenchError):
     """Other load on the machine disturbed the timing. Everything else is correct."""
 
@@ -56,6 +60,8 @@ def outcome_of(error: BaseException) -> tuple[Status, str]:
     match error:
         case Mismatch():
             return "mismatch", reason
+        case Implausible():
+            return "implausible", reason
         case Diverged():
             return "diverged", reason
         case Disturbed():

@@ -13,24 +13,22 @@ from lstm_bench.catalog import required_kernel
 from lstm_bench.host.disturbance import Watch, is_judged, verdict
 from lstm_bench.host.machine import read_back_threads
 from lstm_bench.plugin.backend import if_supported
-from lstm_bench.record.attempt import Findings, Memory, Timing
+from lstm_bench.record.attempt import Findings, Memory
 from lstm_bench.worker import ceiling
 from lstm_bench.worker.ending import Disturbed, Mismatch
 from lstm_bench.worker.learning import train_recipe
+from lstm_bench.worker.plausibility import require_granted_processors, require_possible_speed
 from lstm_bench.worker.prepare import prepare
-from lstm_bench.worker.timing import time_scope
+from lstm_bench.worker.timed import time_scopes
 from lstm_bench.worker.verifying import verify, verify_trained
+from lstm_bench.worker.verifying_timed import require_finished, verify_timed
 
 if TYPE_CHECKING:
-    from lstm_bench.model.spec import Scope
     from lstm_bench.plugin.backend import Model
     from lstm_bench.record.attempt import Agreement, Disturbance
     from lstm_bench.worker.prepare import Prepared
     from lstm_bench.worker.protocol import MeasureJob
     from lstm_bench.worker.session import Session
-
-TIMED_BATCHES = 8
-"""Number of different batches to cycle through in scopes that change no parameters."""
 
 
 def measure(job: MeasureJob, session: Session) -> None:
@@ -41,12 +39,13 @@ def measure(job: MeasureJob, session: Session) -> None:
         InvalidOutput: if the backend returns something that cannot be compared.
         Mismatch: if the backend disagrees with the reference, or uses another precision or kernel than requested.
         Diverged: if a training loss was not finite.
+        Implausible: if the measured times cannot be those of the work.
         Disturbed: after all phases, if other load on the machine makes the timing untrustworthy.
     """
     prepared = prepare(job, session)
     first = take_first_step(prepared, session)
     agreement = None if job.times_only else verify(prepared, first.native, session)
-    disturbance = time_and_inspect(prepared, first, session)
+    disturbance = time_and_inspect(prepared, first, session, first_round=agreement is not None)
     if agreement is not None:
         with session.phase("ceiling"):
             session.found(Findings(ceiling=ceiling.measure(prepared, first.seconds)))
@@ -91,8 +90,8 @@ def take_first_step(prepared: Prepared, session: Session) -> FirstStep:
     return FirstStep(native, seconds)
 
 
-def time_and_inspect(prepared: Prepared, first: FirstStep, session: Session) -> Disturbance:
-    """Time the blocks of every scope with an untrained model, and inspect which kernels ran.
+def time_and_inspect(prepared: Prepared, first: FirstStep, session: Session, *, first_round: bool) -> Disturbance:
+    """Time the blocks of every scope, inspect which kernels ran, and verify the timed calls.
 
     Inspection comes after timing, because a profiler may slow down later calls, and before training, which takes long.
 
@@ -100,32 +99,36 @@ def time_and_inspect(prepared: Prepared, first: FirstStep, session: Session) -> 
         Other load on the machine while blocks were timed.
 
     Raises:
-        Mismatch: if a kernel is required and another one ran.
+        Mismatch: if a kernel is required and another one ran, or the timed calls did not do the specified work.
+        Implausible: if the measured times cannot be those of the work.
     """
+    configuration = prepared.configuration
     with prepared.peak.counted():
-        model, order = prepared.build(), prepared.order
-        watch = Watch(prepared.configuration.device)
+        watch = Watch(configuration.device)
         with session.phase("time"):
-            batches = [(model.put(prepared.x[rows]), model.put(prepared.y[rows])) for rows in order[:TIMED_BATCHES]]
-            session.found(Findings(batch_shape=(order.shape[1], *prepared.x.shape[1:])))
-            timings: dict[Scope, Timing] = {}
-            for scope in prepared.scopes:
-                timings[scope] = time_scope(scope, model, *first.native, order, batches, prepared.configuration.effort)
-                session.found(Findings(timings=dict(timings)))
+            timed = time_scopes(prepared, first.native, session)
         disturbance = watch.ended()
-    session.found(Findings(disturbance=disturbance))
+    session.found(Findings(disturbance=disturbance, threads=read_back_threads()))
     with session.phase("inspect"):
-        inspect(prepared, model, batches[0][0], first.native, session)
+        assert timed.model is not None
+        inspect(prepared, timed.model, first.native, session)
+    with session.phase("verify"):
+        shape = (prepared.order.shape[1], *prepared.x.shape[1:])
+        require_finished(timed)
+        require_granted_processors(configuration, disturbance)
+        timed.release()
+        verify_timed(prepared, timed, first.native, session, first_round=first_round)
+        require_possible_speed(prepared.recipe.model, configuration, shape, timed.timings.values())
     return disturbance
 
 
-def inspect(prepared: Prepared, model: Model[Any], x: Any, native: tuple[Any, Any], session: Session) -> None:
+def inspect(prepared: Prepared, model: Model[Any], native: tuple[Any, Any], session: Session) -> None:
     """Find which kernels computed inference and training.
 
     Raises:
         Mismatch: if a kernel is required and another one ran.
     """
-    order = model.put(prepared.order[:1])
+    order, x = model.put(prepared.order[:1]), model.put(prepared.x[prepared.order[0]])
     paths = {"infer": if_supported(lambda: model.kernel_path(x)) or ""}
     if prepared.trains:
         paths["train"] = if_supported(lambda: model.training_kernel_path(*native, order)) or ""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench.conformance import agreement, denormals, precision
-from lstm_bench.conformance.extent import agreement_extent
+from lstm_bench.conformance.extent import agreement_extent, training_steps
 from lstm_bench.record.attempt import Agreement, Extent, Findings
 from lstm_bench.worker.ending import Mismatch
 
@@ -86,7 +86,8 @@ def _verify_precision(prepared: Prepared, spec: ModelSpec, session: Session) -> 
 def _compare(prepared: Prepared, spec: ModelSpec, native: tuple[Any, Any]) -> Agreement:
     """Compare two new models, on as much of the recipe's batches as the reference can compute in seconds."""
     x, y, order = prepared.x, prepared.y, prepared.order
-    whole = Extent(steps=agreement.STEPS, sequences=order.shape[1], time=x.shape[1])
+    batch, time = order.shape[1], x.shape[1]
+    whole = Extent(steps=training_steps(spec, batch=batch, time=time), sequences=batch, time=time)
     extent = agreement_extent(spec, batch=whole.sequences, time=whole.time, steps=whole.steps)
     rows = order[[step % len(order) for step in range(extent.steps)]]
     put_already: tuple[Any, Any] | None = native

@@ -7,7 +7,8 @@ import pytest
 from lstm_bench import Unsupported
 from lstm_bench.plugin.backend import Model
 from lstm_bench.record.configuration import Effort
-from lstm_bench.worker import timing
+from lstm_bench.worker import blocks, timing
+from lstm_bench.worker.ending import Implausible
 
 EFFORT = Effort(name="test", blocks=4, block_seconds=0.1, warmup_blocks=3, warmup_seconds=0.5, epoch_fraction=1.0)
 
@@ -23,6 +24,9 @@ class Clocked:
     def put(self, array):
         return array
 
+    def get(self, native):
+        return native
+
     def train(self, x, y, order):
         if len(order) not in {len(seen) for seen in self.orders}:
             self.now += self.first_ns  # compiles for each new shape
@@ -32,18 +36,24 @@ class Clocked:
     def infer(self, x):
         self.inferred.append(x)
         self.now += self.step_ns
+        return np.zeros(1)
 
     def differentiate(self, x, y):
         self.differentiated.append((x, y))
         self.now += self.step_ns
+        return np.zeros(()), {}
 
     def synchronize(self):
         self.waits += 1
 
 
+def time_training(model, epoch, effort):
+    return timing.time_work(blocks.TrainingWork(model, None, (None, None), epoch), effort)
+
+
 def test_a_block_lasts_at_least_as_long_as_it_should(monkeypatch):
     model = Clocked(monkeypatch, step_ns=1_000_000)
-    found = timing.time_training(model, None, None, np.arange(6).reshape(3, 2), EFFORT)
+    found = time_training(model, np.arange(6).reshape(3, 2), EFFORT)
     assert 100 <= found.steps_per_block <= 120
     assert found.block_ns == (found.steps_per_block * 1_000_000,) * 4
     assert found.seconds_per_step == pytest.approx(1e-3)
@@ -52,13 +62,13 @@ def test_a_block_lasts_at_least_as_long_as_it_should(monkeypatch):
 
 def test_long_steps_are_blocks_of_one(monkeypatch):
     model = Clocked(monkeypatch, step_ns=300_000_000)
-    assert timing.time_training(model, None, None, np.zeros((1, 1), int), EFFORT).steps_per_block == 1
+    assert time_training(model, np.zeros((1, 1), int), EFFORT).steps_per_block == 1
 
 
 def test_a_block_has_its_fewest_steps_however_long_they_are(monkeypatch):
     model = Clocked(monkeypatch, step_ns=300_000_000)
     effort = msgspec.structs.replace(EFFORT, block_steps=4)
-    found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    found = time_training(model, np.zeros((1, 1), int), effort)
     assert found.steps_per_block == 4
     assert found.seconds_per_step == pytest.approx(0.3)
 
@@ -69,7 +79,7 @@ def test_a_block_has_its_fewest_steps_however_long_they_are(monkeypatch):
 def test_steps_of_seconds_are_timed_in_fewer_and_shorter_blocks(monkeypatch, step, steps, warmups, blocks):
     model = Clocked(monkeypatch, step_ns=int(step * 1e9))
     effort = msgspec.structs.replace(EFFORT, block_steps=4, blocks=10, warmup_blocks=10)
-    found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    found = time_training(model, np.zeros((1, 1), int), effort)
     assert (found.steps_per_block, len(found.warmup_ns), len(found.block_ns)) == (steps, warmups, blocks)
     assert found.seconds_per_step == pytest.approx(step)
 
@@ -77,57 +87,63 @@ def test_steps_of_seconds_are_timed_in_fewer_and_shorter_blocks(monkeypatch, ste
 def test_of_very_long_steps_there_are_no_more_than_needed(monkeypatch):
     model = Clocked(monkeypatch, step_ns=int(100e9))
     effort = msgspec.structs.replace(EFFORT, block_steps=2, blocks=3)
-    timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    time_training(model, np.zeros((1, 1), int), effort)
     assert [len(order) for order in model.orders] == [2, 1, 1, 1, 1, 1]
 
 
 def test_a_long_compilation_is_not_taken_for_a_long_step(monkeypatch):
     model = Clocked(monkeypatch, step_ns=500_000_000, first_ns=300_000_000_000)
     effort = msgspec.structs.replace(EFFORT, block_steps=4)
-    found = timing.time_training(model, None, None, np.zeros((1, 1), int), effort)
+    found = time_training(model, np.zeros((1, 1), int), effort)
     assert found.steps_per_block == 4
     assert found.seconds_per_step == pytest.approx(0.5)
 
 
 def test_warming_up_takes_its_blocks_and_its_seconds_whichever_is_longer(monkeypatch):
-    few = timing.time_training(Clocked(monkeypatch, 1_000_000), None, None, np.zeros((1, 1), int), EFFORT)
+    few = time_training(Clocked(monkeypatch, 1_000_000), np.zeros((1, 1), int), EFFORT)
     assert len(few.warmup_ns) == 5  # 0.11 s each, until 0.5 s
-    long = timing.time_training(Clocked(monkeypatch, 400_000_000), None, None, np.zeros((1, 1), int), EFFORT)
+    long = time_training(Clocked(monkeypatch, 400_000_000), np.zeros((1, 1), int), EFFORT)
     assert len(long.warmup_ns) == 3
 
 
 def test_compiling_for_a_new_number_of_steps_is_in_no_block(monkeypatch):
     model = Clocked(monkeypatch, step_ns=1_000_000, first_ns=5_000_000_000)
-    found = timing.time_training(model, None, None, np.zeros((1, 1), int), EFFORT)
+    found = time_training(model, np.zeros((1, 1), int), EFFORT)
     assert set(found.block_ns + found.warmup_ns) == {found.steps_per_block * 1_000_000}
     assert len({len(order) for order in model.orders}) <= 4
 
 
-def test_training_goes_round_and_round_the_epoch_and_waits_after_each_block(monkeypatch):
+def test_training_goes_through_the_epoch_in_another_order_each_time_and_waits_after_each_block(monkeypatch):
     model = Clocked(monkeypatch, step_ns=1_000_000)
-    timing.time_training(model, None, None, np.arange(6).reshape(3, 2), EFFORT)
-    assert model.orders[-1][:4].tolist() == [[0, 1], [2, 3], [4, 5], [0, 1]]
+    time_training(model, np.arange(6).reshape(3, 2), EFFORT)
+    orders = {tuple(order[:99].ravel()) for order in model.orders if len(order) > 99}
+    assert len(orders) == len([order for order in model.orders if len(order) > 99])
+    for order in orders:
+        assert sorted(order[:6]) == sorted(order[6:12]) == [0, 1, 2, 3, 4, 5]
     assert model.waits == len(model.orders)
 
 
 def test_inference_goes_round_and_round_the_batches(monkeypatch):
     model = Clocked(monkeypatch, step_ns=1_000_000)
-    found = timing.time_inference(model, ["a", "b", "c"], 2, EFFORT)
+    found = timing.time_work(blocks.InferenceWork(model, [("a", 1), ("b", 2), ("c", 3)], 2), EFFORT)
     assert found.scope == "infer"
-    assert model.inferred[-found.steps_per_block :][:4] == ["a", "b", "c", "a"]
+    block = "".join(model.inferred[-found.steps_per_block :])
+    assert block[:9] in "abcabcabcabc"
+    assert block[3:] == block[:-3]
     assert found.sequences_per_second == pytest.approx(2000)
 
 
 def test_gradients_go_round_and_round_the_batches_and_wait_after_each_block(monkeypatch):
     model = Clocked(monkeypatch, step_ns=1_000_000)
-    found = timing.time_gradient(model, [("a", 1), ("b", 2), ("c", 3)], 2, EFFORT)
+    found = timing.time_work(blocks.GradientWork(model, [("a", 1), ("b", 2), ("c", 3)], 2), EFFORT)
     assert found.scope == "gradient"
-    assert model.differentiated[-found.steps_per_block :][:4] == [("a", 1), ("b", 2), ("c", 3), ("a", 1)]
+    block = "".join(x for x, _ in model.differentiated[-found.steps_per_block :])
+    assert block[:9] in "abcabcabcabc"
+    assert {y for x, y in model.differentiated if x == "b"} == {2}
     assert found.block_ns == (found.steps_per_block * 1_000_000,) * 4
     assert found.sequences_per_second == pytest.approx(2000)
-    assert model.waits == 3 + len(found.warmup_ns) + len(
-        found.block_ns
-    )  # two lengths are tried twice; the last try warms up
+    # Two lengths are tried twice, and the last try warms up. After each timed block arrays are put and fetched.
+    assert model.waits == 3 + len(found.warmup_ns) + 2 * len(found.block_ns)
 
 
 def test_a_model_without_a_gradient_alone_says_so_and_nothing_else_is_timed_in_its_place(monkeypatch):
@@ -138,4 +154,4 @@ def test_a_model_without_a_gradient_alone_says_so_and_nothing_else_is_timed_in_i
             raise AssertionError("it copies to the host")
 
     with pytest.raises(Unsupported, match=r"the backend has no Model\.differentiate"):
-        timing.time_gradient(WrittenBefore(monkeypatch, step_ns=1), [("a", 1)], 2, EFFORT)
+        timing.time_work(blocks.GradientWork(WrittenBefore(monkeypatch, step_ns=1), [("a", 1)], 2), EFFORT)

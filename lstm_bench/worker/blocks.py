@@ -1,0 +1,315 @@
+"""Blocks of steps to time, one class for each scope, and the results that are kept of them.
+
+A block keeps one of its results by reference, so that it can be compared after the clock has stopped. Nothing is copied
+or computed for this inside the clock. Random numbers from the operating system choose which call's result is kept and
+which batches are computed, so a backend cannot know them beforehand.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench.conformance.agreement import expect_shape, fetched
+from lstm_bench.model.parameters import Parameters
+from lstm_bench.model.spec import Scope
+
+if TYPE_CHECKING:
+    from lstm_bench.plugin.backend import Model
+
+MOST_STEPS, MOST_INDEX_BYTES = 1_000_000, 64 * 2**20
+"""Limits on the steps of a block, and on the bytes of the indices of its batches. A step of 0.1 us needs no more."""
+
+
+COOLING_BYTES = 32 * 2**20
+"""Bytes that are read to replace what the processor's caches hold."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fixed number of steps and one wait for the device.
+
+    Attributes:
+        run: takes the steps, waits, and returns the native result that is kept.
+        rows: what the result belongs to: the order of all steps, `(steps, B)`, for ``train``; else the number of a
+            batch.
+        put_seconds: seconds that putting the order took.
+    """
+
+    run: Callable[[], Any]
+    rows: NDArray[np.intp] | int
+    put_seconds: float = 0.0
+
+
+@dataclass
+class Segment:
+    """The life of one timed model, from its first training step to its last.
+
+    Attributes:
+        orders: the order of each call of ``Model.train``, `(steps, B)`.
+        losses: the losses that each call returned, `(steps,)`.
+        late: seconds that fetching each call's losses took beyond fetching an array of that size that was put before.
+        put_seconds: seconds that putting each call's order took.
+        parameters: the parameters after the last call.
+        reading_seconds: durations of two successive calls of ``Model.parameters`` after the last step.
+        blocks: number of calls that were timed.
+    """
+
+    orders: list[NDArray[np.intp]] = field(default_factory=list)
+    losses: list[NDArray[Any]] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+    put_seconds: list[float] = field(default_factory=list)
+    parameters: Parameters | None = None
+    reading_seconds: tuple[float, float] = (0.0, 0.0)
+    blocks: int = 0
+
+
+class Workload(ABC):
+    """The work of one scope.
+
+    Attributes:
+        scope: ``train``, ``gradient`` or ``infer``.
+        batch_size: sequences per step.
+        model: the model that is timed; ``None`` after it was dropped.
+    """
+
+    scope: Scope
+
+    def __init__(self, model: Model[Any] | None, batch_size: int) -> None:
+        self.model: Any = model
+        self.batch_size = batch_size
+        self._draw = np.random.default_rng()
+
+    @property
+    def most_steps(self) -> int:
+        """The largest number of steps in a block."""
+        return MOST_STEPS
+
+    @abstractmethod
+    def block(self, steps: int) -> Block:
+        """Return a new block. Everything that it needs is on the device already."""
+
+    @abstractmethod
+    def keep(self, block: Block, result: Any) -> None:
+        """Fetch the result of a timed block, after its time was read and before the model is called again."""
+
+    def renew(self) -> bool:
+        """Replace the model by a new one, if the workload verifies models from their first step; whether it does."""
+        return False
+
+
+class TrainingWork(Workload):
+    """Optimizer steps on the batches of one epoch, in a new random order in each block.
+
+    Args:
+        model: a model with the initial parameters.
+        build: builds another one; ``None`` to keep this one, and no results.
+        native: native sequences `(N, T, I)` and targets.
+        epoch: the batches as indices into them, `(steps, B)`.
+
+    Attributes:
+        segments: the life of each model, after ``renew``.
+    """
+
+    scope: Scope = "train"
+
+    def __init__(
+        self,
+        model: Model[Any] | None,
+        build: Callable[[], Model[Any]] | None,
+        native: tuple[Any, Any],
+        epoch: NDArray[np.intp],
+    ) -> None:
+        super().__init__(model, epoch.shape[1])
+        self._build, self._native, self._epoch = build, native, epoch
+        self.segments: list[Segment] = []
+
+    @property
+    def most_steps(self) -> int:
+        """The largest number of steps whose indices do not take too much memory."""
+        return max(1, min(MOST_STEPS, MOST_INDEX_BYTES // (8 * self.batch_size)))
+
+    def block(self, steps: int) -> Block:
+        """Return one call of ``Model.train`` in a new order."""
+        rows = self._new_order(steps)
+        x, y = self._native
+        begin = perf_counter()
+        order = self.model.put(rows)
+        put_seconds = perf_counter() - begin
+        model = self.model
+
+        def run() -> Any:
+            losses = model.train(x, y, order)
+            model.synchronize()
+            return losses
+
+        return Block(run, rows, put_seconds)
+
+    def keep(self, block: Block, result: Any) -> None:
+        """Fetch the losses of a call."""
+        if not self.segments:
+            return
+        assert not isinstance(block.rows, int)
+        arrays, late = _fetch(self.model, result)
+        segment = self.segments[-1]
+        segment.orders.append(block.rows)
+        segment.losses.append(expect_shape("training losses", arrays[0], (len(block.rows),)))
+        segment.late.append(late)
+        segment.put_seconds.append(block.put_seconds)
+        segment.blocks += 1
+
+    def renew(self) -> bool:
+        """Replace the model by a new one that has taken one step, and begin another segment."""
+        if self._build is None:
+            return False
+        self.end_segment()
+        former, self.model = weakref.ref(self.model), None
+        if former() is not None:  # it is part of a cycle, and the next model may need what it holds
+            gc.collect()
+        self.model = self._build()
+        self.segments.append(Segment())
+        settling = self.block(1)  # some frameworks allocate the optimizer's arrays in the first step
+        self.keep(settling, settling.run())
+        self.segments[-1].blocks = 0
+        return True
+
+    def end_segment(self) -> None:
+        """Read the parameters of the model twice: reading them may not take longer the first time."""
+        if not self.segments:
+            return
+        begin = perf_counter()
+        self.segments[-1].parameters = self.model.parameters()
+        between = perf_counter()
+        self.model.parameters()
+        self.segments[-1].reading_seconds = between - begin, perf_counter() - between
+
+    def _new_order(self, steps: int) -> NDArray[np.intp]:
+        """Draw batches: all of the epoch, each time in another order."""
+        epochs = -(-steps // len(self._epoch))
+        rows = np.concatenate([self._draw.permutation(len(self._epoch)) for _ in range(epochs)])
+        order: NDArray[np.intp] = self._epoch[rows[:steps]]
+        return order
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The result of a timed call.
+
+    Attributes:
+        batch: number of its batch.
+        arrays: what the call returned: logits, or the loss followed by the gradients in any layout.
+        late: seconds that fetching took beyond fetching arrays of the same size that were put before.
+    """
+
+    batch: int
+    arrays: list[NDArray[Any]]
+    late: float
+
+
+class Passes(Workload):
+    """Forward passes, or forward and backward passes, over some batches, round and round.
+
+    Args:
+        model: the model to time.
+        batches: native sequences `(B, T, I)` and native targets.
+        batch_size: B.
+
+    Attributes:
+        kept: the results of timed calls.
+    """
+
+    def __init__(self, model: Model[Any] | None, batches: Sequence[tuple[Any, Any]], batch_size: int) -> None:
+        super().__init__(model, batch_size)
+        self.batches = list(batches)
+        self.kept: list[Kept] = []
+
+    def block(self, steps: int) -> Block:
+        """Return a block that begins with a batch drawn at random."""
+        first = int(self._draw.integers(len(self.batches)))
+        return self.over([(first + step) % len(self.batches) for step in range(steps)], self.batches)
+
+    @abstractmethod
+    def over(self, numbers: Sequence[int], batches: Sequence[tuple[Any, Any]]) -> Block:
+        """Return a block that computes the batches of these numbers."""
+
+    def keep(self, block: Block, result: Any) -> None:
+        """Fetch the result that the block has kept."""
+        assert isinstance(block.rows, int)
+        self.kept.append(Kept(block.rows, *_fetch(self.model, result)))
+
+
+class InferenceWork(Passes):
+    """Forward passes in evaluation mode. The result of one call, drawn at random, is kept."""
+
+    scope: Scope = "infer"
+
+    def over(self, numbers: Sequence[int], batches: Sequence[tuple[Any, Any]]) -> Block:
+        """Return a block of forward passes."""
+        kept = int(self._draw.integers(len(numbers)))
+        sequences = [batches[number][0] for number in numbers]
+        before, chosen, after = sequences[:kept], sequences[kept], sequences[kept + 1 :]
+        model = self.model
+
+        def run() -> Any:
+            for x in before:
+                model.infer(x)
+            logits = model.infer(chosen)
+            for x in after:
+                model.infer(x)
+            model.synchronize()
+            return logits
+
+        return Block(run, numbers[kept])
+
+
+class GradientWork(Passes):
+    """Forward and backward passes in training mode, without an update.
+
+    The result of the last call is kept, since each call may overwrite the gradients of the call before.
+    """
+
+    scope: Scope = "gradient"
+
+    def over(self, numbers: Sequence[int], batches: Sequence[tuple[Any, Any]]) -> Block:
+        """Return a block of forward and backward passes."""
+        chosen = [batches[number] for number in numbers]
+        before, (last_x, last_y) = chosen[:-1], chosen[-1]
+        model = self.model
+
+        def run() -> Any:
+            for x, y in before:
+                model.differentiate(x, y)
+            result = model.differentiate(last_x, last_y)
+            model.synchronize()
+            return result
+
+        return Block(run, numbers[-1])
+
+
+def _fetch(model: Model[Any], result: Any) -> tuple[list[NDArray[Any]], float]:
+    """Copy a native result to NumPy, right after its block.
+
+    Returns:
+        The arrays, and the seconds that this took beyond fetching arrays of the same size that were put. Both start
+        with cold caches: the first call of a function after many others was seen to take 80 us longer.
+    """
+    begin = perf_counter()
+    arrays = fetched(model, result)
+    seconds = perf_counter() - begin
+    ready = [model.put(np.asarray(array)) for array in arrays]
+    model.synchronize()
+    _COOLING.sum()
+    begin = perf_counter()
+    fetched(model, ready)
+    return arrays, seconds - (perf_counter() - begin)
+
+
+_COOLING = np.zeros(COOLING_BYTES, np.uint8)

@@ -1,0 +1,168 @@
+"""Look for work that a timed call puts off, remembers or does beforehand.
+
+A look times two kinds of blocks in one process. It counts only if the shortest block of the slow kind takes longer
+than the longest one of the fast kind, by a factor, and a finding only if three looks in a row show it. Without the
+factor, two equal kinds would look different once in 252 looks, and three times in a row once in 16 million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench.conformance.agreement import fetched
+
+if TYPE_CHECKING:
+    from lstm_bench.worker.blocks import Passes, Segment
+
+PAIRS, LOOKS = 5, 3
+"""Pairs of blocks in a look, and looks that must show the same."""
+
+FACTOR = 1.3
+"""Inputs that a backend has not seen may take this much longer, because the processor's caches do not hold them."""
+
+LOOK_SECONDS = 0.01
+"""About the time of each block of a look."""
+
+MOST_BYTES, MOST_INPUTS = 32 * 2**20, 256
+"""Limits on the new inputs of a block."""
+
+LATE = 0.25
+"""Share of its time that a step may leave to the reading of its result."""
+
+CLOCK_SECONDS = 2e-5
+"""Differences of time below this are not looked at."""
+
+
+def late_results(late: Sequence[float], seconds: float) -> bool:
+    """Whether results of timed calls were computed when they were read.
+
+    Args:
+        late: seconds of reading a result beyond those of reading an array that was put, by timed block.
+        seconds: time of the computation.
+    """
+    least = _lower_quartile(late)
+    return least > CLOCK_SECONDS and least > LATE * (seconds + least)
+
+
+def late_parameters(segments: Sequence[Segment], seconds: float) -> bool:
+    """Whether training is finished when the parameters are read: the first reading takes much longer than the second.
+
+    Args:
+        segments: the lives of all timed models.
+        seconds: duration of a block.
+    """
+    late = min(first - second for first, second in (segment.reading_seconds for segment in segments))
+    return late > CLOCK_SECONDS and late > LATE * (seconds + late)
+
+
+def orders_worked_ahead(segments: Sequence[Segment], seconds: float) -> bool:
+    """Whether putting an order takes as long as a part of the steps themselves.
+
+    Args:
+        segments: the lives of all timed models.
+        seconds: duration of a block.
+    """
+    least = _lower_quartile([second for segment in segments for second in segment.put_seconds[1:]])
+    return least > LATE * (seconds + least)
+
+
+def _lower_quartile(seconds: Sequence[float]) -> float:
+    """Return a time that a quarter of all times does not exceed: other load makes times longer, never shorter."""
+    return sorted(seconds)[(len(seconds) - 1) // 4]
+
+
+@dataclass(frozen=True)
+class NewInputs:
+    """What calls on inputs show that the backend has never seen.
+
+    Attributes:
+        slower: how many times as long they take as the timed inputs, if every look showed that; else ``None``.
+        put_ahead: whether putting sequences takes as long as a part of the computation, in every look.
+        kept: sequences `(B, T, I)` and targets of one call of each look, and the arrays that it returned.
+    """
+
+    slower: float | None
+    put_ahead: bool
+    kept: list[tuple[NDArray[Any], NDArray[Any], list[NDArray[Any]]]]
+
+
+def try_new_inputs(
+    work: Passes, draw: Callable[[], tuple[NDArray[Any], NDArray[Any]]], step_seconds: float
+) -> NewInputs:
+    """Time calls on new inputs beside calls on the timed inputs.
+
+    Args:
+        work: the calls.
+        draw: returns new sequences `(B, T, I)` and targets.
+        step_seconds: duration of a timed step.
+    """
+    x, _ = draw()
+    most = max(2, min(MOST_INPUTS, MOST_BYTES // (PAIRS * x.nbytes)))
+    steps = max(1, min(most, round(LOOK_SECONDS / step_seconds)))
+    slower: list[float] = []
+    ahead: list[float] = []
+    kept: list[tuple[NDArray[Any], NDArray[Any], list[NDArray[Any]]]] = []
+    for _ in range(LOOKS):
+        if len(slower) < len(kept) and len(ahead) < len(kept):
+            break  # an earlier look was negative for both
+        look = _look(work, draw, steps)
+        kept.append(look.kept)
+        if look.ratio > FACTOR and len(slower) == len(kept) - 1:
+            slower.append(look.ratio)
+        if look.put_ahead > LATE * (step_seconds + look.put_ahead) and len(ahead) == len(kept) - 1:
+            ahead.append(look.put_ahead)
+    return NewInputs(slower=min(slower) if len(slower) == LOOKS else None, put_ahead=len(ahead) == LOOKS, kept=kept)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look.
+
+    Attributes:
+        ratio: shortest time of a block of new inputs divided by the longest of a block of timed inputs.
+        put_ahead: seconds that putting sequences takes beyond putting as many numbers in one row.
+        kept: as in ``NewInputs``.
+    """
+
+    ratio: float
+    put_ahead: float
+    kept: tuple[NDArray[Any], NDArray[Any], list[NDArray[Any]]]
+
+
+def _look(work: Passes, draw: Callable[[], tuple[NDArray[Any], NDArray[Any]]], steps: int) -> _Look:
+    model = work.model
+    fresh = [[draw() for _ in range(steps)] for _ in range(PAIRS)]
+    flat = [x.reshape(-1) for batches in fresh for x, _ in batches]
+    in_one_row = _seconds(lambda: [model.put(x) for x in flat])
+    sequences: list[list[Any]] = []
+    as_sequences = _seconds(lambda: sequences.extend([[model.put(x) for x, _ in batches] for batches in fresh]))
+    natives = [
+        [(x, model.put(y)) for x, (_, y) in zip(put, batches, strict=True)]
+        for put, batches in zip(sequences, fresh, strict=True)
+    ]
+    model.synchronize()
+    seen: list[float] = []
+    unseen: list[float] = []
+    for number, batches in enumerate(natives):
+        pair = [(seen, work.block(steps)), (unseen, work.over(range(steps), batches))]
+        for times, block in pair if np.random.default_rng().integers(2) else reversed(pair):
+            begin = perf_counter()
+            result = block.run()
+            times.append(perf_counter() - begin)
+            if times is unseen:
+                assert isinstance(block.rows, int)
+                x, y = fresh[number][block.rows]
+                kept = x, y, fetched(model, result)
+    return _Look(min(unseen) / max(seen), (as_sequences - in_one_row) / (PAIRS * steps), kept)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    begin = perf_counter()
+    call()
+    return perf_counter() - begin
