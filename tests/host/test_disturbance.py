@@ -157,6 +157,7 @@ def made(after=AFTER, runs_on=(0,), before=BEFORE):
 def test_shares_are_of_the_machine_and_of_the_workers_own_processors():
     assert made() == Disturbance(
         seconds=2.0,
+        used=180 / disturbance.TICKS / 2.0,
         load_before=0.5,
         others=(190 + 30 - 180) / 400,
         crowded=(190 - 180) / 200,

@@ -13,7 +13,8 @@ from lstm_bench.record.migration import upgrade
 from lstm_bench.record.store import read_attempt
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-OLDER = range(1, SCHEMA_VERSION)
+WITH_CELLS = range(1, 4)
+"""Schema versions that call a configuration a cell."""
 
 
 def as_written(read, written):
@@ -66,7 +67,7 @@ def file_with(attempt, version, folder):
     return path
 
 
-@pytest.mark.parametrize("version", OLDER)
+@pytest.mark.parametrize("version", WITH_CELLS)
 def test_cell_becomes_configuration(version):
     cell = older_attempt(version)["cell"]
     upgraded = upgrade(older_attempt(version), version)
@@ -75,7 +76,7 @@ def test_cell_becomes_configuration(version):
 
 
 @pytest.mark.parametrize(("old", "new"), [("on", "true"), ("off", "false")])
-@pytest.mark.parametrize("version", OLDER)
+@pytest.mark.parametrize("version", WITH_CELLS)
 def test_batch_norm_on_or_off_becomes_true_or_false(version, old, new, tmp_path):
     attempt = older_attempt(version, cell={"changes": {"hidden": "16", "batch-norm": old}})
     changes = read_attempt(file_with(attempt, version, tmp_path)).configuration.changes
@@ -85,7 +86,7 @@ def test_batch_norm_on_or_off_becomes_true_or_false(version, old, new, tmp_path)
 SERIES = {"forecast": "forecast", "title": "passengers", "begins": "1959-11", "values": [1.0, 2.0, 3.0, 4.0]}
 
 
-@pytest.mark.parametrize("version", OLDER)
+@pytest.mark.parametrize("version", WITH_CELLS)
 def test_the_first_month_of_an_observed_series_becomes_one_date_for_each_value(version, tmp_path):
     attempt = older_attempt(version, findings={"observed": SERIES | {"baselines": {"last value": [3.0]}}})
     observed = read_attempt(file_with(attempt, version, tmp_path)).findings.observed
@@ -94,7 +95,7 @@ def test_the_first_month_of_an_observed_series_becomes_one_date_for_each_value(v
     assert observed.baselines == {"last value": (3.0,)}
 
 
-@pytest.mark.parametrize("version", OLDER)
+@pytest.mark.parametrize("version", WITH_CELLS)
 def test_an_attempt_in_which_nothing_was_observed_has_no_dates(version, tmp_path):
     attempt = older_attempt(version, findings={"observed": None})
     assert read_attempt(file_with(attempt, version, tmp_path)).findings.observed is None
@@ -158,7 +159,7 @@ NONSENSE = {
 }
 
 
-@pytest.mark.parametrize("version", OLDER)
+@pytest.mark.parametrize("version", WITH_CELLS)
 @pytest.mark.parametrize(("attempt", "error"), NONSENSE.values(), ids=NONSENSE)
 def test_nonsense_under_a_right_checksum_is_one_line_that_names_the_file(attempt, error, version, tmp_path):
     path = file_with(attempt(version), version, tmp_path)
@@ -171,7 +172,7 @@ def test_nonsense_under_a_right_checksum_is_one_line_that_names_the_file(attempt
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("version", OLDER)
+@pytest.mark.parametrize("version", WITH_CELLS)
 @pytest.mark.parametrize(
     ("findings", "what"),
     [
@@ -193,7 +194,7 @@ def test_content_that_can_be_upgraded_and_makes_no_sense_is_one_line_that_names_
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("version", OLDER)
+@pytest.mark.parametrize("version", WITH_CELLS)
 def test_a_long_value_that_makes_no_sense_is_told_in_brief(version, tmp_path):
     path = file_with(older_attempt(version, cell={"changes": {"batch-norm": "x" * 200_000}}), version, tmp_path)
     with pytest.raises(StoreError, match="KeyError: 'xxx") as caught:
