@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from itertools import accumulate
 
-from lstm_bench.conformance.agreement import CALL, MOST_STEPS, STEPS
+from lstm_bench.conformance.agreement import MORE_CALLS, STEPS
 from lstm_bench.model.flops import operations
 from lstm_bench.model.spec import ModelSpec
 from lstm_bench.record.attempt import Extent
@@ -23,7 +24,7 @@ make the state matter; 4 sequences can be told apart."""
 
 
 def training_steps(spec: ModelSpec, *, batch: int, time: int) -> int:
-    """Return how many training steps to compare: at least ``STEPS``, and whole calls up to ``MOST_STEPS`` if cheap.
+    """Return how many training steps to compare: at least ``STEPS``, and those of ``MORE_CALLS`` that are cheap.
 
     Args:
         spec: the model.
@@ -31,7 +32,8 @@ def training_steps(spec: ModelSpec, *, batch: int, time: int) -> int:
         time: time steps in a sequence.
     """
     affordable = LONG_BUDGET // operations(spec, "gradient", batch=batch, time=time)
-    return max(STEPS, min(MOST_STEPS, affordable - affordable % CALL + 1))
+    totals = accumulate(MORE_CALLS, initial=STEPS)
+    return max((total for total in totals if total <= affordable), default=STEPS)
 
 
 def agreement_extent(spec: ModelSpec, *, batch: int, time: int, steps: int, budget: int = BUDGET) -> Extent:

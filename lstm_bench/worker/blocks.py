@@ -158,13 +158,16 @@ class TrainingWork(Workload):
         if not self.segments:
             return
         assert not isinstance(block.rows, int)
-        arrays, late = _fetch(self.model, result)
+        arrays, late = _fetch(self.model, self._losses, result)
         segment = self.segments[-1]
         segment.orders.append(block.rows)
         segment.losses.append(expect_shape("training losses", arrays[0], (len(block.rows),)))
         segment.late.append(late)
         segment.put_seconds.append(block.put_seconds)
         segment.blocks += 1
+
+    def _losses(self, result: Any) -> list[NDArray[Any]]:
+        return [np.asarray(self.model.get(result))]
 
     def renew(self) -> bool:
         """Replace the model by a new one that has taken one step, and begin another segment."""
@@ -237,19 +240,43 @@ class Passes(Workload):
         return self.over([(first + step) % len(self.batches) for step in range(steps)], self.batches)
 
     @abstractmethod
+    def held(self, batches: Sequence[tuple[Any, Any]]) -> Block:
+        """Return a block that computes these batches, and holds as many of its results as it may."""
+
+    @abstractmethod
     def over(self, numbers: Sequence[int], batches: Sequence[tuple[Any, Any]]) -> Block:
         """Return a block that computes the batches of these numbers."""
 
     def keep(self, block: Block, result: Any) -> None:
         """Fetch the result that the block has kept."""
         assert isinstance(block.rows, int)
-        self.kept.append(Kept(block.rows, *_fetch(self.model, result)))
+        self.kept.append(Kept(block.rows, *_fetch(self.model, self.fetch, result)))
+
+    @abstractmethod
+    def fetch(self, result: Any) -> list[NDArray[Any]]:
+        """Copy what a call returned to NumPy."""
 
 
 class InferenceWork(Passes):
     """Forward passes in evaluation mode. The result of one call, drawn at random, is kept."""
 
     scope: Scope = "infer"
+
+    def fetch(self, result: Any) -> list[NDArray[Any]]:
+        """Copy logits to NumPy."""
+        return [np.asarray(self.model.get(result))]
+
+    def held(self, batches: Sequence[tuple[Any, Any]]) -> Block:
+        """Return a block that holds all logits, and keeps those of one batch."""
+        sequences, model = [x for x, _ in batches], self.model
+        kept = int(self._draw.integers(len(sequences)))
+
+        def run() -> Any:
+            logits = [model.infer(x) for x in sequences]
+            model.synchronize()
+            return logits[kept]
+
+        return Block(run, kept)
 
     def over(self, numbers: Sequence[int], batches: Sequence[tuple[Any, Any]]) -> Block:
         """Return a block of forward passes."""
@@ -278,6 +305,14 @@ class GradientWork(Passes):
 
     scope: Scope = "gradient"
 
+    def fetch(self, result: Any) -> list[NDArray[Any]]:
+        """Copy the loss and then all gradients to NumPy."""
+        return fetched(self.model, result)
+
+    def held(self, batches: Sequence[tuple[Any, Any]]) -> Block:
+        """Return a block that holds the last result alone."""
+        return self.over(range(len(batches)), batches)
+
     def over(self, numbers: Sequence[int], batches: Sequence[tuple[Any, Any]]) -> Block:
         """Return a block of forward and backward passes."""
         chosen = [batches[number] for number in numbers]
@@ -294,21 +329,29 @@ class GradientWork(Passes):
         return Block(run, numbers[-1])
 
 
-def _fetch(model: Model[Any], result: Any) -> tuple[list[NDArray[Any]], float]:
+def _fetch(
+    model: Model[Any], fetch: Callable[[Any], list[NDArray[Any]]], result: Any
+) -> tuple[list[NDArray[Any]], float]:
     """Copy a native result to NumPy, right after its block.
+
+    Args:
+        model: the model that was timed.
+        fetch: copies the arrays of a result.
+        result: what a call returned.
 
     Returns:
         The arrays, and the seconds that this took beyond fetching arrays of the same size that were put. Both start
         with cold caches: the first call of a function after many others was seen to take 80 us longer.
     """
     begin = perf_counter()
-    arrays = fetched(model, result)
+    arrays = fetch(result)
     seconds = perf_counter() - begin
     ready = [model.put(np.asarray(array)) for array in arrays]
     model.synchronize()
     _COOLING.sum()
     begin = perf_counter()
-    fetched(model, ready)
+    for native in ready:
+        model.get(native)
     return arrays, seconds - (perf_counter() - begin)
 
 

@@ -34,8 +34,8 @@ def train_recipe(prepared: Prepared, native: tuple[Any, Any], session: Session) 
     """
     model = prepared.build()
     run = train(model, prepared.feed, _course(prepared, model), session.progress, native)
+    session.found(Findings(training=run.training))
     if run.best is None:
-        session.found(Findings(training=run.training))
         return model
     del model  # a backend may reuse for the next model what it has compiled for this one
     return _restored(prepared, run.best, run.training, session)

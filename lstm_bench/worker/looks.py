@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.conformance.agreement import fetched
-
 if TYPE_CHECKING:
     from lstm_bench.worker.blocks import Passes, Segment
 
@@ -82,7 +80,8 @@ class NewInputs:
     """What calls on inputs show that the backend has never seen.
 
     Attributes:
-        slower: how many times as long they take as the timed inputs, if every look showed that; else ``None``.
+        slower: how many times as long they take as the timed calls, if every look showed that; else ``None``. Their
+            results are all held until the end of the block.
         put_ahead: whether putting sequences takes as long as a part of the computation, in every look.
         kept: sequences `(B, T, I)` and targets of one call of each look, and the arrays that it returned.
     """
@@ -150,7 +149,7 @@ def _look(work: Passes, draw: Callable[[], tuple[NDArray[Any], NDArray[Any]]], s
     seen: list[float] = []
     unseen: list[float] = []
     for number, batches in enumerate(natives):
-        pair = [(seen, work.block(steps)), (unseen, work.over(range(steps), batches))]
+        pair = [(seen, work.block(steps)), (unseen, work.held(batches))]
         for times, block in pair if np.random.default_rng().integers(2) else reversed(pair):
             begin = perf_counter()
             result = block.run()
@@ -158,7 +157,7 @@ def _look(work: Passes, draw: Callable[[], tuple[NDArray[Any], NDArray[Any]]], s
             if times is unseen:
                 assert isinstance(block.rows, int)
                 x, y = fresh[number][block.rows]
-                kept = x, y, fetched(model, result)
+                kept = x, y, work.fetch(result)
     return _Look(min(unseen) / max(seen), (as_sequences - in_one_row) / (PAIRS * steps), kept)
 
 

@@ -20,7 +20,7 @@ from lstm_bench.worker.learning import train_recipe
 from lstm_bench.worker.plausibility import require_granted_processors, require_possible_speed
 from lstm_bench.worker.prepare import prepare
 from lstm_bench.worker.timed import time_scopes
-from lstm_bench.worker.verifying import verify, verify_trained
+from lstm_bench.worker.verifying import verify, verify_recipe_losses, verify_trained
 from lstm_bench.worker.verifying_timed import require_finished, verify_timed
 
 if TYPE_CHECKING:
@@ -150,6 +150,10 @@ def train_and_judge(prepared: Prepared, first: FirstStep, agreement: Agreement, 
     with peak.counted(), session.phase("train"):
         trains = prepared.trains and prepared.configuration.epochs > 0
         model = train_recipe(prepared, first.native, session) if trains else prepared.build()
+    if trains:
+        with session.phase("verify"):
+            assert session.findings.training is not None
+            agreement = verify_recipe_losses(prepared, session.findings.training, agreement, session)
     with session.phase("evaluate"):
         with peak.counted():  # leaves out the memory of the reference
             judgement = prepared.judge.judgement(model) if prepared.trains else None

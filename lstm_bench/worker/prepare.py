@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lstm_bench.model.parameters import Parameters
-    from lstm_bench.model.spec import ModelSpec, Recipe, Scope
+    from lstm_bench.model.spec import ModelSpec, Recipe, Scope, TrainSpec
     from lstm_bench.plugin.backend import Backend, Model
     from lstm_bench.record.configuration import Configuration
     from lstm_bench.worker.protocol import MeasureJob
@@ -78,12 +78,14 @@ class Prepared:
         """Targets of the first epoch."""
         return self.feed.first.y
 
-    def build(self, parameters: Parameters | None = None, spec: ModelSpec | None = None) -> Model[Any]:
-        """Build a model of the backend, by default with the initial parameters and the recipe's spec."""
+    def build(
+        self, parameters: Parameters | None = None, spec: ModelSpec | None = None, train: TrainSpec | None = None
+    ) -> Model[Any]:
+        """Build a model of the backend, by default with the initial parameters and the recipe's specifications."""
         return build_or_refuse(
             self.backend,
             spec or self.recipe.model,
-            self.recipe.train,
+            train or self.recipe.train,
             parameters or self.parameters,
             self.setting,
             seed=self.configuration.seed,

@@ -33,6 +33,9 @@ up to 6.5e-6 in float32 (jax on flights and speed:tiny); over 3,000 steps by 1.3
 SLOWEST_STEP = 20 * 10**9
 """Floating point operations of a step that the reference still computes: about half a second on two cores."""
 
+PORTION = 10**8
+"""Floating point operations of a call of the reference, after which it looks at the time."""
+
 SAME: dict[Precision, float] = {"float64": 1e-6, "float32": 1e-2, "tf32": 0.2, "bfloat16": 0.2}
 """Tolerance between two models of a backend. On CPUs none of six engines showed any difference in 3,000 steps. The
 tolerance leaves room for sums in another order, as on GPUs, whose difference grows with the steps."""
@@ -80,12 +83,14 @@ def by_reference(
     """
     x, y = data
     order = np.concatenate(segment.orders)[: MOST_STEPS[precision]]
-    if operations(spec, "gradient", batch=order.shape[1], time=x.shape[1]) > SLOWEST_STEP:
+    cost = operations(spec, "gradient", batch=order.shape[1], time=x.shape[1])
+    if cost > SLOWEST_STEP:
         return None
+    portion = max(1, min(10, PORTION // cost))
     used, places = np.unique(order, return_inverse=True)
     native = reference.put(x[used]), reference.put(y[used])
     places = places.reshape(order.shape)
-    portions = [places[at : at + 10] for at in range(0, len(places), 10)]
+    portions = [places[at : at + portion] for at in range(0, len(places), portion)]
     losses = _follow(reference, native, [reference.put(portion) for portion in portions], seconds)
     if not np.all(np.isfinite(losses)):  # the recipe itself diverges, which training reports
         return None

@@ -30,13 +30,19 @@ class Session:
         self._findings = _NOTHING
         self._progress_due = 0.0
 
+    @property
+    def findings(self) -> Findings:
+        """All findings so far."""
+        return self._findings
+
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
-        """Announce a phase and record its duration."""
+        """Announce a phase and add its duration to what is recorded of it."""
         self.say(protocol.Entered(name))
         begin = perf_counter()
         yield
-        self.found(Findings(seconds=self._findings.seconds | {name: perf_counter() - begin}))
+        seconds = self._findings.seconds
+        self.found(Findings(seconds=seconds | {name: seconds.get(name, 0.0) + perf_counter() - begin}))
 
     def found(self, news: Findings) -> None:
         """Add the fields that are set, and send all findings at once, so that a later crash does not lose them."""

@@ -30,7 +30,7 @@ ORDER: tuple[Scope, ...] = ("train", "infer", "gradient")
 """Order of timing. Inference is timed with trained weights. Gradients are timed with the initial weights: of trained
 weights they may be so small that nothing of them is exact."""
 
-PERTURBATION = 1e-3
+PERTURBATION = 0.3
 """Standard deviation of the noise that makes a batch new, relative to the batch's."""
 
 

@@ -12,14 +12,24 @@ from numpy.typing import NDArray
 from lstm_bench.conformance import agreement, denormals, precision
 from lstm_bench.conformance.extent import agreement_extent, training_steps
 from lstm_bench.record.attempt import Agreement, Extent, Findings
+from lstm_bench.worker.blocks import Segment
 from lstm_bench.worker.ending import Mismatch
+from lstm_bench.worker.replay import by_reference
 
 if TYPE_CHECKING:
     from lstm_bench.model.parameters import Parameters
     from lstm_bench.model.spec import ModelSpec
     from lstm_bench.plugin.backend import Model
+    from lstm_bench.record.attempt import Training
     from lstm_bench.worker.prepare import Prepared
     from lstm_bench.worker.session import Session
+
+
+LEAST_RATE, MASKED_STEPS = 1e-30, 8
+"""A learning rate that changes no weight, and training steps to compare the masks of."""
+
+RECIPE_SECONDS = 0.2
+"""Seconds for which the reference follows the recipe's training."""
 
 
 def verify(prepared: Prepared, native: tuple[Any, Any], session: Session) -> Agreement:
@@ -44,6 +54,52 @@ def verify(prepared: Prepared, native: tuple[Any, Any], session: Session) -> Agr
     with session.phase("check"):
         found = _compare(prepared, dropless, native)
         _require_agreement(found, session)
+        if prepared.trains and prepared.recipe.model.dropout > 0:
+            _require_new_masks(prepared, native)
+    return found
+
+
+def _require_new_masks(prepared: Prepared, native: tuple[Any, Any]) -> None:
+    """Require that each training step draws new dropout masks.
+
+    All steps train on one batch, at a learning rate that changes no weight, so only the masks change the loss.
+
+    Raises:
+        Mismatch: if all losses are equal.
+    """
+    still = msgspec.structs.replace(prepared.recipe.train, learning_rate=LEAST_RATE)
+    model = prepared.build(train=still)
+    order = np.repeat(prepared.order[:1], MASKED_STEPS, axis=0)
+    losses = model.get(model.train(*native, model.put(order)))
+    if np.ptp(losses) <= 1e-7 * abs(float(np.mean(losses))):
+        raise Mismatch(f"dropout does not draw a new mask for each step: {MASKED_STEPS} steps on a batch lose the same")
+
+
+def verify_recipe_losses(prepared: Prepared, training: Training, before: Agreement, session: Session) -> Agreement:
+    """Compare the losses of the recipe's first training steps with those of the reference.
+
+    Returns:
+        ``before`` with the error added, if the reference can compute these steps.
+
+    Raises:
+        Mismatch: if they disagree.
+    """
+    if prepared.recipe.model.dropout > 0:  # each framework draws its own masks
+        return before
+    order = prepared.order[: len(training.first_losses)]
+    losses = np.array(training.first_losses[: len(order)], np.float64)
+    recipe = Segment(orders=[order], losses=[losses])
+    data = prepared.x, prepared.y
+    reference, precision = prepared.build_reference(), prepared.setting.precision
+    again = by_reference(reference, prepared.recipe.model, data, recipe, precision, RECIPE_SECONDS)
+    if again is None:
+        return before
+    found = msgspec.structs.replace(
+        before,
+        errors=before.errors | {"losses of the recipe": again.losses},
+        tolerances=before.tolerances | {"losses of the recipe": _bands(prepared)["update"]},
+    )
+    _require_agreement(found, session)
     return found
 
 
@@ -89,7 +145,7 @@ def _compare(prepared: Prepared, spec: ModelSpec, native: tuple[Any, Any]) -> Ag
     batch, time = order.shape[1], x.shape[1]
     whole = Extent(steps=training_steps(spec, batch=batch, time=time), sequences=batch, time=time)
     extent = agreement_extent(spec, batch=whole.sequences, time=whole.time, steps=whole.steps)
-    rows = order[[step % len(order) for step in range(extent.steps)]]
+    rows = agreement.training_order(order, extent.steps)
     put_already: tuple[Any, Any] | None = native
     if extent != whole:
         x, y, rows = _cut(spec, x, y, rows, extent)
