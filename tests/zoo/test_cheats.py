@@ -62,7 +62,7 @@ RECIPES = {
             FLIGHTS, train={"optimizer": "sgd", "learning_rate": 0.1, "clip_norm": 0.05, "batch_size": 4}
         )
     },
-    "slow": {"recipe": replaced(FLIGHTS, train={"optimizer": "sgd", "learning_rate": 1e-6})},
+    "slow": {"recipe": replaced(FLIGHTS, train={"optimizer": "sgd", "learning_rate": 1e-7})},
     "tiny": {"task": "speed", "recipe": SPEED.recipe("tiny", SPEED.read({}))},
 }
 
