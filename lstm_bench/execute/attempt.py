@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from lstm_bench.execute.conversation import Listener, converse
 from lstm_bench.plugin.backend import BackendInfo
-from lstm_bench.record.attempt import Attempt, Findings, Phase
+from lstm_bench.record.attempt import SOUND, Attempt, Findings, Phase, Status
 from lstm_bench.version import __version__
 from lstm_bench.worker import protocol
 
@@ -32,20 +32,32 @@ def run_attempt(
     begun = datetime.now(UTC)
     heard = _AttemptSoFar(on_message)
     ending = converse(job, backend, timeout=timeout, where=lambda: f"in phase {heard.phase!r}", on_message=heard.take)
+    status, reason = _consistent(ending.status, ending.reason, heard.findings)
     return Attempt(
         id=_new_id(begun),
         created=begun.isoformat(timespec="seconds"),
         lstm_bench=__version__,
         configuration=job.configuration,
-        status=ending.status,
-        reason=ending.reason,
+        status=status,
+        reason=reason,
         phase=heard.phase,
-        output_tail="" if ending.status == "ok" else ending.output_tail,
+        output_tail="" if status == "ok" else ending.output_tail,
         findings=heard.findings,
         run=job.run,
         round=job.round,
         times_only=job.times_only,
     )
+
+
+def _consistent(status: Status, reason: str, findings: Findings) -> tuple[Status, str]:
+    """Return the status, or ``mismatch`` if the worker says that all is well and its findings say that it is not."""
+    for found in (findings.agreement, findings.timed_agreement):
+        if status in SOUND and found is not None and found.disagreements:
+            return (
+                "mismatch",
+                f"the worker ended {status}, but {', '.join(found.disagreements)} disagree with the reference",
+            )
+    return status, reason
 
 
 class _AttemptSoFar:

@@ -34,6 +34,24 @@ COOLING_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How long it took to copy a result to NumPy.
+
+    Attributes:
+        seconds: right after its block.
+        usual: seconds for arrays of the same size that were put.
+    """
+
+    seconds: float
+    usual: float
+
+    @property
+    def late(self) -> float:
+        """Seconds beyond the usual ones."""
+        return self.seconds - self.usual
+
+
+@dataclass(frozen=True)
 class Block:
     """A fixed number of steps and one wait for the device.
 
@@ -56,7 +74,7 @@ class Segment:
     Attributes:
         orders: the order of each call of ``Model.train``, `(steps, B)`.
         losses: the losses that each call returned, `(steps,)`.
-        late: seconds that fetching each call's losses took beyond fetching an array of that size that was put before.
+        readings: how long fetching each call's losses took.
         put_seconds: seconds that putting each call's order took.
         parameters: the parameters after the last call.
         reading_seconds: durations of two successive calls of ``Model.parameters`` after the last step.
@@ -65,7 +83,7 @@ class Segment:
 
     orders: list[NDArray[np.intp]] = field(default_factory=list)
     losses: list[NDArray[Any]] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
     put_seconds: list[float] = field(default_factory=list)
     parameters: Parameters | None = None
     reading_seconds: tuple[float, float] = (0.0, 0.0)
@@ -158,11 +176,11 @@ class TrainingWork(Workload):
         if not self.segments:
             return
         assert not isinstance(block.rows, int)
-        arrays, late = _fetch(self.model, self._losses, result)
+        arrays, reading = _fetch(self.model, self._losses, result)
         segment = self.segments[-1]
         segment.orders.append(block.rows)
         segment.losses.append(expect_shape("training losses", arrays[0], (len(block.rows),)))
-        segment.late.append(late)
+        segment.readings.append(reading)
         segment.put_seconds.append(block.put_seconds)
         segment.blocks += 1
 
@@ -209,12 +227,12 @@ class Kept:
     Attributes:
         batch: number of its batch.
         arrays: what the call returned: logits, or the loss followed by the gradients in any layout.
-        late: seconds that fetching took beyond fetching arrays of the same size that were put before.
+        reading: how long fetching took.
     """
 
     batch: int
     arrays: list[NDArray[Any]]
-    late: float
+    reading: Reading
 
 
 class Passes(Workload):
@@ -331,7 +349,7 @@ class GradientWork(Passes):
 
 def _fetch(
     model: Model[Any], fetch: Callable[[Any], list[NDArray[Any]]], result: Any
-) -> tuple[list[NDArray[Any]], float]:
+) -> tuple[list[NDArray[Any]], Reading]:
     """Copy a native result to NumPy, right after its block.
 
     Args:
@@ -339,9 +357,7 @@ def _fetch(
         fetch: copies the arrays of a result.
         result: what a call returned.
 
-    Returns:
-        The arrays, and the seconds that this took beyond fetching arrays of the same size that were put. Both start
-        with cold caches: the first call of a function after many others was seen to take 80 us longer.
+    Both readings start with cold caches: the first call of a function after many others was seen to take 80 us longer.
     """
     begin = perf_counter()
     arrays = fetch(result)
@@ -352,7 +368,7 @@ def _fetch(
     begin = perf_counter()
     for native in ready:
         model.get(native)
-    return arrays, seconds - (perf_counter() - begin)
+    return arrays, Reading(seconds, perf_counter() - begin)
 
 
 _COOLING = np.zeros(COOLING_BYTES, np.uint8)

@@ -1,12 +1,13 @@
 """Look for work that a timed call puts off, remembers or does beforehand.
 
-A look times two kinds of blocks in one process. It counts only if the shortest block of the slow kind takes longer
-than the longest one of the fast kind, by a factor, and a finding only if three looks in a row show it. Without the
-factor, two equal kinds would look different once in 252 looks, and three times in a row once in 16 million.
+A look times two kinds of blocks in one process. It counts only if the shortest of six blocks of the slow kind takes
+longer than the middle of six blocks of the fast kind, by a factor, and a finding only if three looks in a row show it.
+Two equal kinds that other load delays half of the time would differ so in one look of a hundred.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -16,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from lstm_bench.worker.blocks import Passes, Segment
+    from lstm_bench.worker.blocks import Passes, Reading, Segment
 
-PAIRS, LOOKS = 5, 3
+PAIRS, LOOKS = 6, 3
 """Pairs of blocks in a look, and looks that must show the same."""
 
 FACTOR = 1.3
@@ -33,19 +34,23 @@ MOST_BYTES, MOST_INPUTS = 32 * 2**20, 256
 LATE = 0.25
 """Share of its time that a step may leave to the reading of its result."""
 
+JITTER = 0.5
+"""Share of its usual time by which reading may take longer."""
+
 CLOCK_SECONDS = 2e-5
 """Differences of time below this are not looked at."""
 
 
-def late_results(late: Sequence[float], seconds: float) -> bool:
+def late_results(readings: Sequence[Reading], seconds: float) -> bool:
     """Whether results of timed calls were computed when they were read.
 
     Args:
-        late: seconds of reading a result beyond those of reading an array that was put, by timed block.
+        readings: of a result of each timed block.
         seconds: time of the computation.
     """
-    least = _lower_quartile(late)
-    return least > CLOCK_SECONDS and least > LATE * (seconds + least)
+    least = _lower_quartile([reading.late for reading in readings])
+    jitter = JITTER * _lower_quartile([reading.usual for reading in readings])
+    return least > max(CLOCK_SECONDS, jitter, LATE * (seconds + least))
 
 
 def late_parameters(segments: Sequence[Segment], seconds: float) -> bool:
@@ -124,7 +129,7 @@ class _Look:
     """One look.
 
     Attributes:
-        ratio: shortest time of a block of new inputs divided by the longest of a block of timed inputs.
+        ratio: shortest time of a block of new inputs divided by the median time of a block of timed inputs.
         put_ahead: seconds that putting sequences takes beyond putting as many numbers in one row.
         kept: as in ``NewInputs``.
     """
@@ -158,7 +163,7 @@ def _look(work: Passes, draw: Callable[[], tuple[NDArray[Any], NDArray[Any]]], s
                 assert isinstance(block.rows, int)
                 x, y = fresh[number][block.rows]
                 kept = x, y, work.fetch(result)
-    return _Look(min(unseen) / max(seen), (as_sequences - in_one_row) / (PAIRS * steps), kept)
+    return _Look(min(unseen) / statistics.median(seen), (as_sequences - in_one_row) / (PAIRS * steps), kept)
 
 
 def _seconds(call: Callable[[], Any]) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 from lstm_bench.conformance.agreement import relative_error
 from lstm_bench.model.parameters import parameter_shapes
 from lstm_bench.model.spec import ModelSpec
+from lstm_bench.worker import timing
+from lstm_bench.worker.blocks import Block
 from lstm_bench.worker.ending import Implausible
 
 if TYPE_CHECKING:
@@ -18,12 +22,17 @@ KNOWN_LOGIT = -0.9694323789595081
 """The logit of the model below, by ``equations.py`` of the NumPy backend."""
 
 
+NAP, TICK = 0.05, 0.012
+"""Seconds to sleep, and by how many clocks may differ: one of them counts in ticks of 10 ms."""
+
+
 def require_intact(prepared: Prepared) -> None:
-    """Require that errors are computed right, and that the reference gives a known number.
+    """Require that clocks agree, that errors are computed right, and that the reference gives a known number.
 
     Raises:
         Implausible: naming what is wrong.
     """
+    _require_right_clocks()
     error = relative_error(np.array([3.0, 4.0]), np.array([3.0, 0.0]))
     if abs(error - 4 / 3) > 1e-15:
         raise Implausible(f"a plugin has changed how errors are computed: 4/3 comes out as {error:.3g}")
@@ -31,6 +40,21 @@ def require_intact(prepared: Prepared) -> None:
     if abs(logit - KNOWN_LOGIT) > 1e-12:
         raise Implausible(
             f"a plugin has changed the reference: its logit of a known model is {logit:.6g}, not {KNOWN_LOGIT:.6g}"
+        )
+
+
+def _require_right_clocks() -> None:
+    """Time a short sleep as blocks are timed, and by the clocks of the system.
+
+    Raises:
+        Implausible: if a block seems to take less time than it does.
+    """
+    begin, began = os.times().elapsed, perf_counter()
+    nanoseconds, _ = timing.run_block(Block(lambda: sleep(NAP), 0))
+    seconds = min(perf_counter() - began, os.times().elapsed - begin)
+    if nanoseconds / 1e9 < min(NAP, seconds - TICK):
+        raise Implausible(
+            f"a plugin has changed the clock: a sleep of {NAP * 1e3:.0f} ms was timed as {nanoseconds / 1e6:.0f} ms"
         )
 
 

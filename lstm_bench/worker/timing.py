@@ -53,16 +53,16 @@ def time_work(work: Workload, effort: Effort) -> Timing:
     gc.collect()  # so that no timed block collects the garbage of earlier phases
     warmup = [nanoseconds]
     while not _warm(warmup, effort):
-        warmup.append(_elapsed(work.block(steps))[0])
+        warmup.append(run_block(work.block(steps))[0])
     every = _blocks_for_each_model(work, effort)
     timed: list[int] = []
     while len(timed) < effort.blocks and not (len(timed) >= FEWEST_BLOCKS and sum(timed) > LONG_TIMING * 1e9):
         if timed and len(timed) % every == 0:
             work.renew()
         block = work.block(steps)
-        elapsed, result = _elapsed(block)
+        nanoseconds, result = run_block(block)
         work.keep(block, result)
-        timed.append(max(elapsed, 1))
+        timed.append(max(nanoseconds, 1))
     return Timing(
         scope=work.scope,
         batch_size=work.batch_size,
@@ -95,11 +95,11 @@ def _calibrate(work: Workload, effort: Effort) -> tuple[int, int]:
     # A backend may compile for every new number of steps, so only few are tried, and only the second run counts.
     steps, settled = effort.block_steps, False
     while True:
-        first = _elapsed(work.block(steps))[0] / 1e9
+        first = run_block(work.block(steps))[0] / 1e9
         if not settled and steps > 1 and first / steps > VERY_LONG_STEP:  # or it has compiled: try one step
             steps = 1
             continue
-        nanoseconds = _elapsed(work.block(steps))[0]
+        nanoseconds = run_block(work.block(steps))[0]
         seconds = nanoseconds / 1e9
         if not settled:
             settled = True
@@ -126,7 +126,7 @@ def _fewest_steps(step: float, effort: Effort) -> int:
     return min(FEWEST_STEPS, effort.block_steps) if step > LONG_STEP else effort.block_steps
 
 
-def _elapsed(block: Block) -> tuple[int, Any]:
+def run_block(block: Block) -> tuple[int, Any]:
     """Run a block. Return its nanoseconds and the result that it keeps."""
     begin = perf_counter_ns()
     result = block.run()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from lstm_bench.conformance.agreement import error_in_any_layout, expect, logits_shape, relative_error, tolerances
 from lstm_bench.model.flops import operations
-from lstm_bench.record.attempt import Agreement, Findings
+from lstm_bench.record.attempt import Agreement, Findings, Timing
 from lstm_bench.worker import looks, replay
 from lstm_bench.worker.ending import Mismatch
 from lstm_bench.worker.selftest import require_intact
@@ -78,16 +77,17 @@ def require_finished(timed: TimedScopes) -> None:
         Mismatch: saying what was found.
     """
     if (training := timed.training) is not None:
-        seconds = statistics.median(timed.timings["train"].block_ns) / 1e9
+        seconds = _fastest_block(timed.timings["train"])
         segments = training.segments
-        if looks.late_results([late for segment in segments for late in segment.late[1:]], seconds):
+        if looks.late_results([reading for segment in segments for reading in segment.readings[1:]], seconds):
             raise Mismatch(_unfinished("train", "its losses are read"))
         if looks.late_parameters(segments, seconds):
             raise Mismatch(_unfinished("train", "the parameters are read"))
         if looks.orders_worked_ahead(segments, seconds):
             raise Mismatch("train works before the clock starts: putting an order of batches takes as long as training")
     for scope, passes in timed.passes.items():
-        if looks.late_results([kept.late for kept in passes.work.kept], timed.timings[scope].seconds_per_step):
+        step = _fastest_block(timed.timings[scope]) / timed.timings[scope].steps_per_block
+        if looks.late_results([kept.reading for kept in passes.work.kept], step):
             raise Mismatch(_unfinished(scope, "its results are read"))
         if passes.new_inputs.put_ahead:
             raise Mismatch(f"{scope} works before the clock starts: putting sequences takes as long as computing them")
@@ -96,6 +96,11 @@ def require_finished(timed: TimedScopes) -> None:
                 f"{scope} leaves out work when it is timed: on new sequences, whose results are all held, it takes "
                 f"{slower:.1f} times as long"
             )
+
+
+def _fastest_block(timing: Timing) -> float:
+    """Return the seconds of the fastest block, which other load delays least."""
+    return min(timing.block_ns) / 1e9
 
 
 def _unfinished(scope: Scope, when: str) -> str:

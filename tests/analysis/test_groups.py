@@ -80,3 +80,18 @@ def test_settings_that_differ_are_named_in_order_even_if_the_first_group_lacks_t
     groups = group_attempts([timed(n, 1.0, configuration=each) for n, each in enumerate(configurations)])
     assert varied(groups) == ["threads", "delay"]
     assert varied(groups[:1]) == []
+
+
+@pytest.mark.parametrize("status", ["mismatch", "implausible", "invalid-output"])
+def test_a_round_in_which_the_backend_was_wrong_takes_away_all_rounds(status):
+    rounds = [timed(1, 1.0), timed(2, 1.0, round=1, times_only=True)]
+    wrong = timed(3, 1.0, round=2, times_only=True, status=status)
+    (found,) = group_attempts([*rounds, wrong])
+    assert found.rounds("train") == {}
+    assert found.estimate("train") is None
+
+
+def test_a_round_that_crashed_takes_away_itself_alone():
+    rounds = [timed(1, 1.0), timed(2, 1.0, round=1, times_only=True, status="crashed")]
+    (found,) = group_attempts(rounds)
+    assert list(found.rounds("train")) == [(0, 0)]

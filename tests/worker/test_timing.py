@@ -155,3 +155,23 @@ def test_a_model_without_a_gradient_alone_says_so_and_nothing_else_is_timed_in_i
 
     with pytest.raises(Unsupported, match=r"the backend has no Model\.differentiate"):
         timing.time_work(blocks.GradientWork(WrittenBefore(monkeypatch, step_ns=1), [("a", 1)], 2), EFFORT)
+
+
+@pytest.mark.parametrize("kind", ["train", "infer"])
+def test_steps_that_take_no_time_are_implausible_and_their_number_is_bounded(monkeypatch, kind):
+    model = Clocked(monkeypatch, step_ns=0)
+    epoch = np.zeros((1, 1000), int)
+    work = (
+        blocks.TrainingWork(model, None, (None, None), epoch)
+        if kind == "train"
+        else blocks.InferenceWork(model, [("a", 1)], 1000)
+    )
+    with pytest.raises(Implausible, match=r"steps of (train|infer) take 0 s: no work takes so little time"):
+        timing.time_work(work, EFFORT)
+    assert max((order.nbytes for order in model.orders), default=0) <= blocks.MOST_INDEX_BYTES
+
+
+def test_steps_that_take_hardly_any_time_are_timed_in_shorter_blocks(monkeypatch):
+    found = timing.time_work(blocks.InferenceWork(Clocked(monkeypatch, step_ns=101), [("a", 1)], 1), EFFORT)
+    assert found.steps_per_block <= blocks.MOST_STEPS
+    assert found.seconds_per_step == pytest.approx(101e-9)

@@ -45,8 +45,13 @@ class CutsTheDurations(Zoo):
         super().__init__()
         from lstm_bench.worker import timing
 
-        real = timing.elapsed_ns
-        replace_everywhere("elapsed_ns", real, lambda call: real(call) // 2)
+        real = timing.run_block
+
+        def half(block):
+            nanoseconds, result = real(block)
+            return nanoseconds // 2, result
+
+        replace_everywhere("run_block", real, half)
 
 
 @animal("hostile", "process")

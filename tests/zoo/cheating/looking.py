@@ -101,8 +101,8 @@ class HonestInTheFirstRound(TrainsOtherwise):
 
 
 @animal("looking")
-class HonestInAllModelsButTheSecond(TrainsOtherwise):
-    """train takes no steps in the second model of a process: in later rounds this is the one that is timed"""
+class HonestInEveryOtherModel(TrainsOtherwise):
+    """train takes no steps in every second model of a process"""
 
     built: ClassVar[list[int]] = [0]
 
@@ -112,7 +112,7 @@ class HonestInAllModelsButTheSecond(TrainsOtherwise):
         self._number = self.built[0]
 
     def cheats(self, order, call):
-        return self._number == 2
+        return self._number % 2 == 0
 
 
 @animal("looking")
