@@ -1,8 +1,8 @@
 """Look for work that a timed call puts off, remembers or does beforehand.
 
-A look times two kinds of blocks in one process. It counts only if the shortest of six blocks of the slow kind takes
-longer than the middle of six blocks of the fast kind, by a factor, and a finding only if three looks in a row show it.
-Two equal kinds that other load delays half of the time would differ so in one look of a hundred.
+A look times two kinds of blocks in one process. It counts if the shortest of six blocks of the slow kind takes longer
+than the middle of six blocks of the fast kind, by a factor. A finding needs three such looks of at most four. Of two
+equal kinds that other load delays half of the time, one look in a hundred would count.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 PAIRS, LOOKS = 6, 3
 """Pairs of blocks in a look, and looks that must show the same."""
+
+CLEAR = 1.1
+"""A look that shows less than this ends the search."""
 
 FACTOR = 1.3
 """Inputs that a backend has not seen may take this much longer, because the processor's caches do not hold them."""
@@ -109,19 +112,29 @@ def try_new_inputs(
     x, _ = draw()
     most = max(2, min(MOST_INPUTS, MOST_BYTES // (PAIRS * x.nbytes)))
     steps = max(1, min(most, round(LOOK_SECONDS / step_seconds)))
-    slower: list[float] = []
-    ahead: list[float] = []
-    kept: list[tuple[NDArray[Any], NDArray[Any], list[NDArray[Any]]]] = []
-    for _ in range(LOOKS):
-        if len(slower) < len(kept) and len(ahead) < len(kept):
-            break  # an earlier look was negative for both
-        look = _look(work, draw, steps)
-        kept.append(look.kept)
-        if look.ratio > FACTOR and len(slower) == len(kept) - 1:
-            slower.append(look.ratio)
-        if look.put_ahead > LATE * (step_seconds + look.put_ahead) and len(ahead) == len(kept) - 1:
-            ahead.append(look.put_ahead)
-    return NewInputs(slower=min(slower) if len(slower) == LOOKS else None, put_ahead=len(ahead) == LOOKS, kept=kept)
+    found: list[_Look] = []
+    while not (_ended(slower := [look.ratio for look in found]) and _ended(ahead := _ahead(found, step_seconds))):
+        found.append(_look(work, draw, steps))
+    return NewInputs(
+        slower=min(ratio for ratio in slower if ratio > FACTOR) if _shown(slower) else None,
+        put_ahead=_shown(ahead),
+        kept=[look.kept for look in found],
+    )
+
+
+def _ended(ratios: Sequence[float]) -> bool:
+    """Whether no more looks are needed: enough show a finding, one clearly shows none, or a second one shows none."""
+    negative = [ratio for ratio in ratios if ratio <= FACTOR]
+    return _shown(ratios) or len(negative) > 1 or any(ratio < CLEAR for ratio in negative)
+
+
+def _shown(ratios: Sequence[float]) -> bool:
+    return sum(ratio > FACTOR for ratio in ratios) >= LOOKS and all(ratio >= CLEAR for ratio in ratios)
+
+
+def _ahead(looks: Sequence[_Look], step_seconds: float) -> list[float]:
+    """How many times as long steps would take with the time of putting their sequences."""
+    return [1 + look.put_ahead / step_seconds for look in looks]
 
 
 @dataclass(frozen=True)
