@@ -67,12 +67,12 @@ RECIPES = {
 }
 
 
-def a_run(name):
+def a_run(name, effort=EFFORT):
     """The attempts of a run, up to the first that is not ok."""
     found = ANIMALS[name]
     recipe = RECIPES[found.recipe]
     configuration = a_configuration(
-        **{"backend": name, "epochs": min(1, recipe["recipe"].epochs), "threads": found.threads, "effort": EFFORT}
+        **{"backend": name, "epochs": min(1, recipe["recipe"].epochs), "threads": found.threads, "effort": effort}
         | recipe
     )
     for number in range(ROUNDS):
@@ -101,8 +101,15 @@ def named(*shows):
     return [name for name, found in ANIMALS.items() if found.shows in shows]
 
 
+RUNS = 3
+"""A cheat that only the time gives away may pass when other processes keep the processors busy."""
+
+
 def require_caught(name):
-    attempts = list(a_run(name))
+    for _ in range(RUNS if ANIMALS[name].shows == "work" else 1):
+        attempts = list(a_run(name))
+        if attempts[-1].status in CAUGHT:
+            break
     assert attempts[-1].status in CAUGHT, f"{ANIMALS[name].kind.__doc__}: {[(a.status, a.reason) for a in attempts]}"
 
 
