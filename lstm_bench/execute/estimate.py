@@ -51,7 +51,7 @@ def estimate(configurations: Sequence[Configuration], attempts: Iterable[Attempt
     )
 
 
-REPEATED = ("import", "data", "build", "put", "first step", "time", "inspect")
+REPEATED = ("import", "data", "build", "put", "first step", "time", "inspect", "verify")
 """The phases that later rounds repeat."""
 
 
