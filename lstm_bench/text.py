@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
+_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""Colours and the like, ECMA-48 section 5.4. Keras writes its messages in bold type."""
+
 
 def one_line(text: str) -> str:
-    """Put the text on one line and replace control characters, which a terminal would obey."""
+    """Put the text on one line without control sequences, and replace the control characters that are left."""
     shown = "".join(
-        letter if letter.isprintable() or letter.isspace() else "\N{REPLACEMENT CHARACTER}" for letter in text
+        letter if letter.isprintable() or letter.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for letter in _CONTROL_SEQUENCE.sub("", text)
     )
     return re.sub(r"[^\S\N{NO-BREAK SPACE}]+", " ", shown).strip()
 

@@ -19,7 +19,11 @@ def test_a_line_has_no_break_and_nothing_that_drives_a_terminal(text):
     ("text", "line"),
     [
         (" two\n  lines\t", "two lines"),
-        ("\x1b[2J", "\N{REPLACEMENT CHARACTER}[2J"),
+        ("\x1b[2J", ""),
+        ("\x1b[1mnot\x1b[0m \x1b[38;5;1mthis", "not this"),
+        ("\x1b]0;a title\x07", "\N{REPLACEMENT CHARACTER}]0;a title\N{REPLACEMENT CHARACTER}"),
+        ("\x1b\x1b[2J[2J", "\N{REPLACEMENT CHARACTER}[2J"),
+        ("a\x00b", "a\N{REPLACEMENT CHARACTER}b"),
         ("3\u00a0MiB", "3\u00a0MiB"),
         ("größer 模型 🙂", "größer 模型 🙂"),
     ],

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lstm_bench.conformance.agreement import relative_error
-from lstm_bench.conformance.differential import D_X, Arrays, Comparison
+from lstm_bench.conformance.differential import Comparison
+from lstm_bench.conformance.quantities import D_X, Arrays
 from lstm_bench.conformance.wrong_forward import wrong_forward_passes
 from lstm_bench.conformance.wrong_training import wrong_trainings
 

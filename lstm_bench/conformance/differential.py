@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench.catalog.loading import Plugins
 from lstm_bench.conformance.agreement import REFERENCE, relative_error, tolerances
-from lstm_bench.conformance.cases import Case, Problem, problem_of
+from lstm_bench.conformance.cases import CALLS, STEPS, Case, Problem, problem_of
+from lstm_bench.conformance.observing import observe
+from lstm_bench.conformance.quantities import (
+    AFTER_1,
+    AFTER_20,
+    AFTER_GRADIENTS,
+    AGAIN,
+    ALIKE,
+    D_NATIVE,
+    D_TRAINED,
+    FIRST_LOGITS,
+    KINDS,
+    LOGITS,
+    LOSS,
+    SECOND,
+    STAGES,
+    Arrays,
+    Key,
+    ability_of,
+)
 from lstm_bench.model.spec import Precision
-from lstm_bench.plugin.backend import ABILITIES, Ability, Backend, Unsupported, build_or_refuse, load_backend
+from lstm_bench.plugin.backend import ABILITIES, Ability, Backend, build_or_refuse, load_backend
 from lstm_bench.plugin.options import NO_OPTIONS, Options
 from lstm_bench.plugin.setting import Setting
 from lstm_bench.record.checked import Compared, Quantity
-from lstm_bench.text import describe
+from lstm_bench.text import one_line
 
 if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
@@ -25,193 +43,44 @@ if TYPE_CHECKING:
 EPS: dict[Precision, float] = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-9}
 """Unit roundoff: half the distance from 1 to the next number, which is the largest relative error of rounding."""
 
-ROUNDINGS = 32
-"""Sensitive cases get a wider tolerance: this multiple of the error caused by perturbing every input in its last place,
-or of the error of the reference itself in float32, whichever is larger. The second is needed because batch
-normalisation and 1 - sigmoid lose digits inside the model, which a perturbation of the inputs does not show."""
+ROUNDINGS: dict[Precision, float] = {"float64": 32, "float32": 32, "tf32": 16, "bfloat16": 16}
+"""Sensitive cases get a wider tolerance: the error that the reference makes if every input changes by up to so many
+roundings, or so many times the error of the reference itself in float32, whichever is larger. The second is needed
+because batch normalisation and 1 - sigmoid lose digits inside the model, which a perturbation of the inputs does not
+show. In bfloat16, half of the errors of PyTorch and of Keras on JAX are under a sixth of the first."""
+
+PERTURBATIONS: dict[Precision, int] = {"float64": 1, "float32": 1, "tf32": 3, "bfloat16": 3}
+"""Random perturbations, each in both directions, of which the worst counts. The first steps of RMSprop and Adam go
+by the signs of gradients. The sign of a small gradient is open in a coarse format: if a perturbation does not turn it,
+the opposite one does."""
 
 SMALL_GRADIENT = 0.01
 """Gradients whose norm is below this fraction of the model's largest one are compared relative to that fraction. When
 terms cancel, as under batch normalisation, the norm of the sum says nothing about their rounding errors."""
 
-WIDEST = 0.1
-"""Upper limit of every tolerance."""
+WIDEST: dict[Precision, float] = {"float64": 0.1, "float32": 0.1, "tf32": 0.5, "bfloat16": 0.5}
+"""Upper limit of every tolerance, but for arrays that the reference itself loses more of."""
 
-STAGES = ("forward", "backward", "update")
+WIDEST_MOVED = 0.5
+"""Upper limit of the error of trained parameters relative to how far they moved. Without any update it is 1."""
+
+STEPS_AFTER = {AFTER_1: CALLS[0], AFTER_20: STEPS}
+"""Optimizer steps before each kind of trained parameters."""
 
 
-class QuantityKind(msgspec.Struct, frozen=True):
-    """A kind of quantity, such as ``final h``.
+def parameter_of(key: Key) -> str:
+    """Return the canonical name of a trained parameter."""
+    return key[1].partition(" ")[0]
 
-    Attributes:
-        name: its row in the table.
-        stage: ``forward``, ``backward`` or ``update``, which chooses the tolerance.
+
+def without_padding(numbers: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return sorted numbers with zeros added or taken out, for ``size`` numbers in all, if there are enough zeros.
+
+    Frameworks may leave out gradients that are zero, or hold parameters at zero that the canonical model does not have.
     """
-
-    name: str
-    stage: str
-
-
-OUTPUTS = QuantityKind("outputs", "forward")
-FINAL_H, FINAL_C = QuantityKind("final h", "forward"), QuantityKind("final c", "forward")
-LOGITS, LOSS = QuantityKind("logits", "forward"), QuantityKind("loss", "forward")
-D_IH, D_HH, D_BIAS = (
-    QuantityKind("dW_ih", "backward"),
-    QuantityKind("dW_hh", "backward"),
-    QuantityKind("db", "backward"),
-)
-D_NORM, D_HEAD, D_X = (
-    QuantityKind("d batch norm", "backward"),
-    QuantityKind("d head", "backward"),
-    QuantityKind("dx", "backward"),
-)
-LOSSES = QuantityKind("training losses", "update")
-AFTER_1, AFTER_20 = (
-    QuantityKind("parameters after 1 step", "update"),
-    QuantityKind("parameters after 20 steps", "update"),
-)
-STATISTICS = QuantityKind("batch norm statistics", "update")
-TRAINED_LOGITS = QuantityKind("logits after training", "update")
-
-KINDS = (
-    OUTPUTS,
-    FINAL_H,
-    FINAL_C,
-    LOGITS,
-    LOSS,
-    D_IH,
-    D_HH,
-    D_BIAS,
-    D_NORM,
-    D_HEAD,
-    D_X,
-    LOSSES,
-    AFTER_1,
-    AFTER_20,
-    STATISTICS,
-    TRAINED_LOGITS,
-)
-
-AFTER_GRADIENTS = "logits after gradients"
-
-_GRADIENTS = {"weight_ih": D_IH, "weight_hh": D_HH, "bias": D_BIAS, "bias_hn": D_BIAS}
-
-
-Key = tuple[QuantityKind, str]
-"""The kind and name of an array."""
-
-Arrays = dict[Key, NDArray[Any]]
-
-
-class Behaviour:
-    """Everything that a model has computed so far.
-
-    Attributes:
-        arrays: by kind and name.
-        faults: other misbehaviour, one line each.
-    """
-
-    def __init__(self) -> None:
-        self.arrays: Arrays = {}
-        self.faults: list[str] = []
-
-    def add(self, kind: QuantityKind, name: str, array: NDArray[Any]) -> None:
-        """Record an array."""
-        self.arrays[kind, name] = np.asarray(array)
-
-
-def observe(
-    build: Callable[[], Model[Any]], case: Case, problem: Problem, abilities: Collection[Ability] = tuple(ABILITIES)
-) -> Behaviour:
-    """Call every method that the abilities name, and record the results. An exception becomes a fault.
-
-    Raises:
-        Unsupported: if the backend refuses the model.
-    """
-    found = Behaviour()
-    given = [problem.x, problem.y, problem.order, *problem.parameters.values(), *problem.initial.h, *problem.initial.c]
-    before = [array.copy() for array in given]
-    try:
-        model = build()
-    except Unsupported:
-        raise
-    except Exception as error:
-        found.faults.append(f"raised {describe(error)}")
-    else:
-        try:
-            _exercise(model, case, problem, found, abilities)
-        except Exception as error:
-            found.faults.append(f"raised {describe(error)}")
-    if any(not np.array_equal(now, then) for now, then in zip(given, before, strict=True)):
-        found.faults.append("changes the arrays that it is given")
-    return found
-
-
-def _exercise(
-    model: Model[Any], case: Case, problem: Problem, found: Behaviour, abilities: Collection[Ability]
-) -> None:
-    batch = case.train.batch_size
-    x, y = model.put(problem.x[:batch]), model.put(problem.y[:batch])
-    all_x, all_y = model.put(problem.x), model.put(problem.y)
-    natives = [model.get(native).copy() for native in (x, all_x)]
-
-    found.add(LOGITS, "logits", model.get(model.infer(x)))
-    if "states" in abilities:
-        _exercise_states(model, x, case, problem, found)
-    found.add(LOGITS, "logits asked for again", model.get(model.infer(x)))
-    if "train" in abilities:
-        _exercise_gradients(model, x, y, found, abilities)
-        found.add(LOGITS, AFTER_GRADIENTS, model.get(model.infer(x)))
-        _exercise_training(model, (all_x, all_y), problem.order, found)
-        found.add(TRAINED_LOGITS, "logits after training", model.get(model.infer(x)))
-    if any(not np.array_equal(model.get(now), then) for now, then in zip((x, all_x), natives, strict=True)):
-        found.faults.append("changes its inputs in place")
-
-
-def _exercise_states(model: Model[Any], x: Any, case: Case, problem: Problem, found: Behaviour) -> None:
-    # Cases of even length start from zeros, the others from given states. One call of each would compile twice.
-    outputs, final = model.states(x, problem.initial if case.time % 2 else None)
-    found.add(OUTPUTS, "outputs", outputs)
-    for kind, layers in ((FINAL_H, final.h), (FINAL_C, final.c)):
-        for layer, array in enumerate(layers):
-            for direction, half in zip(case.model.directions, array, strict=True):
-                found.add(kind, f"{kind.name} of layers.{layer}.{direction}", half)
-
-
-def _exercise_gradients(model: Model[Any], x: Any, y: Any, found: Behaviour, abilities: Collection[Ability]) -> None:
-    loss, gradients = model.gradients(x, y)
-    found.add(LOSS, "loss", np.asarray(loss))
-    for name, gradient in gradients.items():
-        owner, _, what = name.rpartition(".")
-        kind = D_HEAD if owner == "head" else D_NORM if owner == "batch_norm" else _GRADIENTS.get(what, D_IH)
-        found.add(kind, f"gradient of {name}", gradient)
-    if "input_gradient" in abilities:
-        found.add(D_X, "dx", model.input_gradient(x, y))
-
-
-def _exercise_training(model: Model[Any], native: tuple[Any, Any], order: NDArray[Any], found: Behaviour) -> None:
-    first = model.get(model.train(*native, model.put(order[:1])))
-    for name, array in model.parameters().items():
-        found.add(STATISTICS if is_statistic(name) else AFTER_1, f"{name} after 1 step", array)
-    rest = model.get(model.train(*native, model.put(order[1:])))
-    found.add(LOSSES, "training losses", np.concatenate((np.atleast_1d(first), np.atleast_1d(rest))))
-    for name, array in model.parameters().items():
-        found.add(STATISTICS if is_statistic(name) else AFTER_20, f"{name} after 20 steps", array)
-
-
-def _ability(key: Key) -> Ability | None:
-    """Return the ability that an array needs; ``None`` for logits, which every backend computes."""
-    kind, name = key
-    if kind in (OUTPUTS, FINAL_H, FINAL_C):
-        return "states"
-    if kind is D_X:
-        return "input_gradient"
-    return None if kind is LOGITS and name != AFTER_GRADIENTS else "train"
-
-
-def is_statistic(name: str) -> bool:
-    """Whether this is a running statistic of batch norm, which the optimizer does not train."""
-    return name in ("batch_norm.mean", "batch_norm.variance")
+    if numbers.size < size:
+        return np.sort(np.pad(numbers, (0, size - numbers.size)))
+    return np.delete(numbers, np.flatnonzero(numbers == 0)[: numbers.size - size])
 
 
 class Comparison:
@@ -241,39 +110,98 @@ class Comparison:
         self.problem = problem_of(case)
         self.ours = observe(lambda: build(case, self.problem), case, self.problem, abilities)
         self.theirs = reference.observe(case, self.problem)
-        shaken = reference.observe(case, self.problem.perturbed(EPS[precision]))
-        rounded = reference.observe(case, self.problem, precision) if precision == "float32" else self.theirs
         self.tolerances: dict[Key, float] = {}
         self.errors: dict[Key, float] = {}
         self.faults = list(self.ours.faults)
-        gradients = [float(np.linalg.norm(a)) for (kind, _), a in self.theirs.items() if kind.stage == "backward"]
+        gradients = [
+            float(np.linalg.norm(array))
+            for (kind, _), array in self.theirs.items()
+            if kind.stage == "backward" and kind is not D_NATIVE
+        ]
         self._floor = SMALL_GRADIENT * max(gradients, default=0.0)
-        # One sensitivity per stage: the loss of a single array is luck, the largest loss is a property of the case.
-        sensitivity = dict.fromkeys(STAGES, 0.0)
-        for key in self.theirs:
-            lost = ROUNDINGS * max(self._error(key, arrays[key]) for arrays in (shaken, rounded))
-            sensitivity[key[0].stage] = max(sensitivity[key[0].stage], lost)
-        bands = tolerances(precision, device)
-        self._bands = {stage: max(bands[stage], min(WIDEST, sensitivity[stage])) for stage in STAGES}
+        self._allow(tolerances(precision, device))
         for key, expected in self.theirs.items():
             if key in self.ours.arrays:
                 self._compare(key, self.ours.arrays[key], expected)
-            elif not self.ours.faults and _ability(key) in {None, *abilities}:
+            elif not self.ours.faults and ability_of(key) in {None, *abilities}:
                 self.faults.append(f"gives no {key[1]}")
         for _, name in self.ours.arrays.keys() - self.theirs.keys():
             self.faults.append(f"gives {name}, which there is not")
-        if self._keeps_state():
+        self._judge_logits()
+
+    def _allow(self, bands: Mapping[str, float]) -> None:
+        """Find how much the case's sensitivity allows in each stage, and for the movement of trained parameters."""
+        # One sensitivity per stage: the loss of a single array is luck, the largest loss is a property of the case.
+        stages, moved = dict.fromkeys(STAGES, 0.0), dict.fromkeys(STEPS_AFTER, 0.0)
+        self._lost: dict[Key, float] = dict.fromkeys(self.theirs, 0.0)
+        for factor, problem, arrays in self._disturbed():
+            for key, array in arrays.items():
+                self._lost[key] = max(self._lost[key], factor * self._error(key, array))
+                stages[key[0].stage] = max(stages[key[0].stage], self._lost[key])
+                if key[0] in STEPS_AFTER:
+                    moved[key[0]] = max(moved[key[0]], factor * self._error_of_movement(key, array, problem))
+        widest = WIDEST[self._precision]
+        self._bands = {stage: max(bands[stage], min(widest, stages[stage])) for stage in STAGES}
+        self._moved_bands = {kind: max(bands["moved"], min(WIDEST_MOVED, moved[kind])) for kind in STEPS_AFTER}
+
+    def _disturbed(self) -> Iterator[tuple[float, Problem, Arrays]]:
+        """Yield what the reference computes from numbers that are slightly others, and a factor on what that loses."""
+        eps, reference = EPS[self._precision], self.reference
+        for draw in range(PERTURBATIONS[self._precision]):
+            for sign in (1, -1):
+                problem = self.problem.perturbed(sign * ROUNDINGS[self._precision] * eps, draw)
+                yield 1.0, problem, reference.observe(self.case, problem)
+        if self._precision == "float32":
+            yield ROUNDINGS["float32"], self.problem, reference.observe(self.case, self.problem, "float32")
+
+    def _error_of_movement(self, key: Key, array: NDArray[Any], problem: Problem) -> float:
+        """Return the error of a trained parameter relative to how far it moved, less what storing it rounds away."""
+        name = parameter_of(key)
+        movement = self.theirs[key] - self.problem.parameters[name]
+        difference = float(np.linalg.norm(array - problem.parameters[name] - movement))
+        stored = self._stored(key) if array.dtype == np.float32 else 0.0
+        distance = float(np.linalg.norm(movement))
+        return max(0.0, difference - stored) / distance if distance else 0.0
+
+    def _stored(self, key: Key) -> float:
+        """Return the most that rounding the parameters as they are stored does: once at first, and in every step."""
+        size = float(np.linalg.norm(self.theirs[key]) + np.linalg.norm(self.problem.parameters[parameter_of(key)])) / 2
+        return (1 + STEPS_AFTER[key[0]]) * EPS["float64" if self._precision == "float64" else "float32"] * size
+
+    def _tolerance(self, key: Key) -> float:
+        band = self._bands[key[0].stage]
+        if self._lost[key] > WIDEST[self._precision]:
+            return 2 * self._lost[key]
+        size = float(np.linalg.norm(self.theirs[key]))
+        if key[0] not in STEPS_AFTER or not size:
+            return band
+        distance = float(np.linalg.norm(self.theirs[key] - self.problem.parameters[parameter_of(key)]))
+        return min(band, (self._moved_bands[key[0]] * distance + self._stored(key)) / size)
+
+    def _judge_logits(self) -> None:
+        """Add the faults of logits that depend on other calls."""
+        agrees = {name: self.agrees((kind, name)) for kind, name in self.errors if kind is LOGITS}
+        if agrees.get(FIRST_LOGITS) and not all(agrees.get(name, True) for name in (AGAIN, AFTER_GRADIENTS)):
             self.faults.append("keeps state between calls: asked again, its logits are others")
+        earlier = [self.ours.arrays[LOGITS, FIRST_LOGITS]] if agrees else []
+        for name in (SECOND, ALIKE):
+            if name in agrees:
+                own = self.ours.arrays[LOGITS, name]
+                if not agrees[name] and any(np.array_equal(own, other) for other in earlier):
+                    self.faults.append("answers a batch with the logits of an earlier one")
+                earlier.append(own)
 
     def _compare(self, key: Key, ours: NDArray[Any], expected: NDArray[Any]) -> None:
         kind, name = key
+        if kind in (D_NATIVE, D_TRAINED):
+            ours = self.ours.arrays[key] = without_padding(ours, expected.size)
         if ours.shape != expected.shape:
             self.faults.append(f"{name}: has shape {ours.shape}, not {expected.shape}")
             return
         wanted = np.dtype("float64" if self._precision == "float64" else "float32")
         if ours.dtype != wanted and kind is not LOSS:  # the loss is a Python float
             self.faults.append(f"{name}: is {ours.dtype}, not {wanted}")
-        self.tolerances[key] = self._bands[kind.stage]
+        self.tolerances[key] = self._tolerance(key)
         self.errors[key] = self._error(key, ours) if np.all(np.isfinite(ours)) else np.inf
 
     def _error(self, key: Key, array: NDArray[Any]) -> float:
@@ -285,10 +213,6 @@ class Comparison:
     def agrees(self, key: Key) -> bool:
         """Whether the error of this array is within its tolerance."""
         return self.errors[key] <= self.tolerances[key]
-
-    def _keeps_state(self) -> bool:
-        agree = [self.agrees(key) for key in self.errors if key[0] is LOGITS]
-        return bool(agree) and agree[0] and not all(agree)
 
     @property
     def stage(self) -> str | None:
@@ -311,7 +235,7 @@ class Comparison:
                 ulps=self._ulps(key) if np.isfinite(error) else None,
                 tolerance=self.tolerances[key],
             )
-        return Compared(number=number, quantities=worst, faults=tuple(dict.fromkeys(self.faults)))
+        return Compared(number=number, quantities=worst, faults=tuple(dict.fromkeys(map(one_line, self.faults))))
 
     def _ulps(self, key: Key) -> float:
         expected = self.theirs[key].astype(np.float64)

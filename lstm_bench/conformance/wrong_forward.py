@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.conformance.differential import FINAL_C, FINAL_H, LOGITS, OUTPUTS, Arrays, Comparison
+from lstm_bench.conformance.differential import Comparison
+from lstm_bench.conformance.quantities import FINAL_C, FINAL_H, LOGITS, OUTPUTS, Arrays
 
 EPSILON = 1e-5
 """Epsilon of the canonical batch norm."""

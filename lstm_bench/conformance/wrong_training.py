@@ -13,17 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.conformance.cases import STEPS
-from lstm_bench.conformance.differential import (
-    AFTER_1,
-    AFTER_20,
-    LOSSES,
-    STATISTICS,
-    Arrays,
-    Comparison,
-    QuantityKind,
-    is_statistic,
-)
+from lstm_bench.conformance.cases import STEPS, split_calls
+from lstm_bench.conformance.differential import Comparison
+from lstm_bench.conformance.quantities import AFTER_1, AFTER_20, LOSSES, STATISTICS, Arrays, QuantityKind, is_statistic
 
 DECAY = 0.9
 """Decay of the canonical batch norm's running statistics."""
@@ -83,7 +75,7 @@ def _train(comparison: Comparison, rule: _Rule) -> Arrays:
     """Train a case for ``STEPS`` steps with one rule, on the reference's gradients."""
     case, problem, reference = comparison.case, comparison.problem, comparison.reference
     parameters: Named = {name: array.copy() for name, array in problem.parameters.items()}
-    order = np.concatenate((rule.order(problem.order[:1]), rule.order(problem.order[1:])))  # two calls, as in observe
+    order = np.concatenate([rule.order(of_call) for of_call in split_calls(problem.order)])
     first = {name: np.zeros_like(array) for name, array in parameters.items()}
     second = {name: np.zeros_like(array) for name, array in parameters.items()}
     found: Arrays = {}

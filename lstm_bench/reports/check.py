@@ -11,7 +11,7 @@ import msgspec
 
 from lstm_bench.conformance.agreement import REFERENCE
 from lstm_bench.conformance.cases import draw_case
-from lstm_bench.conformance.differential import KINDS
+from lstm_bench.conformance.quantities import KINDS
 from lstm_bench.execute.check import Outcome
 from lstm_bench.reports.table import Column, Row, Section, Summary
 

@@ -4,18 +4,22 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import numpy as np
 import pytest
 
+from conformance import RememberingReference
 from lstm_bench import InvalidSpec, Setting
 from lstm_bench.catalog.loading import load_plugins
-from lstm_bench.conformance.cases import KINDS, MODELS, Case, Inputs, Weights, draw_case, problem_of, read_case
+from lstm_bench.conformance.cases import KINDS, Case, Inputs, Weights, draw_case, problem_of, read_case, split_calls
 from lstm_bench.conformance.differential import Comparison, Reference
+from lstm_bench.conformance.shapes import COSTLIEST, MODELS, draw_shapes
+from lstm_bench.model.flops import operations
 from lstm_bench_numpy._batch_norm import DECAY, EPSILON, BatchNorm
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
 PLUGINS = load_plugins([Path(__file__).parents[1] / "zoo" / "wrong_backends.py"])
-REFERENCE = Reference(NumpyBackend())
+REFERENCE = RememberingReference(NumpyBackend())
 
 
 def compare(backend, number, precision="float64", seed=0):
@@ -117,6 +121,11 @@ class Raises(NumpyModel):
         raise ZeroDivisionError("in train")
 
 
+class RaisesInBold(NumpyModel):
+    def train(self, x, y, order):
+        raise TypeError("\x1b[1mnot\n this\x1b[0m\x00")
+
+
 class ChangesItsInput(NumpyModel):
     def infer(self, x):
         logits = super().infer(x)
@@ -154,6 +163,7 @@ class RenamesAGradient(NumpyModel):
     ("model", "fault"),
     [
         (Raises, "raised ZeroDivisionError: in train"),
+        (RaisesInBold, "raised TypeError: not this\N{REPLACEMENT CHARACTER}"),
         (ChangesItsInput, "changes its inputs in place"),
         (ChangesWhatItIsGiven, "changes the arrays that it is given"),
         (WidensLogits, "logits: is float64, not float32"),
@@ -220,15 +230,46 @@ def test_cases_are_the_same_every_time_and_cover_the_specification():
     for (a, of_a), (b, of_b) in combinations(enumerate(choices.values()), 2):
         missing = set(product(of_a, of_b)) - {(row[a], row[b]) for row in chosen}
         assert missing == set(), f"no case has these {list(choices)[a]} and {list(choices)[b]}"
-    assert (
-        {(case.weights, case.inputs) for case in cases}
-        == set(KINDS)
-        == set(product(get_args(Weights), get_args(Inputs)))
-    )
+    assert {(case.weights, case.inputs) for case in cases} == set(product(get_args(Weights), get_args(Inputs)))
+    assert set(KINDS) == set(product(set(get_args(Weights)) - {"lasting"}, get_args(Inputs)))
     shapes = {(case.model, case.train, case.time) for case in cases}
     assert len(shapes) == MODELS, "compiled once for all kinds of numbers"
     assert len({case.seed for case in cases}) == 200
     assert draw_case(0, MODELS * len(KINDS)).model != cases[0].model, "and then other models come"
+
+
+def test_cases_reach_sizes_at_which_kernels_change_and_long_sequences_and_their_cost_is_bounded():
+    for seed in range(4):
+        cases = [draw_case(seed, number) for number in range(MODELS)]
+        assert all(max(case.model.hidden_sizes) <= 6 and case.time <= 8 for case in (*cases[:3], *cases[9:]))
+        assert all(min(case.model.hidden_sizes) >= 15 for case in cases[6:9])
+        assert all(91 <= case.time <= 100 and case.weights == "lasting" for case in cases[3:6])
+        for case in cases:
+            assert operations(case.model, "gradient", batch=case.train.batch_size, time=case.time) <= COSTLIEST
+            assert case.model.output_size > 1 or case.train.loss != "cross_entropy", "all gradients would be zero"
+    shapes = [shape for seed in range(20) for shape in draw_shapes(seed, 0)[3:9]]
+    assert {15, 16, 17, 31, 32, 33, 64, 128} <= {hidden for shape in shapes for hidden in shape.model.hidden_sizes}
+    assert {1, 2, 7, 8, 16, 32} <= {shape.train.batch_size for shape in shapes}
+
+
+def test_a_native_order_repeats_itself_a_batch_and_a_sequence():
+    problem = problem_of(draw_case(0, 0))
+    first, second, again, last = split_calls(problem.order)
+    assert len(first) == 1
+    np.testing.assert_array_equal(second, again)
+    np.testing.assert_array_equal(last[0], last[1])
+    assert len(np.unique(last[2])) == last.shape[1] - 1
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_lasting_weights_remember_the_first_step_to_the_last(cell):
+    case = next(case for number in range(6) if (case := draw_case(0, number)).time > 90 and case.model.cell == cell)
+    last = Case(
+        model=msgspec.structs.replace(case.model, readout="last"), train=case.train, time=case.time, weights="lasting"
+    )
+    model, problem = REFERENCE.build(last, problem_of(last).parameters), problem_of(last)
+    gradient = model.input_gradient(problem.x[: case.train.batch_size], problem.y[: case.train.batch_size])
+    assert np.linalg.norm(gradient[:, 0]) > 0.1 * np.linalg.norm(gradient[:, -1])
 
 
 def test_a_perturbed_problem_is_off_by_its_last_place_only():

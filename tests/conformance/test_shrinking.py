@@ -44,3 +44,10 @@ def test_it_ends_in_time():
     case = draw_case(0, 7)
     assert smallest(case, fails, seconds=0) == case
     assert asked == []
+
+
+def test_cross_entropy_keeps_two_classes_and_without_it_one_output_is_enough():
+    (case, *_) = cases_with(lambda case: case.train.loss == "cross_entropy" and case.model.output_size > 2)
+    assert smallest(case, lambda other: other.train.loss == "cross_entropy", seconds=30).model.output_size == 2
+    found = smallest(case, lambda other: True, seconds=30)
+    assert (found.train.loss, found.model.output_size) == ("mse", 1)

@@ -172,7 +172,10 @@ def test_what_nothing_explains_is_said_to_be_so():
 def test_what_is_refused_is_left_out_with_the_reason():
     done = check("--plugin", WRONG, "-b", "refuses-everything", "--cases", 1, "--precision", "float64")
     assert done.returncode == 1
-    assert "refuses-everything (cpu, float64): left out in 1 case: this zoo has no lstm of 3 units" in done.stdout
+    (units,) = draw_case(0, 0).model.hidden_sizes
+    assert (
+        f"refuses-everything (cpu, float64): left out in 1 case: this zoo has no lstm of {units} units" in done.stdout
+    )
 
 
 def test_markdown_is_markdown():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm_bench.conformance.differential import KINDS
+from lstm_bench.conformance.quantities import KINDS
 from lstm_bench.reports.markdown import escape
 
 DOCS = Path(__file__).parents[2] / "docs"
