@@ -5,7 +5,7 @@ the leading bit), TF32 11, IEEE float32 24 and float64 53. The test rounds a wei
 every weight away from zero by three eighths of the step to the next number of the format. Rounding to the nearest or
 towards zero undoes this move. The next finer format is at least 3 bits longer and holds it exactly. If the logits stay
 bitwise equal, the product uses no more digits than the format has. Moving the weights by eight whole steps shows
-whether the logits depend on the matrix at all.
+whether the logits depend on the matrix at all. ``activations`` does the same with the other operand.
 
 The test calls ``infer`` on batches of the timed shape, so it sees the same program whose speed is measured, including
 all changes by compilers and libraries. It needs no reference and no tolerance that could hide a rounding error. It does
@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm_bench.conformance.activations import activation_precision
 from lstm_bench.conformance.extent import BUDGET, LEAST_TIME
+from lstm_bench.conformance.rounding import SEEN, SIGNIFICANDS, UNSEEN, bitwise_equal, moved, rounded
 from lstm_bench.model.flops import operations
 from lstm_bench.model.parameters import Parameters, named_generator, parameter_shapes
 from lstm_bench.model.spec import PRECISIONS, ModelSpec, Precision
@@ -29,35 +31,15 @@ from lstm_bench.model.spec import PRECISIONS, ModelSpec, Precision
 if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
 
-SIGNIFICANDS: dict[Precision, int] = {"bfloat16": 8, "tf32": 11, "float32": 24}
-"""Bits of the significand, coarsest format first. A product with more than 24 bits counts as float64."""
-
-UNSEEN, SEEN = 0.375, 8.0
-"""Distances to move weights by, in steps of a format: one that rounding to the format undoes, and one that it keeps."""
-
 LEAST_SEQUENCES, LEAST_STATES = 8, 128
 """Minimum number of sequences, and of final states in the smallest layer over all sequences. A change in one unit may
 be lost in the layers above, but not a change in so many."""
 
 
-def rounded(array: NDArray[Any], bits: int) -> NDArray[np.float64]:
-    """Round to the nearest numbers with ``bits`` bits of significand, ties to even."""
-    significand, exponent = np.frexp(np.asarray(array, np.float64))
-    nearest: NDArray[np.float64] = np.ldexp(np.rint(np.ldexp(significand, bits)), exponent - bits)
-    return nearest
-
-
-def moved(array: NDArray[Any], bits: int, steps: float) -> NDArray[np.float64]:
-    """Move each number away from zero by ``steps`` times the spacing of numbers with ``bits`` bits of significand."""
-    significand, exponent = np.frexp(np.asarray(array, np.float64))
-    further: NDArray[np.float64] = np.ldexp(significand + np.sign(significand) * np.ldexp(steps, -bits), exponent)
-    return further
-
-
 def product_precisions(
     build: Callable[[Parameters], Model[Any]], spec: ModelSpec, parameters: Parameters, shape: tuple[int, int, int]
 ) -> dict[str, Precision]:
-    """Detect the precision in which each weight matrix is multiplied.
+    """Detect the precision in which each weight matrix is multiplied by activations.
 
     Args:
         build: builds the model with given parameters.
@@ -66,15 +48,17 @@ def product_precisions(
         shape: `(B, T, I)` of the timed batches.
 
     Returns:
-        By canonical name, the coarsest format that holds all digits that change the logits. A matrix is left out if the
-        logits do not depend on it, such as ``weight_hh`` when sequences have one step. Empty if the backend gives
-        different logits for equal models.
+        By canonical name, the coarsest format that holds all digits of either operand that change the logits. A matrix
+        is left out if the logits do not depend on it, such as ``weight_hh`` when sequences have one step. Empty if the
+        backend gives different logits for equal models.
     """
     matrices = [name for name, array in parameters.items() if np.ndim(array) == 2]
     batches = _batches(spec, shape)
+    # A bias that is added to outputs which shrink from layer to layer would soon round a change of them away.
+    without_biases = {name: np.zeros_like(array) for name, array in parameters.items() if "bias" in name}
 
     def logits(changed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        model = build({**parameters, **changed})
+        model = build({**parameters, **without_biases, **changed})
         return [model.get(model.infer(model.put(x))) for x in batches]
 
     @cache
@@ -87,7 +71,7 @@ def product_precisions(
 
     def changes_logits(name: str, bits: int, steps: float) -> bool:
         weights = rounded_to(bits)
-        return not _bitwise_equal(logits({**weights, name: moved(weights[name], bits, steps)}), baseline(bits))
+        return not bitwise_equal(logits({**weights, name: moved(weights[name], bits, steps)}), baseline(bits))
 
     def precision_of(name: str) -> Precision | None:
         for precision, bits in SIGNIFICANDS.items():
@@ -96,10 +80,16 @@ def product_precisions(
         return "float64"
 
     first = min(SIGNIFICANDS.values())
-    if not _bitwise_equal(logits(rounded_to(first)), baseline(first)):
+    if not bitwise_equal(logits(rounded_to(first)), baseline(first)):
         return {}
-    found = {name: precision_of(name) for name in matrices}
-    return {name: precision for name, precision in found.items() if precision is not None}
+    found = {name: precision for name in matrices if (precision := precision_of(name)) is not None}
+    of_weights = coarsest(found)
+    if of_weights is None:
+        return {}
+    coarser = {name: activation_precision(build, spec, parameters, shape, name, of_weights) for name in found}
+    # A finer format is not told from a layer on the way to the logits that rounds to the coarsest one.
+    rounds_most = coarsest({name: precision for name, precision in coarser.items() if precision is not None})
+    return found | {name: precision for name, precision in coarser.items() if precision and precision == rounds_most}
 
 
 def affordable(spec: ModelSpec, shape: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -111,7 +101,8 @@ def affordable(spec: ModelSpec, shape: tuple[int, int, int]) -> tuple[int, int, 
     """
     batch, time, features = shape
     matrices = sum(len(shape) == 2 for shape in parameter_shapes(spec).values())
-    passes = (2 + len(SIGNIFICANDS)) * matrices  # about: every format for each matrix, and the large move once
+    # About: every format for each matrix and the large move once, then two coarser formats for each one's activations.
+    passes = (6 + len(SIGNIFICANDS)) * matrices
     whole = passes * operations(spec, "infer", batch=_sequences(spec, batch), time=time)
     return batch, min(time, max(LEAST_TIME, time * 4 * BUDGET // whole)), features
 
@@ -146,8 +137,3 @@ def _sequences(spec: ModelSpec, batch: int) -> int:
 def _batches(spec: ModelSpec, shape: tuple[int, int, int]) -> list[NDArray[np.float64]]:
     generator = named_generator(0, "precision")
     return [generator.standard_normal(shape) for _ in range(_sequences(spec, shape[0]) // shape[0])]
-
-
-def _bitwise_equal(ours: list[NDArray[Any]], theirs: list[NDArray[Any]]) -> bool:
-    """Whether all arrays are bitwise equal."""
-    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))

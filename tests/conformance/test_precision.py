@@ -9,16 +9,8 @@ import pytest
 from builders import a_configuration
 from lstm_bench import ModelSpec
 from lstm_bench.catalog.loading import load_plugins
-from lstm_bench.conformance.precision import (
-    SEEN,
-    SIGNIFICANDS,
-    UNSEEN,
-    affordable,
-    coarsest,
-    difference,
-    moved,
-    rounded,
-)
+from lstm_bench.conformance.precision import affordable, coarsest, difference
+from lstm_bench.conformance.rounding import SEEN, SIGNIFICANDS, UNSEEN, moved, rounded
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.model.parameters import initial_parameters
 from lstm_bench.model.spec import PRECISIONS
@@ -103,6 +95,51 @@ def test_where_all_products_are_coarse_they_are_seen_through_each_other(name, ce
 def test_one_layer_that_is_coarser_than_the_others_is_named():
     found = observe(rounding("upper-layer-tf32"), a_spec(hidden_sizes=(5, 5)), "float32")
     assert {name for name, precision in found.items() if precision != "float32"} == {"layers.1.forward.weight_hh"}
+
+
+ROUNDED_ACTIVATIONS = {
+    "states": lambda name: name.endswith("weight_hh"),
+    "upper-states": lambda name: name.startswith("layers.1.") and name.endswith("weight_hh"),
+    "sequences": lambda name: name.startswith("layers.0.") and name.endswith("weight_ih"),
+    "layer-outputs": lambda name: name.startswith("layers.1.") and name.endswith("weight_ih"),
+    "readout": lambda name: name == "head.weight",
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_sizes": (30, 20), "bias": False},
+        {"hidden_sizes": (20, 7, 30), "bidirectional": True, "readout": "all", "batch_norm": True, "input_size": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    ("how", "asked"),
+    [("tf32", "float32"), ("truncated-tf32", "float32"), ("bfloat16", "float32"), ("float32", "float64")],
+)
+@pytest.mark.parametrize("what", ROUNDED_ACTIVATIONS)
+def test_activations_that_are_rounded_are_seen_though_weights_are_not(what, how, asked, cell, changes):
+    found = observe(rounding(f"{what}-{how}"), a_spec(cell=cell, **changes), asked, steps=4)
+    rounds = ROUNDED_ACTIVATIONS[what]
+    assert found == {name: how.removeprefix("truncated-") if rounds(name) else asked for name in found}
+    assert any(map(rounds, found))
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_nothing_is_made_of_activations_in_ieee_arithmetic_however_deep_and_wide(cell, precision):
+    for hidden_sizes, bias in (((10,) * 8, True), ((128, 10, 64), True), ((20, 20), False)):
+        spec = a_spec(cell=cell, input_size=2, hidden_sizes=hidden_sizes, bias=bias)
+        assert set(observe(NumpyBackend(), spec, precision, steps=2).values()) == {precision}
+
+
+def test_sequences_of_one_step_have_no_recurrent_product_and_those_of_two_have():
+    spec = a_spec(hidden_sizes=(5, 3))
+    assert set(observe(rounding("states-tf32"), spec, "float32", steps=1).values()) == {"float32"}
+    found = observe(rounding("states-tf32"), spec, "float32", steps=2)
+    assert split(found) == ({"tf32"}, {"float32"})
 
 
 def test_a_product_that_does_not_matter_is_left_out():

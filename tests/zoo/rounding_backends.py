@@ -9,7 +9,7 @@ import numpy as np
 
 import lstm_bench_numpy
 from lstm_bench import BackendInfo, hookimpl
-from lstm_bench.conformance.precision import SIGNIFICANDS, rounded
+from lstm_bench.conformance.rounding import SIGNIFICANDS, rounded
 from lstm_bench_numpy._model import NumpyBackend, NumpyModel
 
 (NUMPY,) = lstm_bench_numpy.lstm_bench_backends()
@@ -22,38 +22,39 @@ def truncated(array, bits):
 
 
 class Rounding(NumpyModel):
-    """Rounds both operands of its products.
+    """Rounds both operands of its products, or the activations alone.
 
     Attributes:
         bits: of the significand that stay.
-        everywhere: whether all products are rounded, or those with recurrent weights alone.
-        only_layer: the one layer whose products are rounded; ``None`` for all layers.
+        where: how the names of the weights end whose products are rounded.
+        begins: how their names begin.
+        weights: whether the weights are rounded, too.
         how: the rounding.
     """
 
-    bits, everywhere, only_layer, how = SIGNIFICANDS["tf32"], False, None, staticmethod(rounded)
+    bits, where, begins, weights, how = SIGNIFICANDS["tf32"], "weight_hh", "", True, staticmethod(rounded)
 
     def coarse(self, array):
         return self.how(array, self.bits).astype(self._dtype)
 
-    def _rounds(self, weight):
-        layers = self._layers if self.only_layer is None else [self._layers[self.only_layer]]
-        recurrent = (direction.weight_hh for layer in layers for direction in layer)
-        return self.everywhere or any(np.may_share_memory(weight, one) for one in recurrent)
+    def _operands(self, a, b):
+        names = [name for name, array in self._named.items() if np.may_share_memory(b, array)]
+        if not any(name.startswith(self.begins) and name.endswith(self.where) for name in names):
+            return a, b
+        return self.coarse(a), self.coarse(b) if self.weights else b
 
     def _recur(self, *args, **how):
         exact = np.matmul
 
         def matmul(a, b, out):
-            return exact(self.coarse(a), self.coarse(b), out=out) if self._rounds(b) else exact(a, b, out=out)
+            return exact(*self._operands(a, b), out=out)
 
         with mock.patch.object(np, "matmul", matmul):
             return super()._recur(*args, **how)
 
     def _head(self, readout):
-        if not self.everywhere:
-            return super()._head(readout)
-        return self.coarse(readout) @ self.coarse(self._named["head.weight"]).T + self._named["head.bias"]
+        a, b = self._operands(readout, self._named["head.weight"].T)
+        return a @ b + self._named.get("head.bias", 0)
 
 
 class Restless(NumpyModel):
@@ -80,9 +81,23 @@ MODELS = {
     "recurrent-truncated-tf32": a_kind(how=staticmethod(truncated)),
     "recurrent-bfloat16": a_kind(bits=SIGNIFICANDS["bfloat16"]),
     "recurrent-float32": a_kind(bits=SIGNIFICANDS["float32"]),
-    "upper-layer-tf32": a_kind(only_layer=1),
-    "all-tf32": a_kind(everywhere=True),
-    "all-bfloat16": a_kind(everywhere=True, bits=SIGNIFICANDS["bfloat16"]),
+    "upper-layer-tf32": a_kind(begins="layers.1."),
+    "all-tf32": a_kind(where=""),
+    "all-bfloat16": a_kind(where="", bits=SIGNIFICANDS["bfloat16"]),
+    **{
+        f"{what}-{how}{precision}": a_kind(
+            where=where, begins=begins, weights=False, how=staticmethod(rule), bits=SIGNIFICANDS[precision]
+        )
+        for precision in SIGNIFICANDS
+        for how, rule in (("", rounded), ("truncated-", truncated))
+        for what, where, begins in (
+            ("states", "weight_hh", ""),
+            ("upper-states", "weight_hh", "layers.1."),
+            ("sequences", "weight_ih", "layers.0."),
+            ("layer-outputs", "weight_ih", "layers.1."),
+            ("readout", "weight", "head."),
+        )
+    },
     "restless": Restless,
     "never-float32": Double,
 }
