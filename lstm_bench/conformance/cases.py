@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lstm_bench.conformance.shapes import MODELS, draw_shapes
 from lstm_bench.errors import InvalidSpec
 from lstm_bench.model.parameters import initial_parameters, named_generator
-from lstm_bench.model.spec import ModelSpec, Spec, TrainSpec, is_size
+from lstm_bench.model.spec import ModelSpec, Precision, Spec, TrainSpec, is_size
 from lstm_bench.plugin.backend import State
 
 CALLS = (1, 6, 6, 7)
@@ -132,6 +132,17 @@ def draw_case(seed: int, number: int) -> Case:
     return Case(
         model=shape.model, train=shape.train, time=shape.time, weights=weights, inputs=inputs, seed=seed + number
     )
+
+
+def representable(case: Case, precision: Precision) -> Case:
+    """Return the case, in bfloat16 without a lasting state.
+
+    Such a state changes by less than a percent in a step. bfloat16 rounds most of that away, always in one direction,
+    and after a hundred steps PyTorch's GRU is off by a quarter, which is right for the format and says nothing.
+    """
+    if precision == "bfloat16" and case.weights == "lasting":
+        return msgspec.structs.replace(case, weights="uniform")
+    return case
 
 
 @dataclass(frozen=True)

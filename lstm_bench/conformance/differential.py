@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench.catalog.loading import Plugins
-from lstm_bench.conformance.agreement import REFERENCE, relative_error, tolerances
-from lstm_bench.conformance.cases import CALLS, STEPS, Case, Problem, problem_of
+from lstm_bench.conformance.agreement import REFERENCE, tolerances
+from lstm_bench.conformance.cases import Case, Problem, problem_of, representable
 from lstm_bench.conformance.observing import observe
 from lstm_bench.conformance.quantities import (
-    AFTER_1,
-    AFTER_20,
     AFTER_GRADIENTS,
     AGAIN,
     ALIKE,
@@ -30,6 +28,7 @@ from lstm_bench.conformance.quantities import (
     Key,
     ability_of,
 )
+from lstm_bench.conformance.sensitivity import EPS, Sensitivity
 from lstm_bench.model.spec import Precision
 from lstm_bench.plugin.backend import ABILITIES, Ability, Backend, build_or_refuse, load_backend
 from lstm_bench.plugin.options import NO_OPTIONS, Options
@@ -39,38 +38,6 @@ from lstm_bench.text import one_line
 
 if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
-
-EPS: dict[Precision, float] = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-9}
-"""Unit roundoff: half the distance from 1 to the next number, which is the largest relative error of rounding."""
-
-ROUNDINGS: dict[Precision, float] = {"float64": 32, "float32": 32, "tf32": 16, "bfloat16": 16}
-"""Sensitive cases get a wider tolerance: the error that the reference makes if every input changes by up to so many
-roundings, or so many times the error of the reference itself in float32, whichever is larger. The second is needed
-because batch normalisation and 1 - sigmoid lose digits inside the model, which a perturbation of the inputs does not
-show. In bfloat16, half of the errors of PyTorch and of Keras on JAX are under a sixth of the first."""
-
-PERTURBATIONS: dict[Precision, int] = {"float64": 1, "float32": 1, "tf32": 3, "bfloat16": 3}
-"""Random perturbations, each in both directions, of which the worst counts. The first steps of RMSprop and Adam go
-by the signs of gradients. The sign of a small gradient is open in a coarse format: if a perturbation does not turn it,
-the opposite one does."""
-
-SMALL_GRADIENT = 0.01
-"""Gradients whose norm is below this fraction of the model's largest one are compared relative to that fraction. When
-terms cancel, as under batch normalisation, the norm of the sum says nothing about their rounding errors."""
-
-WIDEST: dict[Precision, float] = {"float64": 0.1, "float32": 0.1, "tf32": 0.5, "bfloat16": 0.5}
-"""Upper limit of every tolerance, but for arrays that the reference itself loses more of."""
-
-WIDEST_MOVED = 0.5
-"""Upper limit of the error of trained parameters relative to how far they moved. Without any update it is 1."""
-
-STEPS_AFTER = {AFTER_1: CALLS[0], AFTER_20: STEPS}
-"""Optimizer steps before each kind of trained parameters."""
-
-
-def parameter_of(key: Key) -> str:
-    """Return the canonical name of a trained parameter."""
-    return key[1].partition(" ")[0]
 
 
 def without_padding(numbers: NDArray[Any], size: int) -> NDArray[Any]:
@@ -87,7 +54,7 @@ class Comparison:
     """Compare one case on one backend with the reference.
 
     Attributes:
-        case: the case.
+        case: the case, if need be with weights that suit the precision.
         problem: its weights and data.
         ours: what the backend computed.
         theirs: what the reference computed.
@@ -106,20 +73,16 @@ class Comparison:
         abilities: Collection[Ability] = tuple(ABILITIES),
     ) -> None:
         precision, device = setting.precision, setting.device
-        self.case, self.reference, self._precision = case, reference, precision
+        self.case = case = representable(case, precision)
+        self.reference, self._precision = reference, precision
         self.problem = problem_of(case)
         self.ours = observe(lambda: build(case, self.problem), case, self.problem, abilities)
         self.theirs = reference.observe(case, self.problem)
         self.tolerances: dict[Key, float] = {}
         self.errors: dict[Key, float] = {}
         self.faults = list(self.ours.faults)
-        gradients = [
-            float(np.linalg.norm(array))
-            for (kind, _), array in self.theirs.items()
-            if kind.stage == "backward" and kind is not D_NATIVE
-        ]
-        self._floor = SMALL_GRADIENT * max(gradients, default=0.0)
-        self._allow(tolerances(precision, device))
+        bands = tolerances(precision, device)
+        self._sensitivity = Sensitivity(case, self.problem, self.theirs, reference, precision, bands)
         for key, expected in self.theirs.items():
             if key in self.ours.arrays:
                 self._compare(key, self.ours.arrays[key], expected)
@@ -128,55 +91,6 @@ class Comparison:
         for _, name in self.ours.arrays.keys() - self.theirs.keys():
             self.faults.append(f"gives {name}, which there is not")
         self._judge_logits()
-
-    def _allow(self, bands: Mapping[str, float]) -> None:
-        """Find how much the case's sensitivity allows in each stage, and for the movement of trained parameters."""
-        # One sensitivity per stage: the loss of a single array is luck, the largest loss is a property of the case.
-        stages, moved = dict.fromkeys(STAGES, 0.0), dict.fromkeys(STEPS_AFTER, 0.0)
-        self._lost: dict[Key, float] = dict.fromkeys(self.theirs, 0.0)
-        for factor, problem, arrays in self._disturbed():
-            for key, array in arrays.items():
-                self._lost[key] = max(self._lost[key], factor * self._error(key, array))
-                stages[key[0].stage] = max(stages[key[0].stage], self._lost[key])
-                if key[0] in STEPS_AFTER:
-                    moved[key[0]] = max(moved[key[0]], factor * self._error_of_movement(key, array, problem))
-        widest = WIDEST[self._precision]
-        self._bands = {stage: max(bands[stage], min(widest, stages[stage])) for stage in STAGES}
-        self._moved_bands = {kind: max(bands["moved"], min(WIDEST_MOVED, moved[kind])) for kind in STEPS_AFTER}
-
-    def _disturbed(self) -> Iterator[tuple[float, Problem, Arrays]]:
-        """Yield what the reference computes from numbers that are slightly others, and a factor on what that loses."""
-        eps, reference = EPS[self._precision], self.reference
-        for draw in range(PERTURBATIONS[self._precision]):
-            for sign in (1, -1):
-                problem = self.problem.perturbed(sign * ROUNDINGS[self._precision] * eps, draw)
-                yield 1.0, problem, reference.observe(self.case, problem)
-        if self._precision == "float32":
-            yield ROUNDINGS["float32"], self.problem, reference.observe(self.case, self.problem, "float32")
-
-    def _error_of_movement(self, key: Key, array: NDArray[Any], problem: Problem) -> float:
-        """Return the error of a trained parameter relative to how far it moved, less what storing it rounds away."""
-        name = parameter_of(key)
-        movement = self.theirs[key] - self.problem.parameters[name]
-        difference = float(np.linalg.norm(array - problem.parameters[name] - movement))
-        stored = self._stored(key) if array.dtype == np.float32 else 0.0
-        distance = float(np.linalg.norm(movement))
-        return max(0.0, difference - stored) / distance if distance else 0.0
-
-    def _stored(self, key: Key) -> float:
-        """Return the most that rounding the parameters as they are stored does: once at first, and in every step."""
-        size = float(np.linalg.norm(self.theirs[key]) + np.linalg.norm(self.problem.parameters[parameter_of(key)])) / 2
-        return (1 + STEPS_AFTER[key[0]]) * EPS["float64" if self._precision == "float64" else "float32"] * size
-
-    def _tolerance(self, key: Key) -> float:
-        band = self._bands[key[0].stage]
-        if self._lost[key] > WIDEST[self._precision]:
-            return 2 * self._lost[key]
-        size = float(np.linalg.norm(self.theirs[key]))
-        if key[0] not in STEPS_AFTER or not size:
-            return band
-        distance = float(np.linalg.norm(self.theirs[key] - self.problem.parameters[parameter_of(key)]))
-        return min(band, (self._moved_bands[key[0]] * distance + self._stored(key)) / size)
 
     def _judge_logits(self) -> None:
         """Add the faults of logits that depend on other calls."""
@@ -201,14 +115,8 @@ class Comparison:
         wanted = np.dtype("float64" if self._precision == "float64" else "float32")
         if ours.dtype != wanted and kind is not LOSS:  # the loss is a Python float
             self.faults.append(f"{name}: is {ours.dtype}, not {wanted}")
-        self.tolerances[key] = self._tolerance(key)
-        self.errors[key] = self._error(key, ours) if np.all(np.isfinite(ours)) else np.inf
-
-    def _error(self, key: Key, array: NDArray[Any]) -> float:
-        expected = self.theirs[key]
-        error = relative_error(array, expected)
-        size = float(np.linalg.norm(expected))
-        return error * size / self._floor if key[0].stage == "backward" and 0 < size < self._floor else error
+        self.tolerances[key] = self._sensitivity.tolerance(key)
+        self.errors[key] = self._sensitivity.error(key, ours) if np.all(np.isfinite(ours)) else np.inf
 
     def agrees(self, key: Key) -> bool:
         """Whether the error of this array is within its tolerance."""

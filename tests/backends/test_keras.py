@@ -358,6 +358,18 @@ def test_what_it_cannot_do_it_refuses_with_the_reason(backend, precision, reason
     assert refusal is None if reason is None else reason in refusal
 
 
+@pytest.mark.parametrize("unroll", ["false", "true"])
+def test_in_bfloat16_a_gru_without_biases_is_refused_where_keras_fails_and_computes_elsewhere(backend, unroll):
+    spec = ModelSpec(input_size=2, hidden_sizes=(3,), output_size=1, cell="gru", bias=False)
+    setting = setting_of(backend, "bfloat16", **OPTIONS | {"unroll": unroll})
+    refusal = backend.refuses(spec, ADAM, setting)
+    if ENGINE == "jax" and unroll == "false":
+        assert "GRU without biases adds float32 zeros" in refusal
+    else:
+        assert refusal is None
+        assert disagreements(backend, spec, ADAM, setting) == []
+
+
 def test_another_engine_than_that_of_the_process_cannot_be_had(backend):
     other = "jax" if ENGINE == "torch" else "torch"
     with pytest.raises(LSTMBenchError, match=f"not with {other}; set KERAS_BACKEND"):

@@ -1,0 +1,156 @@
+"""How much of a case's results depends on the last digits of what is given, and how large an error may be therefore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lstm_bench.conformance.agreement import relative_error
+from lstm_bench.conformance.cases import CALLS, STEPS, Case, Problem
+from lstm_bench.conformance.quantities import AFTER_1, AFTER_20, D_NATIVE, STAGES, Arrays, Key
+from lstm_bench.model.spec import Precision
+
+if TYPE_CHECKING:
+    from lstm_bench.conformance.differential import Reference
+
+EPS: dict[Precision, float] = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-9}
+"""Unit roundoff: half the distance from 1 to the next number, which is the largest relative error of rounding."""
+
+ROUNDINGS: dict[Precision, float] = {"float64": 32, "float32": 32, "tf32": 16, "bfloat16": 16}
+"""Sensitive cases get a wider tolerance: what changes in the reference if every given number changes by up to so many
+roundings, or so many times the error of the reference itself in float32, whichever is larger. The second is needed
+because batch normalisation and 1 - sigmoid lose digits inside the model, which a perturbation of the inputs does not
+show."""
+
+COARSE_FORWARD = 0.5
+"""In coarse formats, outputs are allowed this part of what so many roundings change, since half of a gradient's roundings
+come after them. In bfloat16, half of the errors of PyTorch and of Keras on JAX are under a third of what 8 roundings
+change, in outputs and in gradients. But bias gradients, sums over all sequences and time steps, reach twice it."""
+
+PERTURBATIONS: dict[Precision, int] = {"float64": 1, "float32": 1, "tf32": 4, "bfloat16": 4}
+"""Random perturbations, each in both directions. For each number of a result, the worst counts. The first steps of
+RMSprop and Adam go by the signs of gradients. The sign of a small gradient is open in a coarse format: if a
+perturbation does not turn it, the opposite one does."""
+
+SMALL_GRADIENT = 0.01
+"""Gradients whose norm is below this fraction of the model's largest one are compared relative to that fraction. When
+terms cancel, as under batch normalisation, the norm of the sum says nothing about their rounding errors."""
+
+WIDEST: dict[Precision, float] = {"float64": 0.1, "float32": 0.1, "tf32": 0.5, "bfloat16": 0.5}
+"""Upper limit of every tolerance, but for arrays that the reference itself loses more of."""
+
+WIDEST_MOVED = 0.5
+"""The same for the error of trained parameters relative to how far they moved. Without any update it is 1."""
+
+STEPS_AFTER = {AFTER_1: CALLS[0], AFTER_20: STEPS}
+"""Optimizer steps before each kind of trained parameters."""
+
+
+def parameter_of(key: Key) -> str:
+    """Return the canonical name of a trained parameter."""
+    return key[1].partition(" ")[0]
+
+
+class Sensitivity:
+    """How large errors may be in one case and precision.
+
+    Args:
+        case: the case.
+        problem: its weights and data.
+        theirs: what the reference computes from them.
+        reference: the reference.
+        precision: the precision to judge.
+        bands: the ``tolerances`` of cases that are not sensitive.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        problem: Problem,
+        theirs: Arrays,
+        reference: Reference,
+        precision: Precision,
+        bands: Mapping[str, float],
+    ) -> None:
+        self._case, self._problem, self._theirs = case, problem, theirs
+        self._reference, self._precision = reference, precision
+        norms = [
+            float(np.linalg.norm(array))
+            for (kind, _), array in theirs.items()
+            if kind.stage == "backward" and kind is not D_NATIVE
+        ]
+        self._floor = SMALL_GRADIENT * max(norms, default=0.0)
+        self._lost: dict[Key, float] = {}
+        self._moved: dict[Key, float] = {}
+        self._measure()
+        # One sensitivity per stage: the loss of a single array is luck, the largest loss is a property of the case.
+        most = {stage: max((self._lost[k] for k in theirs if k[0].stage == stage), default=0.0) for stage in STAGES}
+        moved = {kind: max((self._moved[k] for k in self._moved if k[0] is kind), default=0.0) for kind in STEPS_AFTER}
+        self._bands = {stage: max(bands[stage], min(WIDEST[precision], most[stage])) for stage in STAGES}
+        least = max(bands["moved"], self._bands["backward"])  # a step is no more exact than its gradients
+        self._moved_bands = {kind: max(least, min(WIDEST_MOVED, moved[kind])) for kind in STEPS_AFTER}
+
+    def error(self, key: Key, array: NDArray[Any]) -> float:
+        """Return the relative error of an array. Small gradients are compared on the scale of larger ones."""
+        return self._relative(key, relative_error(array, self._theirs[key]))
+
+    def _relative(self, key: Key, error: float) -> float:
+        size = float(np.linalg.norm(self._theirs[key]))
+        return error * size / self._floor if key[0].stage == "backward" and 0 < size < self._floor else error
+
+    def tolerance(self, key: Key) -> float:
+        """Return the largest allowed error of an array."""
+        band = self._bands[key[0].stage]
+        if self._lost[key] > WIDEST[self._precision]:
+            return 2 * self._lost[key]
+        size = float(np.linalg.norm(self._theirs[key]))
+        if key[0] not in STEPS_AFTER or not size:
+            return band
+        moved = max(self._moved_bands[key[0]], self._moved[key])
+        return min(band, (moved * self._distance(key) + self._stored(key)) / size)
+
+    def _measure(self) -> None:
+        """Find what the reference loses of each array, relative to the array and to how far a parameter moved."""
+        coarse = self._precision in ("tf32", "bfloat16")
+        changes = {key: np.zeros(np.shape(array)) for key, array in self._theirs.items()}
+        movements = {key: np.zeros(np.shape(array)) for key, array in self._theirs.items() if key[0] in STEPS_AFTER}
+        for factor, problem, arrays in self._disturbed():
+            for key, array in arrays.items():
+                change = array - self._theirs[key]
+                part = COARSE_FORWARD if coarse and key[0].stage == "forward" else 1.0
+                changes[key] = np.maximum(changes[key], part * factor * np.abs(change))
+                if key in movements:
+                    name = parameter_of(key)
+                    change = np.abs(change - (problem.parameters[name] - self._problem.parameters[name]))
+                    if array.dtype == np.float32:  # what storing it rounds away is allowed without the factor
+                        size = float(np.linalg.norm(change))
+                        change *= max(0.0, size - self._stored(key)) / (size or 1.0)
+                    movements[key] = np.maximum(movements[key], factor * change)
+        for key, change in changes.items():
+            size = float(np.linalg.norm(self._theirs[key]))
+            self._lost[key] = self._relative(key, float(np.linalg.norm(change)) / (size or 1.0))
+        for key, change in movements.items():
+            self._moved[key] = float(np.linalg.norm(change)) / (self._distance(key) or 1.0)
+
+    def _disturbed(self) -> Iterator[tuple[float, Problem, Arrays]]:
+        """Yield what the reference computes from numbers that are slightly others, and a factor on the changes."""
+        roundings, eps = ROUNDINGS[self._precision], EPS[self._precision]
+        for draw in range(PERTURBATIONS[self._precision]):
+            for sign in (1, -1):
+                problem = self._problem.perturbed(sign * roundings * eps, draw)
+                yield 1.0, problem, self._reference.observe(self._case, problem)
+        if self._precision == "float32":
+            yield roundings, self._problem, self._reference.observe(self._case, self._problem, "float32")
+
+    def _distance(self, key: Key) -> float:
+        """Return how far a parameter moved."""
+        return float(np.linalg.norm(self._theirs[key] - self._problem.parameters[parameter_of(key)]))
+
+    def _stored(self, key: Key) -> float:
+        """Return the most that rounding a parameter as it is stored does: once at first, and in every step."""
+        eps = EPS["float64" if self._precision == "float64" else "float32"]
+        before, after = self._problem.parameters[parameter_of(key)], self._theirs[key]
+        return (1 + STEPS_AFTER[key[0]]) * eps * float(np.linalg.norm(before) + np.linalg.norm(after)) / 2
