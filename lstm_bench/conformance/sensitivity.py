@@ -26,9 +26,10 @@ because batch normalisation and 1 - sigmoid lose digits inside the model, which 
 show."""
 
 COARSE_FORWARD = 0.5
-"""In coarse formats, outputs are allowed this part of what so many roundings change, since half of a gradient's roundings
-come after them. In bfloat16, half of the errors of PyTorch and of Keras on JAX are under a third of what 8 roundings
-change, in outputs and in gradients. But bias gradients, sums over all sequences and time steps, reach twice it."""
+"""In coarse formats, outputs are allowed this part of what so many roundings change, since half of the roundings of a
+gradient come after them. In bfloat16, half of the errors of PyTorch and of Keras on JAX are under a third of what 8
+roundings change, in outputs and in gradients. But bias gradients, sums over all sequences and time steps, reach twice
+that change."""
 
 PERTURBATIONS: dict[Precision, int] = {"float64": 1, "float32": 1, "tf32": 4, "bfloat16": 4}
 """Random perturbations, each in both directions. For each number of a result, the worst counts. The first steps of
