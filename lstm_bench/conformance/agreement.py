@@ -245,6 +245,40 @@ def _compare_training(ours: _Bound, theirs: _Bound, spec: ModelSpec, errors: dic
     return worst
 
 
+def compare_gradients(
+    model: Model[Any],
+    reference: Model[Any],
+    spec: ModelSpec,
+    tolerance: float,
+    batch: tuple[NDArray[Any], NDArray[Any]],
+    before: Agreement,
+) -> Agreement:
+    """Compare the gradients of a model in which the state lasts for many steps.
+
+    Args:
+        model: the tested model.
+        reference: the reference with the same parameters.
+        spec: the model's specification.
+        tolerance: largest relative error.
+        batch: sequences `(B, T, I)` and targets.
+        before: the result of ``compare_fresh``.
+
+    Returns:
+        ``before`` with the error of ``gradients of a lasting state`` added.
+
+    Raises:
+        InvalidOutput: if the model returns something that cannot be compared.
+    """
+    name = "gradients of a lasting state"
+    x, y = batch
+    _, gradients = model.gradients(model.put(x), model.put(y))
+    _, expected = reference.gradients(reference.put(x), reference.put(y))
+    error, worst = _worst(expect_parameters("gradients", gradients, parameter_shapes(spec)), expected)
+    return _agreement(
+        before.errors | {name: error}, before.tolerances | {name: tolerance}, before.worst | {name: worst}
+    )
+
+
 def compare_trained(
     model: Model[Any],
     build_reference: Callable[[Parameters], Model[Any]],

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm_bench.conformance.lasting import make_lasting
 from lstm_bench.conformance.shapes import MODELS, draw_shapes
 from lstm_bench.errors import InvalidSpec
 from lstm_bench.model.parameters import initial_parameters, named_generator
@@ -41,13 +42,6 @@ KINDS: tuple[tuple[Weights, Inputs], ...] = (
 )
 """Kinds of weights and inputs. Every model is tested with each pair, and is compiled only once for all pairs. Models of
 long sequences have ``lasting`` weights in place of ``uniform`` ones."""
-
-OPEN = 5.0
-"""Bias that opens a gate by which a state lasts: sigmoid(5) is 0.993, and half of a state is left after 100 steps."""
-
-FAINT = 0.02
-"""Factor on what a lasting tanh RNN takes in at a step, so that tanh stays near its linear range and the state, which
-its orthogonal recurrent weights only turn, lasts."""
 
 SPREADING = {"lstm": 3.0, "gru": 2.0, "rnn": 1.0}
 """Factor on the weights under batch norm. Gates reduce the difference between two sequences in every layer, and batch
@@ -192,7 +186,7 @@ def problem_of(case: Case) -> Problem:
     spec, train = case.model, case.train
     parameters = initial_parameters(spec, "glorot" if case.weights == "glorot" else "uniform", case.seed)
     if case.weights == "lasting":
-        _make_lasting(parameters, case)
+        make_lasting(parameters, spec, case.seed)
     usual = 2.0 if case.weights == "large" else 1.0
     weights, biases = (SPREADING[spec.cell], STEADYING) if spec.batch_norm else (usual, usual)
     large, small, kept = (1.5, 0.5, 0.5) if spec.batch_norm else (3.0, 0.1, 0.25)
@@ -222,22 +216,6 @@ def problem_of(case: Case) -> Problem:
         for _ in range(2 if spec.cell == "lstm" else 1)
     )
     return Problem(parameters, State(*states), x, y, _order(generator, count, batch))
-
-
-def _make_lasting(parameters: dict[str, NDArray[np.float64]], case: Case) -> None:
-    """Change uniform weights so that the state lasts: open the forget and update gates, or turn the state by rotations.
-
-    Without biases there is nothing to open the gates by, and they stay half open.
-    """
-    cell, orthogonal = case.model.cell, initial_parameters(case.model, "glorot", case.seed)
-    for name, array in parameters.items():
-        if not name.startswith("layers."):
-            continue
-        if cell == "rnn":
-            array[...] = orthogonal[name] if name.endswith("weight_hh") else FAINT * array
-        elif name.endswith(".bias"):
-            _, lasting, *_ = np.split(array, 4 if cell == "lstm" else 3)  # the second gate of both: f, and z
-            lasting += OPEN
 
 
 def _order(generator: np.random.Generator, count: int, batch: int) -> NDArray[np.intp]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lstm_bench.conformance import agreement, denormals, precision
 from lstm_bench.conformance.extent import agreement_extent, training_steps
+from lstm_bench.conformance.lasting import make_lasting
 from lstm_bench.record.attempt import Agreement, Extent, Findings
 from lstm_bench.worker.blocks import Segment
 from lstm_bench.worker.ending import Mismatch
@@ -161,6 +162,17 @@ def _compare(prepared: Prepared, spec: ModelSpec, native: tuple[Any, Any]) -> Ag
         put_already,
         trains=prepared.trains,
     )
+    if prepared.trains:
+        lasting = {name: array.astype(np.float64) for name, array in prepared.parameters.items()}
+        make_lasting(lasting, spec, prepared.configuration.seed)
+        found = agreement.compare_gradients(
+            prepared.build(lasting, spec),
+            prepared.build_reference(lasting, spec),
+            spec,
+            _bands(prepared)["backward"],
+            (x[rows[0]], y[rows[0]]),
+            found,
+        )
     return found if extent == whole else msgspec.structs.replace(found, extent=extent)
 
 
