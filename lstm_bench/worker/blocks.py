@@ -34,7 +34,7 @@ COOLING_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingTime:
     """How long it took to copy a result to NumPy.
 
     Attributes:
@@ -83,7 +83,7 @@ class Segment:
 
     orders: list[NDArray[np.intp]] = field(default_factory=list)
     losses: list[NDArray[Any]] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[ReadingTime] = field(default_factory=list)
     put_seconds: list[float] = field(default_factory=list)
     parameters: Parameters | None = None
     reading_seconds: tuple[float, float] = (0.0, 0.0)
@@ -232,7 +232,7 @@ class Kept:
 
     batch: int
     arrays: list[NDArray[Any]]
-    reading: Reading
+    reading: ReadingTime
 
 
 class Passes(Workload):
@@ -349,7 +349,7 @@ class GradientWork(Passes):
 
 def _fetch(
     model: Model[Any], fetch: Callable[[Any], list[NDArray[Any]]], result: Any
-) -> tuple[list[NDArray[Any]], Reading]:
+) -> tuple[list[NDArray[Any]], ReadingTime]:
     """Copy a native result to NumPy, right after its block.
 
     Args:
@@ -368,7 +368,7 @@ def _fetch(
     begin = perf_counter()
     for native in ready:
         model.get(native)
-    return arrays, Reading(seconds, perf_counter() - begin)
+    return arrays, ReadingTime(seconds, perf_counter() - begin)
 
 
 _COOLING = np.zeros(COOLING_BYTES, np.uint8)

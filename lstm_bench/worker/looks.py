@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from lstm_bench.worker.blocks import Passes, Reading, Segment
+    from lstm_bench.worker.blocks import Passes, ReadingTime, Segment
 
 PAIRS, LOOKS = 6, 3
 """Pairs of blocks in a look, and looks that must show the same."""
@@ -44,7 +44,7 @@ CLOCK_SECONDS = 2e-5
 """Differences of time below this are not looked at."""
 
 
-def late_results(readings: Sequence[Reading], seconds: float) -> bool:
+def late_results(readings: Sequence[ReadingTime], seconds: float) -> bool:
     """Whether results of timed calls were computed when they were read.
 
     Args:

@@ -150,11 +150,10 @@ def train_and_judge(prepared: Prepared, first: FirstStep, agreement: Agreement, 
     with peak.counted(), session.phase("train"):
         trains = prepared.trains and prepared.configuration.epochs > 0
         model = train_recipe(prepared, first.native, session) if trains else prepared.build()
-    if trains:
-        with session.phase("verify"):
+    with session.phase("evaluate"):
+        if trains:
             assert session.findings.training is not None
             agreement = verify_recipe_losses(prepared, session.findings.training, agreement, session)
-    with session.phase("evaluate"):
         with peak.counted():  # leaves out the memory of the reference
             judgement = prepared.judge.judgement(model) if prepared.trains else None
         memory = Memory(after_import=prepared.after_import, peak=peak.resident, device_peak=peak.device)

@@ -68,7 +68,7 @@ def test_a_listener_hears_the_phases_in_order_the_steps_and_the_end(good):
 def test_what_only_times_looks_at_what_ran_and_not_at_what_could():
     done = attempt("numpy", times_only=True)
     assert (done.status, done.times_only) == ("ok", True)
-    assert set(done.findings.seconds) == {"import", "data", "build", "put", "first step", "time", "inspect"}
+    assert set(done.findings.seconds) == {"import", "data", "build", "put", "first step", "time", "inspect", "verify"}
     assert "matmul by" in done.findings.kernel_path
     assert done.findings.ceiling is None
     assert done.findings.batch_shape == (1, 12, 1)

@@ -254,9 +254,9 @@ def test_a_backend_that_crashes_says_so_and_the_others_are_still_shown():
 
 
 def test_losses_that_turn_nan_are_not_a_number_and_no_agreement():
-    done = trajectory("--plugin", WRONG, "-b", "diverges-later", "--steps", 20, "--format", "md")
+    done = trajectory("--plugin", WRONG, "-b", "diverges-soon", "--steps", 20, "--format", "md")
     assert done.returncode == 1
-    cells = row(done, "diverges-later")
+    cells = row(done, "diverges-soon")
     assert cells[2] == "not a number"
     assert cells[5] == "step\u00a015"
     assert cells[9] == "diverged"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstm_bench.worker import looks
-from lstm_bench.worker.blocks import InferenceWork, Reading, Segment
+from lstm_bench.worker.blocks import InferenceWork, ReadingTime, Segment
 
 STEP, USUAL = 1e-3, 1e-5
 
@@ -25,17 +25,17 @@ STEP, USUAL = 1e-3, 1e-5
     ],
 )
 def test_results_are_late_if_reading_nearly_all_of_them_takes_a_part_of_a_step(late, found):
-    assert looks.late_results([Reading(USUAL + seconds, USUAL) for seconds in late], STEP) is found
+    assert looks.late_results([ReadingTime(USUAL + seconds, USUAL) for seconds in late], STEP) is found
 
 
 def test_a_clock_cannot_tell_what_is_late_of_a_step_that_takes_hardly_any_time():
-    assert not looks.late_results([Reading(1.9e-5, 0.0)] * 10, 1e-6)
-    assert looks.late_results([Reading(2.1e-5, 0.0)] * 10, 1e-6)
+    assert not looks.late_results([ReadingTime(1.9e-5, 0.0)] * 10, 1e-6)
+    assert looks.late_results([ReadingTime(2.1e-5, 0.0)] * 10, 1e-6)
 
 
 def test_a_device_that_is_slow_to_read_may_be_so_by_more_than_a_step():
-    assert not looks.late_results([Reading(0.029, 0.02)] * 10, STEP)
-    assert looks.late_results([Reading(0.031, 0.02)] * 10, STEP)
+    assert not looks.late_results([ReadingTime(0.029, 0.02)] * 10, STEP)
+    assert looks.late_results([ReadingTime(0.031, 0.02)] * 10, STEP)
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ class Faulty(NumpyBackend):
 
     def __init__(self, fault: Callable[[], None]) -> None:
         self._fault = fault
-        self.inspected = False
+        self.bounded = False
         self.at("load")
 
     def at(self, moment: str) -> None:
@@ -259,6 +259,10 @@ class Faulty(NumpyBackend):
         model = FaultyModel(spec, train, parameters, np.dtype(setting.precision), seed)
         model.backend, model.hidden_sizes = self, spec.hidden_sizes
         return model
+
+    def product(self, size, setting):
+        self.bounded = True
+        return super().product(size, setting)
 
 
 @fault
@@ -285,12 +289,12 @@ def hoards():
 class FaultyModel(NumpyModel):
     """The model of the NumPy backend, with a fault at some moments.
 
-    The recipe is trained after the question what ran. Models of one unit are left out: the harness times the floor
+    The recipe is trained after the product that is the ceiling. Models of one unit are left out: the harness times the floor
     with them.
     """
 
     def train(self, x, y, order):
-        if self.backend.inspected and self.hidden_sizes != (1,):
+        if self.backend.bounded and self.hidden_sizes != (1,):
             self.backend.at("train")
         return super().train(x, y, order)
 
@@ -300,7 +304,6 @@ class FaultyModel(NumpyModel):
 
     def kernel_path(self, x):
         self.backend.at("inspect")
-        self.backend.inspected = True
         return super().kernel_path(x)
 
 

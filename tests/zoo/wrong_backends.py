@@ -326,11 +326,18 @@ class TransposesGradients(NumpyModel):
 class DivergesLater(StepByStep):
     """the loss is NaN from the 1,000th step on"""
 
-    _steps = 0
+    _steps, from_step = 0, 1000
 
     def step(self, x, y, rows):
         self._steps += 1
-        return super().step(x, y, rows) * (1 if self._steps < 1000 else np.nan)
+        return super().step(x, y, rows) * (1 if self._steps < self.from_step else np.nan)
+
+
+@animal
+class DivergesSoon(DivergesLater):
+    """the loss is NaN from the 15th step on"""
+
+    from_step = 15
 
 
 @animal
