@@ -56,8 +56,11 @@ class Comparison:
     Attributes:
         case: the case, if need be with weights that suit the precision.
         problem: its weights and data.
+        reference: the reference.
+        abilities: of the backend.
         ours: what the backend computed.
         theirs: what the reference computed.
+        sensitivity: measures errors, and how large they may be.
         tolerances: largest allowed error, by array.
         errors: norm-wise relative errors, by array; infinite if the array holds a number that is not finite. An array
             of the wrong shape is a fault and has no error.
@@ -74,7 +77,7 @@ class Comparison:
     ) -> None:
         precision, device = setting.precision, setting.device
         self.case = case = representable(case, precision)
-        self.reference, self._precision = reference, precision
+        self.reference, self.abilities, self._precision = reference, abilities, precision
         self.problem = problem_of(case)
         self.ours = observe(lambda: build(case, self.problem), case, self.problem, abilities)
         self.theirs = reference.observe(case, self.problem)
@@ -82,7 +85,7 @@ class Comparison:
         self.errors: dict[Key, float] = {}
         self.faults = list(self.ours.faults)
         bands = tolerances(precision, device)
-        self._sensitivity = Sensitivity(case, self.problem, self.theirs, reference, precision, bands)
+        self.sensitivity = Sensitivity(case, self.problem, self.theirs, reference, precision, bands)
         for key, expected in self.theirs.items():
             if key in self.ours.arrays:
                 self._compare(key, self.ours.arrays[key], expected)
@@ -115,8 +118,8 @@ class Comparison:
         wanted = np.dtype("float64" if self._precision == "float64" else "float32")
         if ours.dtype != wanted and kind is not LOSS:  # the loss is a Python float
             self.faults.append(f"{name}: is {ours.dtype}, not {wanted}")
-        self.tolerances[key] = self._sensitivity.tolerance(key)
-        self.errors[key] = self._sensitivity.error(key, ours) if np.all(np.isfinite(ours)) else np.inf
+        self.tolerances[key] = self.sensitivity.tolerance(key)
+        self.errors[key] = self.sensitivity.error(key, ours) if np.all(np.isfinite(ours)) else np.inf
 
     def agrees(self, key: Key) -> bool:
         """Whether the error of this array is within its tolerance."""

@@ -63,14 +63,25 @@ class Behaviour:
 
 
 def observe(
-    build: Callable[[], Model[Any]], case: Case, problem: Problem, abilities: Collection[Ability] = tuple(ABILITIES)
+    build: Callable[[], Model[Any]],
+    case: Case,
+    problem: Problem,
+    abilities: Collection[Ability] = tuple(ABILITIES),
+    found: Behaviour | None = None,
 ) -> Behaviour:
     """Call every method that the abilities name, and record the results. An exception becomes a fault.
+
+    Args:
+        build: builds the model.
+        case: the case.
+        problem: its weights and data.
+        abilities: of the backend.
+        found: where to record; its ``add`` may raise, which ends the observation.
 
     Raises:
         Unsupported: if the backend refuses the model.
     """
-    found = Behaviour()
+    found = found or Behaviour()
     given = [problem.x, problem.y, problem.order, *problem.parameters.values(), *problem.initial.h, *problem.initial.c]
     before = [array.copy() for array in given]
     try:

@@ -94,12 +94,19 @@ class Sensitivity:
         least = max(bands["moved"], self._bands["backward"])  # a step is no more exact than its gradients
         self._moved_bands = {kind: max(least, min(WIDEST_MOVED, moved[kind])) for kind in STEPS_AFTER}
 
-    def error(self, key: Key, array: NDArray[Any]) -> float:
-        """Return the relative error of an array. Small gradients are compared on the scale of larger ones."""
-        return self._relative(key, relative_error(array, self._theirs[key]))
+    def error(self, key: Key, array: NDArray[Any], expected: NDArray[Any] | None = None) -> float:
+        """Return the relative error of an array. Small gradients are compared on the scale of larger ones.
 
-    def _relative(self, key: Key, error: float) -> float:
-        size = float(np.linalg.norm(self._theirs[key]))
+        Args:
+            key: the array's kind and name.
+            array: the array.
+            expected: what it should be; what the reference computes if not given.
+        """
+        expected = self._theirs[key] if expected is None else expected
+        return self._relative(key, relative_error(array, expected), float(np.linalg.norm(expected)))
+
+    def _relative(self, key: Key, error: float, size: float) -> float:
+        """Return a relative error of an array of this norm, on the scale of larger gradients if it is a small one."""
         return error * size / self._floor if key[0].stage == "backward" and 0 < size < self._floor else error
 
     def tolerance(self, key: Key) -> float:
@@ -133,7 +140,7 @@ class Sensitivity:
                     movements[key] = np.maximum(movements[key], factor * change)
         for key, change in changes.items():
             size = float(np.linalg.norm(self._theirs[key]))
-            self._lost[key] = self._relative(key, float(np.linalg.norm(change)) / (size or 1.0))
+            self._lost[key] = self._relative(key, float(np.linalg.norm(change)) / (size or 1.0), size)
         for key, change in movements.items():
             self._moved[key] = float(np.linalg.norm(change)) / (self._distance(key) or 1.0)
 

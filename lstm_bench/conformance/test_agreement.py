@@ -38,7 +38,7 @@ def test_it_agrees_with_the_reference(
             error = "not a number" if quantity.error is None else f"off by {quantity.error:.1e}"
             lines.append(f"{kind}: {quantity.name} is {error}; {quantity.tolerance:.1e} is allowed")
     if lines:
-        lines += [f"it matches if {text}" for text in explain([comparison])]
+        lines += explain([comparison])
         pytest.fail("\n".join((*lines, f"the case: {case}")), pytrace=False)
 
 

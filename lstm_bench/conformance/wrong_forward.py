@@ -1,195 +1,225 @@
-"""The forward pass with a switch for each known confusion.
+"""The forward pass of the canonical model with all slips of ``Slip``.
 
 The formulas are written out here a second time, so that they share no code with any backend.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from itertools import permutations
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lstm_bench.conformance.differential import Comparison
-from lstm_bench.conformance.quantities import FINAL_C, FINAL_H, LOGITS, OUTPUTS, Arrays
+from lstm_bench.conformance.slips import Array, Slip
+from lstm_bench.conformance.tape import Variable, apply, joined, linear, mean, rearranged
+from lstm_bench.model.spec import ModelSpec
 
-EPSILON = 1e-5
-"""Epsilon of the canonical batch norm."""
+if TYPE_CHECKING:
+    from lstm_bench.plugin.backend import State
 
-Array = NDArray[Any]
-Named = dict[str, Array]
+GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
+"""The gates of each cell in the canonical order of the rows."""
 
-
-def wrong_forward_passes() -> Iterator[tuple[str, Callable[[Comparison], Arrays]]]:
-    """Yield the text of each confusion, and a function that computes a case in that wrong way.
-
-    The function returns nothing if the confusion does not apply to the case's cell.
-    """
-    for cell, text, formula in _formulas():
-        yield text, _of_formula(cell, formula)
+Weights = dict[str, Variable]
+Step = tuple[Variable, ...]
 
 
-def _of_formula(cell: str, formula: _Formula) -> Callable[[Comparison], Arrays]:
-    return lambda comparison: _forward(comparison, formula) if cell in ("any", comparison.case.model.cell) else {}
-
-
-@dataclass(frozen=True)
-class _Formula:
-    """Switches of the forward pass. The defaults are correct.
+class Pass(NamedTuple):
+    """What a forward pass computes, on a tape.
 
     Attributes:
-        gates: the order in which the weights' gates are read; empty for the canonical order.
-        recurrent_transposed: transpose the recurrent weights of each gate.
-        bias_times: factor on every bias of the recurrent layers.
-        forget_bias_times: factor on the forget gate's bias.
-        forget_bias_plus: constant added to the forget gate before its activation.
-        reset_before: reset a GRU's ``h`` before the recurrent product instead of after it.
-        update_gate_inverted: swap ``z`` and ``1 - z`` in a GRU.
-        candidate_bias_outside: add ``bias_hn`` outside the reset.
-        gate: the gates' activation.
-        last_output: read out ``outputs[:, -1]`` instead of the final states.
-        backward_as_read: leave the backward direction's outputs in the order of reading, last time step first.
-        norm_epsilon: batch norm's epsilon.
-        from_zeros: ignore the initial states.
+        logits: `(B, O)` or `(B, T, O)`.
+        outputs: of the top layer `(B, T, D*H)`.
+        finals: the final state of each layer and direction: h `(B, H)`, and c of an LSTM.
+        statistics: batch norm's running statistics after a training step, by canonical name.
     """
 
-    gates: tuple[str, ...] = ()
-    recurrent_transposed: bool = False
-    bias_times: float = 1.0
-    forget_bias_times: float = 1.0
-    forget_bias_plus: float = 0.0
-    reset_before: bool = False
-    update_gate_inverted: bool = False
-    candidate_bias_outside: bool = False
-    gate: Callable[[Array], Array] = field(default=lambda z: 1 / (1 + np.exp(-z)))
-    last_output: bool = False
-    backward_as_read: bool = False
-    norm_epsilon: float = EPSILON
-    from_zeros: bool = False
+    logits: Variable
+    outputs: Variable
+    finals: list[list[Step]]
+    statistics: dict[str, Array]
 
 
-_GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("h",)}
+def forward(
+    spec: ModelSpec,
+    slip: Slip,
+    parameters: Mapping[str, Variable],
+    x: Variable,
+    initial: State | None = None,
+    *,
+    training: bool = False,
+) -> Pass:
+    """Compute a forward pass of the whole model from ``x`` `(B, T, I)`, with everything wrong that the slip names."""
+    if slip.reversed:
+        x = rearranged(x, lambda array: array[:, ::-1])
+    outputs, finals = _layers(spec, slip, parameters, x, None if slip.from_zeros else initial)
+    readout = outputs
+    if spec.readout == "last":
+        if slip.reads == "last":
+            readout = outputs[:, -1]
+        elif slip.reads == "mean":
+            readout = mean(outputs, (1,))[:, 0]
+        else:
+            part = -1 if slip.reads == "c" else 0  # the last part of the state is c, or h where there is no c
+            readout = joined([end[part] for end in finals[-1]], -1)
+            if slip.exchanged == "all" and spec.bidirectional:
+                readout = joined([end[part] for end in finals[-1][::-1]], -1)
+    statistics: dict[str, Array] = {}
+    if spec.batch_norm and slip.norm_by != "none":
+        readout, statistics = _normalised(slip, parameters, readout, training=training)
+    logits = linear(readout, parameters["head.weight"], slip.product)
+    if spec.bias:
+        logits = logits + slip.head_bias_times * parameters["head.bias"]
+    return Pass(logits, outputs, finals, statistics)
 
 
-def _forward(comparison: Comparison, formula: _Formula) -> Arrays:
-    """Compute outputs, final states and logits of a case with one formula."""
-    case, problem = comparison.case, comparison.problem
-    x = problem.x[: case.train.batch_size]
-    found: Arrays = {}
-    given = problem.initial if case.time % 2 and not formula.from_zeros else None
-    outputs, finals = _layers(comparison, formula, x, given)
-    found[OUTPUTS, "outputs"] = outputs
-    for layer, ends in enumerate(finals):
-        for direction, end in zip(case.model.directions, ends, strict=True):
-            for kind, array in zip((FINAL_H, FINAL_C), end, strict=False):
-                found[kind, f"{kind.name} of layers.{layer}.{direction}"] = array
-    outputs, finals = _layers(comparison, formula, x, None)
-    readout = outputs if case.model.readout == "all" else np.concatenate([end[0] for end in finals[-1]], axis=-1)
-    if case.model.readout == "last" and formula.last_output:
-        readout = outputs[:, -1]
-    p = problem.parameters
-    if case.model.batch_norm:
-        scale = p["batch_norm.weight"] / np.sqrt(p["batch_norm.variance"] + formula.norm_epsilon)
-        readout = (readout - p["batch_norm.mean"]) * scale + p["batch_norm.bias"]
-    found[LOGITS, "logits"] = readout @ p["head.weight"].T + p.get("head.bias", np.zeros(1))
-    return found
+def _normalised(
+    slip: Slip, p: Mapping[str, Variable], v: Variable, *, training: bool
+) -> tuple[Variable, dict[str, Array]]:
+    """Apply batch norm. Return the running statistics after this batch, too."""
+    axes = tuple(range(v.value.ndim - 1))
+    running = {kind: p[f"batch_norm.{kind}"].value for kind in ("mean", "variance")}
+    center = mean(v, axes)
+    variance = mean((v - center) * (v - center), axes)
+    count = v.value.size // v.value.shape[-1]
+    unbiased = count / max(count - 1, 1)
+    new = {"mean": center.value.reshape(-1), "variance": variance.value.reshape(-1)}
+    if slip.norm_unbiased:
+        new["variance"] = new["variance"] * unbiased
+    by_batch = slip.norm_by == "batch" or (training and slip.norm_by == "usual")
+    if not by_batch:
+        center, variance = (Variable(running[kind], v.tape) for kind in ("mean", "variance"))
+    elif slip.norm_detached:
+        center, variance = center.detached(), variance.detached()
+    if by_batch and slip.norm_unbiased == "all":
+        variance = variance * unbiased
+    epsilon = slip.norm_epsilon
+    scale = apply(lambda s: (s + epsilon) ** -0.5, lambda s: -0.5 * (s + epsilon) ** -1.5, variance)
+    normal = (v - center) * scale * p["batch_norm.weight"] + p["batch_norm.bias"]
+    for _ in range(slip.norm_updates):
+        running = {kind: slip.norm_decay * old + (1 - slip.norm_decay) * new[kind] for kind, old in running.items()}
+    return normal, {f"batch_norm.{kind}": array for kind, array in running.items()}
 
 
 def _layers(
-    comparison: Comparison, formula: _Formula, x: Array, initial: Any
-) -> tuple[Array, list[list[tuple[Array, ...]]]]:
-    """Compute the top layer's outputs `(B, T, D*H)` and the final state of each layer and direction."""
-    spec, p = comparison.case.model, comparison.problem.parameters
+    spec: ModelSpec, slip: Slip, p: Mapping[str, Variable], x: Variable, initial: Any
+) -> tuple[Variable, list[list[Step]]]:
+    """Compute the top layer's outputs and the final state of each layer and direction."""
     finals = []
     for layer, hidden in enumerate(spec.hidden_sizes):
         halves, ends = [], []
-        for d, direction in enumerate(spec.directions):
-            prefix = f"layers.{layer}.{direction}."
-            weights = {name.removeprefix(prefix): array for name, array in p.items() if name.startswith(prefix)}
-            state = tuple(np.zeros((len(x), hidden)) for _ in range(2 if spec.cell == "lstm" else 1))
+        names = spec.directions[::-1] if slip.exchanged == "weights" else spec.directions
+        for d, name in enumerate(names):
+            prefix = f"layers.{layer}.{name}."
+            own = {key.removeprefix(prefix): value for key, value in p.items() if key.startswith(prefix)}
+            zeros = np.zeros((len(x.value), hidden))
+            given = [zeros] * (2 if spec.cell == "lstm" else 1)
             if initial is not None:
-                state = tuple(part[layer][d] for part in (initial.h, initial.c) if part)
-            steps = []
-            for t in range(x.shape[1])[:: 1 if d == 0 else -1]:
-                state = _step(spec.cell, formula, weights, x[:, t], state)
-                steps.append(state[0])
-            halves.append(np.stack(steps if d == 0 or formula.backward_as_read else steps[::-1], axis=1))
-            ends.append(state)
-        x = np.concatenate(halves, axis=-1)
+                given = [part[layer][d] for part in (initial.h, initial.c) if part]
+                given = given[::-1] if slip.initial_swapped else given
+            backward = d == 1 and not slip.backward_forward
+            state = tuple(Variable(array, x.tape) for array in given)
+            outputs, end = _direction(spec.cell, slip, own, x, state, backward=backward)
+            halves.append(outputs)
+            ends.append(end)
+        x = joined(halves[::-1] if slip.exchanged in ("outputs", "all") else halves, -1)
         finals.append(ends)
     return x, finals
 
 
-def _step(cell: str, f: _Formula, weights: Named, x: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Compute one time step from `(B, I)` and the state `(B, H)`: ``(h, c)`` for an LSTM, ``(h,)`` otherwise."""
-    h, hidden = state[0], state[0].shape[-1]
-    names = _GATES[cell]
-    w, u = weights["weight_ih"], weights["weight_hh"]
-    if f.recurrent_transposed:
-        u = np.concatenate([gate.T for gate in np.split(u, len(names))])
-    b = f.bias_times * weights.get("bias", np.zeros(len(names) * hidden))
-    order = f.gates or names
-    of_x = dict(zip(order, np.split(x @ w.T + b, len(names), axis=-1), strict=True))
-    of_h = dict(zip(order, np.split(h @ u.T, len(names), axis=-1), strict=True))
+def _direction(
+    cell: str, slip: Slip, own: Weights, x: Variable, state: Step, *, backward: bool
+) -> tuple[Variable, Step]:
+    """Run one direction of one layer over all time steps. Return its outputs `(B, T, H)` and its final state."""
+    weights = _as_read(cell, slip, own)
+    z = linear(x, weights["weight_ih"], slip.product)
+    if "bias" in weights:
+        z = z + weights["bias"]
+    steps: list[Variable] = []
+    count = x.value.shape[1]
+    for n, t in enumerate(range(count)[:: -1 if backward else 1]):
+        early = n < count - slip.truncated and slip.truncated > 0
+        chunks = slip.truncation == "chunks"
+        if slip.truncated and (n % slip.truncated == 0 if chunks else n == count - slip.truncated):
+            state = tuple(part.detached() for part in state)
+        elif slip.detached:
+            state = tuple(
+                part.detached() if kind == slip.detached else part for kind, part in zip("hc", state, strict=False)
+            )
+        state = _step(cell, slip, weights, z[:, t], state)
+        if slip.state is not _RIGHT.state:
+            state = tuple(apply(slip.state, np.ones_like, part) for part in state)
+        steps.append(state[0].detached() if early and slip.truncation == "only" else state[0])
+    in_time = steps[::-1] if backward and not slip.backward_as_read else steps
+    return joined(in_time, 1, new_axis=True), state
+
+
+_RIGHT = Slip()
+
+
+def _as_read(cell: str, slip: Slip, own: Weights) -> Weights:
+    """Return a direction's weights in the way in which the slip reads them."""
+    weights, gates = dict(own), GATES[cell]
+    if slip.recurrent is not None:
+        how = slip.recurrent
+        weights["weight_hh"] = rearranged(weights["weight_hh"], lambda array: how(array, len(gates)))
+    for order in slip.gates:
+        if len(order) == len(gates):
+            weights |= {
+                name: rearranged(weights[name], partial(reordered, given=order, wanted=gates))
+                for name in ("weight_ih", "weight_hh", "bias")
+                if name in weights
+            }
+    if "bias" in weights:
+        hidden = weights["weight_hh"].value.shape[1]
+        times = np.full(len(gates) * hidden, slip.bias_times)
+        for gate, factor in slip.gate_bias:
+            if gate in gates:
+                times[gates.index(gate) * hidden :][:hidden] *= factor
+        weights["bias"] = weights["bias"] * times
+        if "bias_hn" in weights:
+            weights["bias_hn"] = weights["bias_hn"] * (slip.bias_times * slip.hn_times)
+    return weights
+
+
+def reordered(array: Array, given: tuple[str, ...], wanted: tuple[str, ...]) -> Array:
+    """Reorder rows that are stacked as the gates ``given`` into the order of the gates ``wanted``."""
+    rows = dict(zip(given, np.split(array, len(given)), strict=True))
+    return np.concatenate([rows[gate] for gate in wanted])
+
+
+def _step(cell: str, slip: Slip, weights: Weights, x: Variable, state: Step) -> Step:
+    """Compute one time step from the inputs' part of the gates `(B, G*H)` and the state `(B, H)`."""
+    h, hidden = state[0], state[0].value.shape[-1]
+    of_h = linear(h, weights["weight_hh"], slip.product)
+
+    def part(v: Variable, k: int) -> Variable:
+        return v[:, k * hidden : (k + 1) * hidden]
+
     if cell == "rnn":
-        return (np.tanh(of_x["h"] + of_h["h"]),)
+        return (apply(*slip.candidate, x + of_h),)
     if cell == "gru":
-        b_n = f.bias_times * weights.get("bias_hn", np.zeros(hidden))
-        r, z = f.gate(of_x["r"] + of_h["r"]), f.gate(of_x["z"] + of_h["z"])
-        if f.reset_before:
-            u_n = np.split(u, 3)[order.index("n")]
-            candidate = (r * h) @ u_n.T + b_n
-        elif f.candidate_bias_outside:
-            candidate = r * of_h["n"] + b_n
+        sum_r, sum_z = (part(x, k) + part(of_h, k) for k in range(2))
+        r, z = apply(*slip.gate, sum_r), apply(*slip.gate, sum_z)
+        b_n = weights.get("bias_hn", Variable(np.zeros(hidden), x.tape))
+        if slip.reset_before:
+            rows = weights["weight_hh"][2 * hidden :]
+            recurrent = linear(r * h, rows, slip.product) + b_n
         else:
-            candidate = r * (of_h["n"] + b_n)
-        n = np.tanh(of_x["n"] + candidate)
-        return (z * n + (1 - z) * h,) if f.update_gate_inverted else ((1 - z) * n + z * h,)
-    b_f = np.split(b, 4)[order.index("f")]
-    forget = of_x["f"] + of_h["f"] + (f.forget_bias_times - 1) * b_f + f.forget_bias_plus
-    i, o = (f.gate(of_x[name] + of_h[name]) for name in ("i", "o"))
-    c = f.gate(forget) * state[1] + i * np.tanh(of_x["g"] + of_h["g"])
-    return o * np.tanh(c), c
-
-
-def _formulas() -> Iterator[tuple[str, str, _Formula]]:
-    """Yield the cell that each wrong formula applies to (or ``any``), its text, and the formula."""
-    right = _Formula()
-    for cell in ("lstm", "gru"):
-        ours = ", ".join(_GATES[cell])
-        for order in permutations(_GATES[cell]):
-            if order != _GATES[cell]:
-                yield (
-                    cell,
-                    f"its gates are {', '.join(order)}, where they should be {ours}",
-                    replace(right, gates=order),
-                )
-    yield "lstm", "the forget gate's bias is added twice", replace(right, forget_bias_times=2.0)
-    yield "lstm", "it adds 1 to the forget gate's bias", replace(right, forget_bias_plus=1.0)
-    yield "gru", "it resets h before the recurrent product, not after it", replace(right, reset_before=True)
-    yield "gru", "its update gate is inverted: z * n + (1 - z) * h", replace(right, update_gate_inverted=True)
-    yield "gru", "bias_hn is added outside the reset", replace(right, candidate_bias_outside=True)
-    yield "any", "the recurrent weights of each gate are transposed", replace(right, recurrent_transposed=True)
-    yield "any", "the bias is added twice, as b_ih and as b_hh", replace(right, bias_times=2.0)
-    yield "any", "the layers' biases are left out", replace(right, bias_times=0.0)
-    yield "any", "its gates are a hard sigmoid, clip(0.2 z + 0.5)", replace(right, gate=_hard(0.2))
-    yield "any", "its gates are a hard sigmoid, clip(z / 6 + 0.5)", replace(right, gate=_hard(1 / 6))
-    yield (
-        "any",
-        "the head reads the last output of the backward direction, not its final state",
-        replace(right, last_output=True),
-    )
-    yield (
-        "any",
-        "the backward direction's outputs stay in the order in which it reads",
-        replace(right, backward_as_read=True),
-    )
-    yield "any", "batch norm's epsilon is 1e-3, not 1e-5", replace(right, norm_epsilon=1e-3)
-    yield "any", "it ignores the initial states", replace(right, from_zeros=True)
-
-
-def _hard(slope: float) -> Callable[[Array], Array]:
-    return lambda z: np.clip(slope * z + 0.5, 0, 1)
+            recurrent = r * part(of_h, 2) + b_n if slip.hn_outside else r * (part(of_h, 2) + b_n)
+        n = apply(*slip.candidate, part(x, 2) + recurrent)
+        return (z * n + (1.0 - z) * h if slip.update_inverted else (1.0 - z) * n + z * h,)
+    c = state[1]
+    sums = x + of_h
+    z_i, z_f, z_g, z_o = (part(sums, k) for k in range(4))
+    if slip.forget_plus:
+        z_f = z_f + slip.forget_plus
+    if slip.peephole:
+        z_i, z_f = z_i + weights["peephole_i"] * c, z_f + weights["peephole_f"] * c
+    i, g = apply(*slip.gate, z_i), apply(*slip.candidate, z_g)
+    f = 1.0 - i if slip.coupled else apply(*slip.gate, z_f)
+    c = (c if slip.no_forget_gate else f * c) + i * g
+    if slip.peephole:
+        z_o = z_o + weights["peephole_o"] * c
+    return apply(*slip.gate, z_o) * apply(*slip.output, c), c

@@ -48,8 +48,7 @@ def summarise(outcomes: Sequence[Outcome], *, seed: int, case: str | None) -> Su
         if outcome.failing:
             notes += _failure(outcome, seed, case)
         if outcome.diagnosis is not None:
-            matches = " or if ".join(outcome.diagnosis)
-            notes.append(f"{name}: it matches if {matches}" if matches else f"{name}: no known confusion explains it")
+            notes += [f"{name}: {sentence}" for sentence in outcome.diagnosis or ["no known confusion explains it"]]
     sections = tuple(_section(outcome) for outcome in outcomes if outcome.compared)
     if any(outcome.subject.backend.info.name == REFERENCE for outcome in outcomes):
         notes.append(f"{REFERENCE} in float64 is the reference itself")

@@ -125,7 +125,7 @@ class Comparing(msgspec.Struct, frozen=True, tag="comparing"):
 
 
 class Diagnosed(msgspec.Struct, frozen=True, tag="diagnosed"):
-    """The explanations of the disagreements. Each text follows "it matches if"."""
+    """The explanations of the disagreements, one sentence each; none if no known confusion explains them."""
 
     texts: tuple[str, ...]
 

@@ -165,8 +165,8 @@ def test_without_hypothesis_the_case_is_shown_as_it_is(tmp_path):
 
 
 def test_what_nothing_explains_is_said_to_be_so():
-    done = check("--plugin", WRONG, "-b", "rounds-weights-to-float16", "--cases", 3, "--precision", "float64")
-    assert "rounds-weights-to-float16 (cpu, float64): no known confusion explains it" in done.stdout
+    done = check("--plugin", WRONG, "-b", "scales-gradients-oddly", "--cases", 3, "--precision", "float64")
+    assert "scales-gradients-oddly (cpu, float64): no known confusion explains it" in done.stdout
 
 
 def test_what_is_refused_is_left_out_with_the_reason():

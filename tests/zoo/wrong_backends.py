@@ -251,6 +251,16 @@ class SumsOverTheBatch(NumpyModel):
 
 
 @animal
+class ScalesGradientsOddly(NumpyModel):
+    """the gradient is 1.37 times as large, which is no known confusion"""
+
+    def _backpropagate(self, x, y, **how):
+        loss = super()._backpropagate(x, y, **how)
+        self._flat_gradient *= 1.37
+        return loss
+
+
+@animal
 class IgnoresTheOrder(NumpyModel):
     """trains on the sequences in the order of the data, whatever the given order is"""
 
