@@ -176,11 +176,7 @@ class _Search:
     def _observe(self, slip: Slip, comparison: Comparison, memory: Memory) -> _Result:
         followed, case, problem = _Followed(comparison), comparison.case, comparison.problem
         observe(
-            lambda: wrong_model(case, slip, problem.parameters, memory),
-            case,
-            problem,
-            comparison.abilities,
-            followed,
+            lambda: wrong_model(case, slip, problem.parameters, memory), case, problem, comparison.abilities, followed
         )
         matched = len(followed.arrays.keys() & comparison.errors.keys())
         if followed.differs is None and matched == len(comparison.errors):
