@@ -10,6 +10,10 @@ PRODUCTS = {"YNNPACK": "__ynn_fusion", "oneDNN": "__onednn$", "cuBLAS": "__cubla
 """Marks of the libraries that XLA calls for matrix products. Without a mark, XLA computes the products itself."""
 
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) .*\{$", re.MULTILINE)
+_SCATTER = re.compile(r'op_name="[^"]*/scatter[\w-]*"')
+"""Mark of the operations that XLA makes of a scatter. Where it has no kernel for it, one of them is a loop over the
+indices. The gradient of cross-entropy has a scatter."""
+
 _CALLED = re.compile(r"\b(?:calls|to_apply|body|\w+_computations?)=(\{[^}]*\}|[^\s,]+)")
 
 
@@ -30,7 +34,7 @@ def describe_xla(text: str, *, around: int = 0) -> str:
 
 
 def depth_of_loops(text: str) -> int:
-    """Return the largest number of nested loops in a program."""
+    """Return the largest number of nested loops in a program. A loop that XLA makes of a scatter does not count."""
     computations = _computations(text)
 
     @cache
@@ -39,7 +43,7 @@ def depth_of_loops(text: str) -> int:
         for line in computations[name]:
             called = re.findall(r"[\w.\-]+", " ".join(_CALLED.findall(line)))
             inner = max((depth(other) for other in called if other in computations), default=0)
-            deepest = max(deepest, inner + (" while(" in line))
+            deepest = max(deepest, inner + (" while(" in line and not _SCATTER.search(line)))
         return deepest
 
     return max(map(depth, computations), default=0)

@@ -44,6 +44,10 @@ LOOP = "%while.1 = (s32[], f32[4,20]) while(%tuple), condition=%condition.1, bod
 CALL = "%call.1 = (s32[], f32[4,20]) call(%tuple), to_apply=%small_call"
 CHOICE = "%c = (s32[]) conditional(%p, %a, %b), branch_computations={%fused_computation, %small_call}"
 STEPS = "%while.2 = (s32[], f32[4,20]) while(%tuple.2), condition=%condition.2, body=%body.2"
+SCATTER = (
+    "%while.3 = (s32[], f32[4,3]) while(%tuple.3), condition=%condition.1, body=%body.1, "
+    'metadata={op_name="jit(f)/while/body/transpose(jvp(jit(take_along_axis)))/scatter-add" stack_frame_id=69}'
+)
 NONE = "%fusion.9 = f32[4,80]{1,0} fusion(%a, %b), kind=kCustom, calls=%fused_computation"
 
 
@@ -70,6 +74,7 @@ TRAINED = program(STEP, OVER_TIME, OVER_STEPS.format(inner=LOOP), entry=STEPS)
         (TRAINED, 2),
         (program(STEP, OVER_TIME, CALLED, OVER_STEPS.format(inner=CALL), entry=STEPS), 2),
         (program(STEP, OVER_TIME, CALLED, OVER_STEPS.format(inner=CHOICE), entry=STEPS), 2),
+        (program(STEP, OVER_TIME, OVER_STEPS.format(inner=SCATTER), entry=STEPS), 1),
     ],
 )
 def test_loops_are_counted_as_deep_as_they_lie_within_each_other(text, depth):
