@@ -17,6 +17,8 @@ from lstm_bench_numpy._model import NumpyBackend
 
 COUNT, BATCH, TIME = 12, 4, 7
 
+FEW = 3
+"""Time steps of a loop that is written out: a first one, a last one and one between. Each of them is compiled."""
 
 class RememberingReference(Reference):
     """A reference that computes each case once, for tests that hold many backends against the same cases."""
@@ -32,11 +34,11 @@ class RememberingReference(Reference):
         return self._known[key]
 
 
-def data_for(spec: ModelSpec, train: TrainSpec, seed: int = 0):
+def data_for(spec: ModelSpec, train: TrainSpec, seed: int = 0, *, time: int = TIME):
     """Random sequences, their targets, and rows of batches."""
     generator = np.random.default_rng(seed)
-    x = generator.standard_normal((COUNT, TIME, spec.input_size))
-    shape = (COUNT,) if spec.readout == "last" else (COUNT, TIME)
+    x = generator.standard_normal((COUNT, time, spec.input_size))
+    shape = (COUNT,) if spec.readout == "last" else (COUNT, time)
     if train.loss == "mse":
         y = generator.standard_normal((*shape, spec.output_size))
     else:
@@ -72,11 +74,11 @@ def build(
 
 
 def disagreements(
-    backend: Backend, spec: ModelSpec, train: TrainSpec, how: Precision | Setting, **options: str
+    backend: Backend, spec: ModelSpec, train: TrainSpec, how: Precision | Setting, *, time: int = TIME, **options: str
 ) -> list[str]:
     """One line for each quantity in which a backend differs from the reference, and for each misbehaviour."""
     setting = how if isinstance(how, Setting) else setting_of(backend, how, **options)
-    comparison = compare(backend, Case(model=spec, train=train, time=TIME), setting)
+    comparison = compare(backend, Case(model=spec, train=train, time=time), setting)
     found = comparison.compared(0)
     return [*found.faults, *(f"{q.name}: {q.error} > {q.tolerance}" for q in found.quantities.values() if not q.agrees)]
 
