@@ -60,13 +60,19 @@ def lstm_bench_backends():
 """
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A folder for what the runs of this module compile: each after the first takes half the time."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture
-def kit(tmp_path):
+def kit(tmp_path, compiled):
     (tmp_path / "modest.py").write_text(PLUGIN)
 
     def run(*arguments):
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "lstm_bench.conformance"]
-        environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(compiled)}
         return subprocess.run(
             [*command, *map(str, arguments)], cwd=tmp_path, env=environ, capture_output=True, text=True
         )
