@@ -40,6 +40,9 @@ LATE = 0.25
 JITTER = 0.5
 """Share of its usual time by which reading may take longer."""
 
+READING_SECONDS = 5e-3
+"""By this much the first reading of all parameters may take longer, whatever a block takes."""
+
 CLOCK_SECONDS = 2e-5
 """Differences of time below this are not looked at."""
 
@@ -64,7 +67,7 @@ def late_parameters(segments: Sequence[Segment], seconds: float) -> bool:
         seconds: duration of a block.
     """
     late = min(first - second for first, second in (segment.reading_seconds for segment in segments))
-    return late > CLOCK_SECONDS and late > LATE * (seconds + late)
+    return late > max(READING_SECONDS, LATE * (seconds + late))
 
 
 def orders_worked_ahead(segments: Sequence[Segment], seconds: float) -> bool:

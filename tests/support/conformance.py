@@ -20,6 +20,7 @@ COUNT, BATCH, TIME = 12, 4, 7
 FEW = 3
 """Time steps of a loop that is written out: a first one, a last one and one between. Each of them is compiled."""
 
+
 class RememberingReference(Reference):
     """A reference that computes each case once, for tests that hold many backends against the same cases."""
 

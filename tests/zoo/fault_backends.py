@@ -289,8 +289,8 @@ def hoards():
 class FaultyModel(NumpyModel):
     """The model of the NumPy backend, with a fault at some moments.
 
-    The recipe is trained after the product that is the ceiling. Models of one unit are left out: the harness times the floor
-    with them.
+    The recipe is trained after the product that is the ceiling. Models of one unit are left out: the harness times the
+    floor with them.
     """
 
     def train(self, x, y, order):
