@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -24,6 +25,10 @@ def constant(slip):
     return slip.norm_detached or slip.product is not as_it_is or slip.state is not as_it_is
 
 
+def in_both_directions(case):
+    return msgspec.structs.replace(case, model=msgspec.structs.replace(case.model, bidirectional=True))
+
+
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_the_model_without_a_slip_is_the_canonical_one(number):
     def build(case, problem):
@@ -33,9 +38,9 @@ def test_the_model_without_a_slip_is_the_canonical_one(number):
     assert (comparison.stage, comparison.faults) == (None, [])
 
 
-@pytest.mark.parametrize("number", [3, 4, 5, 12])
-def test_the_gradients_of_every_wrong_forward_pass_are_its_slopes(number):
-    case = CASES[number]
+# Short, because a wrong cell may multiply its state in every step: then the slope is no small difference.
+@pytest.mark.parametrize("case", [*(CASES[number] for number in (10, 11, 12)), in_both_directions(CASES[15])])
+def test_the_gradients_of_every_wrong_forward_pass_are_its_slopes(case):
     problem, batch = problem_of(case), case.train.batch_size
     x, y = problem.x[:batch], problem.y[:batch]
     generator = np.random.default_rng(0)
@@ -65,7 +70,7 @@ def test_a_slip_of_another_cell_or_optimizer_changes_nothing():
     assert relevant(Slip(reset_before=True), gru, parameters) == Slip(reset_before=True)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2, 5])
+@pytest.mark.parametrize("number", [0, 2, 16, 17])
 def test_what_is_left_out_of_a_slip_changes_nothing(number):
     case = CASES[number]
     problem = problem_of(case)
