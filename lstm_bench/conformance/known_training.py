@@ -50,7 +50,7 @@ def _gradients() -> Iterator[Known]:
         yield f"the loss alone is {name}", Slip(scale=factor, scaled=("loss",))
     yield "gradients are added to those of earlier training steps", Slip(accumulates="steps")
     yield "gradients are added to those of all earlier calls", Slip(accumulates="calls")
-    yield "the gradients that it returns are clipped", Slip(clips_early=True)
+    yield "the gradients that it returns are clipped", Slip(clips_early="gradients"), Slip(clips_early="all")
 
 
 def _scaled(scale: str | float, what: tuple[str, ...]) -> tuple[Slip, Slip]:

@@ -113,7 +113,7 @@ class Slip:
         infers: the weights of ``infer``: ``now``, ``initial``, or those before the last ``step`` or ``call``.
         late: a call of ``infer`` returns the logits of the call before.
         probabilities: ``infer`` returns the softmax of the logits.
-        clips_early: ``gradients`` returns clipped gradients.
+        clips_early: ``gradients`` returns clipped gradients; ``all``: ``differentiate`` does, too.
     """
 
     load: tuple[Callable[[str, str, Array], Array], ...] = ()
@@ -186,7 +186,7 @@ class Slip:
     infers: str = "now"
     late: bool = False
     probabilities: bool = False
-    clips_early: bool = False
+    clips_early: str = ""
 
     def changes(self) -> dict[str, Any]:
         """The switches that are not at their defaults."""

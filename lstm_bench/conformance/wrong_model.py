@@ -98,21 +98,25 @@ class _WrongModel(Model[NDArray[Any]]):
         return found.outputs, State(c, h) if self._slip.finals_swapped and c else State(h, c)
 
     def gradients(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, Parameters]:
+        return self._returned(x, y, clipped=bool(self._slip.clips_early))
+
+    def differentiate(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], Any]:
+        loss, gradients = self._returned(x, y, clipped=self._slip.clips_early == "all")
+        return np.asarray(loss), gradients
+
+    def _returned(self, x: Array, y: Array, *, clipped: bool) -> tuple[float, dict[str, Array]]:
+        """The loss and the gradients as they are returned."""
         loss, gradients, statistics, _ = self._differentiated(x, y)
         if self._slip.norm_remembers:
             self._named |= statistics
         if self._slip.accumulates == "calls":
             gradients = self._accumulated(gradients)
-        if self._slip.clips_early:
+        if clipped:
             gradients = self._optimizer.clipped(gradients)
         factor = self._factor("gradients")
         return loss * self._factor("loss"), {
             name: factor * gradients[name].copy() for name in self._public if name in gradients
         }
-
-    def differentiate(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], Any]:
-        loss, gradients = self.gradients(x, y)
-        return np.asarray(loss), gradients
 
     def input_gradient(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         _, gradients, _, dx = self._differentiated(x, y)

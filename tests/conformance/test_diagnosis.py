@@ -58,7 +58,6 @@ ENOUGH = 3
 ALSO = {
     "no-momentum": "it also matches if the optimizer forgets its state between training steps",
     "loads-float16": "it also matches if its initial weights are rounded to tf32",
-    "infers-with-initial-weights": "it also matches if infer returns the logits of its last call",
 }
 """What is equally true of an animal: no array that is compared would be another one."""
 
