@@ -30,14 +30,15 @@ def usable_processors() -> frozenset[int]:
 
 
 def processors_of_all_threads() -> frozenset[int] | None:
-    """The numbers of the processors that any thread of this process may run on; ``None`` where it is unknown.
+    """The processors that any thread of this process or its descendants may run on; ``None`` where that is unknown.
 
     Threads that were started earlier do not follow a change of the process, and may have changed by themselves.
     """
     if not hasattr(os, "sched_getaffinity"):
         return None
     found = set(os.sched_getaffinity(0))
-    for task in Path("/proc/self/task").iterdir():
+    descendants = [child.pid for child in psutil.Process().children(recursive=True)]
+    for task in (task for pid in (os.getpid(), *descendants) for task in Path(f"/proc/{pid}/task").glob("*")):
         with suppress(OSError):  # a thread may end meanwhile
             found |= os.sched_getaffinity(int(task.name))
     return frozenset(found)

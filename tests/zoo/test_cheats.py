@@ -12,7 +12,7 @@ from builders import a_configuration
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.execute.attempt import run_attempt
 from lstm_bench.host.machine import usable_cores
-from lstm_bench.record.configuration import Effort
+from lstm_bench.record.configuration import EFFORTS, Effort
 from lstm_bench.worker.protocol import MeasureJob
 
 CHEATS = Path(__file__).parent / "cheats.py"
@@ -75,7 +75,7 @@ def a_run(name, effort=EFFORT):
         **{"backend": name, "epochs": min(1, recipe["recipe"].epochs), "threads": found.threads, "effort": effort}
         | recipe
     )
-    for number in range(ROUNDS):
+    for number in ORDER:
         done = run_attempt(
             MeasureJob(
                 configuration=configuration,
@@ -92,6 +92,10 @@ def a_run(name, effort=EFFORT):
             return
 
 
+ORDER = (1, 0, 2)
+"""A round that only times comes first: it is short, and finds most."""
+
+
 @pytest.fixture(autouse=True)
 def notes(monkeypatch, tmp_path):
     monkeypatch.setenv("CHEATS_NOTES", str(tmp_path))
@@ -101,15 +105,22 @@ def named(*shows):
     return [name for name, found in ANIMALS.items() if found.shows in shows]
 
 
+BUSY = 0.1
+"""Share of the processors that other processes use, so that a cheat cannot have them."""
+
 RUNS = 3
 """A cheat that only the time gives away may pass when other processes keep the processors busy."""
 
 
 def require_caught(name):
-    for _ in range(RUNS if ANIMALS[name].shows == "work" else 1):
-        attempts = list(a_run(name))
+    shows = ANIMALS[name].shows
+    for _ in range(RUNS if shows == "work" else 1):
+        attempts = list(a_run(name, EFFORTS["default"] if shows == "processors" else EFFORT))
         if attempts[-1].status in CAUGHT:
             break
+    others = attempts[-1].findings.disturbance.others
+    if shows == "processors" and attempts[-1].status not in CAUGHT and others is not None and others > BUSY:
+        pytest.skip("other processes use the processors that were not granted")
     assert attempts[-1].status in CAUGHT, f"{ANIMALS[name].kind.__doc__}: {[(a.status, a.reason) for a in attempts]}"
 
 
