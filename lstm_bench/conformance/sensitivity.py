@@ -43,6 +43,10 @@ PyTorch's bias gradients there have a fiftieth of the norm and the same rounding
 WIDEST: dict[Precision, float] = {"float64": 0.1, "float32": 0.1, "tf32": 0.5, "bfloat16": 0.5}
 """Upper limit of every tolerance, but for arrays that the reference itself loses more of."""
 
+UNKNOWN = 0.5
+"""An array of which the reference itself loses more than this says nothing. Only its shape, dtype and finiteness
+count."""
+
 WIDEST_MOVED = 0.5
 """The same for the error of trained parameters relative to how far they moved. Without any update it is 1."""
 
@@ -108,6 +112,10 @@ class Sensitivity:
     def _relative(self, key: Key, error: float, size: float) -> float:
         """Return a relative error of an array of this norm, on the scale of larger gradients if it is a small one."""
         return error * size / self._floor if key[0].stage == "backward" and 0 < size < self._floor else error
+
+    def tells(self, key: Key) -> bool:
+        """Whether an array is known well enough to be compared."""
+        return self._lost[key] <= UNKNOWN
 
     def tolerance(self, key: Key) -> float:
         """Return the largest allowed error of an array."""
