@@ -18,7 +18,7 @@ MODELS = 18
 """Number of different models in a set. In this many models almost every pair of choices occurs (seldom is more than one
 missing)."""
 
-CANDIDATES, SETS = 60, 6
+CANDIDATES, SETS = 60, 14
 """Candidates drawn for each model, and sets of models drawn. The best candidate and the best set are used."""
 
 FEWEST = 6
@@ -66,7 +66,7 @@ LONG = _Sizes(
     rates=(1e-3,),
 )
 """Sequences so long that a backward pass that is cut off after 90 steps shows. At a rate of 1e-2, RMSprop moves each
-weight by 0.03 in its first step, and as gradients grow over a hundred time steps, 20 steps made 4e-9 of float64's 1e-16."""
+weight by 0.03 in its first step. Gradients grow over a hundred time steps, and 20 steps made 4e-9 of float64's 1e-16."""
 
 
 class Shape(NamedTuple):
