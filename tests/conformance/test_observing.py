@@ -160,7 +160,8 @@ def test_every_call_of_train_counts(model):
 
 
 def test_a_sequence_that_a_batch_has_twice_counts_twice():
-    found = compare(TakesEachSequenceOnce, 0)
+    some = next(n for n in range(MODELS) if draw_case(0, n).train.batch_size > 2)
+    found = compare(TakesEachSequenceOnce, some)
     assert not found.quantities["training losses"].agrees
 
 
