@@ -37,8 +37,9 @@ PORTION = 10**8
 """Floating point operations of a call of the reference, after which it looks at the time."""
 
 SAME: dict[Precision, float] = {"float64": 1e-6, "float32": 1e-2, "tf32": 0.2, "bfloat16": 0.2}
-"""Tolerance between two models of a backend. On CPUs none of six engines showed any difference in 3,000 steps. The
-tolerance leaves room for sums in another order, as on GPUs, whose difference grows with the steps."""
+"""Tolerance between two models of a backend. On CPUs no difference was seen: not in 35 attempts on six engines, and not
+over 3,000 steps with NumPy, PyTorch and JAX. The tolerance leaves room for sums in another order, as on GPUs, whose
+difference grows with the steps."""
 
 DIVERGED = 1e15
 """A loss from which on coarser formats overflow sooner than float64."""
