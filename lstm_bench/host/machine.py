@@ -24,24 +24,37 @@ THREAD_VARIABLES = (
 )
 
 
+WORKED_SECONDS = 0.2
+"""Processor time from which a process has worked, and has not only waited."""
+
+
 def usable_processors() -> frozenset[int]:
     """The numbers of the logical processors that this process may run on."""
     return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
 
 def processors_of_all_threads() -> frozenset[int] | None:
-    """The processors that any thread of this process or its descendants may run on; ``None`` where that is unknown.
+    """The processors that any thread of this process may run on; ``None`` where that is unknown.
 
-    Threads that were started earlier do not follow a change of the process, and may have changed by themselves.
+    Threads that were started earlier do not follow a change of the process, and may have changed by themselves. The
+    threads of descendants count, too, if these have worked. The guard that waits beside each worker has not.
     """
     if not hasattr(os, "sched_getaffinity"):
         return None
     found = set(os.sched_getaffinity(0))
-    descendants = [child.pid for child in psutil.Process().children(recursive=True)]
+    descendants = [child.pid for child in psutil.Process().children(recursive=True) if _has_worked(child)]
     for task in (task for pid in (os.getpid(), *descendants) for task in Path(f"/proc/{pid}/task").glob("*")):
         with suppress(OSError):  # a thread may end meanwhile
             found |= os.sched_getaffinity(int(task.name))
     return frozenset(found)
+
+
+def _has_worked(process: psutil.Process) -> bool:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:  # it has ended meanwhile
+        return False
+    return bool(times.user + times.system > WORKED_SECONDS)
 
 
 def usable_cores() -> int:
