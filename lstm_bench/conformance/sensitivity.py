@@ -42,7 +42,7 @@ terms cancel, as under batch normalisation, the norm of the sum says nothing abo
 PyTorch's bias gradients there have a fiftieth of the norm and the same rounding error, a fifth of what is left."""
 
 WIDEST: dict[Precision, float] = {"float64": 0.1, "float32": 0.1, "tf32": 0.5, "bfloat16": 0.5}
-"""Upper limit of every tolerance, but for arrays that the reference itself loses more of."""
+"""Upper limit of every tolerance, but for arrays of which the reference itself loses more than half of that."""
 
 UNKNOWN = 0.5
 """An array of which the reference itself loses more than this says nothing. Only its shape, dtype and finiteness
@@ -120,13 +120,13 @@ class Sensitivity:
 
     def tolerance(self, key: Key) -> float:
         """Return the largest allowed error of an array."""
-        band = self._bands[key[0].stage]
-        if self._lost[key] > WIDEST[self._precision]:
-            return 2 * self._lost[key]
+        # If signs are open in much of an array, it is luck in part how many of them turn.
+        lost, widest = self._lost[key], WIDEST[self._precision]
+        band = max(self._bands[key[0].stage], 2 * lost if lost > widest / 2 else 0.0)
         size = float(np.linalg.norm(self._theirs[key]))
         if key[0] not in STEPS_AFTER or not size:
             return band
-        own = self._moved[key]  # if signs are open in much of an array, those that turn are in part luck
+        own = self._moved[key]
         moved = max(self._moved_bands[key[0]], 2 * own if own > WIDEST_MOVED / 2 else own)
         return min(band, (moved * self._distance(key) + self._stored(key)) / size)
 
@@ -164,8 +164,13 @@ class Sensitivity:
             yield roundings, self._problem, self._reference.observe(self._case, self._problem, "float32")
 
     def _distance(self, key: Key) -> float:
-        """Return how far a parameter moved."""
-        return float(np.linalg.norm(self._theirs[key] - self._problem.parameters[parameter_of(key)]))
+        """Return how far a parameter moved, or a small part of the farthest way if that is more, as for gradients."""
+        ways = {
+            other: float(np.linalg.norm(array - self._problem.parameters[parameter_of(other)]))
+            for other, array in self._theirs.items()
+            if other[0] is key[0]
+        }
+        return max(ways[key], SMALL_GRADIENT[self._precision] * max(ways.values()))
 
     def _stored(self, key: Key) -> float:
         """Return the most that rounding a parameter as it is stored does: once at first, and in every step."""
