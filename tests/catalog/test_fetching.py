@@ -238,7 +238,7 @@ def test_another_part_than_was_asked_for_is_refused(site, watcher):
 
 def test_what_a_server_says_drives_no_terminal(site, watcher):
     url = site.put("numbers", status=404, reason="\x1b[31mred")
-    with pytest.raises(Unavailable, match="answers 404 \N{REPLACEMENT CHARACTER}\\[31mred"):
+    with pytest.raises(Unavailable, match="answers 404 red"):
         fetch(a_data_file(NUMBERS, url), watcher)
 
 

@@ -59,7 +59,7 @@ def test_the_gradients_of_every_wrong_forward_pass_are_its_slopes(case):
         slope = (loss(1e-6) - loss(-1e-6)) / 2e-6
         assert slope == pytest.approx(sum(np.sum(g * way[name]) for name, g in gradients.items()), rel=1e-6), slip
         checked += 1
-    assert checked > 15
+    assert checked > 10
 
 
 def test_a_slip_of_another_cell_or_optimizer_changes_nothing():
