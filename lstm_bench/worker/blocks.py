@@ -76,9 +76,8 @@ class Segment:
         losses: the losses that each call returned, `(steps,)`.
         readings: how long fetching each call's losses took.
         put_seconds: seconds that putting each call's order took.
-        parameters: the parameters after the last call.
+        parameters: the parameters after the last call; ``None`` if this life is not to be computed again.
         reading_seconds: durations of two successive calls of ``Model.parameters`` after the last step.
-        blocks: number of calls that were timed.
     """
 
     orders: list[NDArray[np.intp]] = field(default_factory=list)
@@ -87,7 +86,12 @@ class Segment:
     put_seconds: list[float] = field(default_factory=list)
     parameters: Parameters | None = None
     reading_seconds: tuple[float, float] = (0.0, 0.0)
-    blocks: int = 0
+
+    def forget(self) -> None:
+        """Free what is needed to compute this life again."""
+        self.orders.clear()
+        self.losses.clear()
+        self.parameters = None
 
 
 class Workload(ABC):
@@ -182,7 +186,6 @@ class TrainingWork(Workload):
         segment.losses.append(expect_shape("training losses", arrays[0], (len(block.rows),)))
         segment.readings.append(reading)
         segment.put_seconds.append(block.put_seconds)
-        segment.blocks += 1
 
     def _losses(self, result: Any) -> list[NDArray[Any]]:
         return [np.asarray(self.model.get(result))]
@@ -199,13 +202,18 @@ class TrainingWork(Workload):
         self.segments.append(Segment())
         settling = self.block(1)  # some frameworks allocate the optimizer's arrays in the first step
         self.keep(settling, settling.run())
-        self.segments[-1].blocks = 0
         return True
 
     def end_segment(self) -> None:
-        """Read the parameters of the model twice: reading them may not take longer the first time."""
+        """Read the parameters of the model twice: reading them may not take longer the first time.
+
+        Of all former lives one is remembered, drawn at random while they end, so that memory does not grow with them.
+        """
         if not self.segments:
             return
+        if len(former := self.segments[:-1]) > 1:
+            remembered = next(segment for segment in former if segment.parameters is not None)
+            (remembered if self._draw.integers(len(former)) == 0 else former[-1]).forget()
         begin = perf_counter()
         self.segments[-1].parameters = self.model.parameters()
         between = perf_counter()
@@ -371,4 +379,4 @@ def _fetch(
     return arrays, ReadingTime(seconds, perf_counter() - begin)
 
 
-_COOLING = np.zeros(COOLING_BYTES, np.uint8)
+_COOLING = np.ones(COOLING_BYTES // 8, np.int64)  # zeros would all be read from one page

@@ -103,11 +103,10 @@ def time_and_inspect(prepared: Prepared, first: FirstStep, session: Session, *, 
         Implausible: if the measured times cannot be those of the work.
     """
     configuration = prepared.configuration
-    with prepared.peak.counted():
-        watch = Watch(configuration.device)
-        with session.phase("time"):
-            timed = time_scopes(prepared, first.native, session)
-        disturbance = watch.ended()
+    watch = Watch(configuration.device)
+    with session.phase("time"):
+        timed = time_scopes(prepared, first.native, session)
+    disturbance = watch.ended()
     session.found(Findings(disturbance=disturbance, threads=read_back_threads()))
     with session.phase("inspect"):
         assert timed.model is not None

@@ -92,9 +92,11 @@ def time_scopes(prepared: Prepared, native: tuple[Any, Any], session: Session) -
         InvalidOutput: if a call returns something that cannot be compared.
     """
     effort, rows = prepared.configuration.effort, prepared.order[:TIMED_BATCHES]
-    timed = TimedScopes(prepared.build(), prepared.parameters, rows)
-    assert timed.model is not None
-    batches = [(timed.model.put(prepared.x[some]), timed.model.put(prepared.y[some])) for some in rows]
+    counted = prepared.peak.counted
+    with counted():
+        timed = TimedScopes(prepared.build(), prepared.parameters, rows)
+        assert timed.model is not None
+        batches = [(timed.model.put(prepared.x[some]), timed.model.put(prepared.y[some])) for some in rows]
     session.found(Findings(batch_shape=(rows.shape[1], *prepared.x.shape[1:])))
     for scope in sorted(prepared.scopes, key=ORDER.index):
         if scope == "train":
@@ -105,7 +107,7 @@ def time_scopes(prepared: Prepared, native: tuple[Any, Any], session: Session) -
                 timed.model, timed.parameters = prepared.build(), prepared.parameters
             kind = InferenceWork if scope == "infer" else GradientWork
             work = kind(timed.model, batches, rows.shape[1])
-            timing = time_work(work, effort)
+            timing = time_work(work, effort, counted)
             new_inputs = try_new_inputs(work, _newly_drawn(prepared, rows), timing.seconds_per_step)
             timed.passes[scope] = TimedPasses(work, timed.parameters, new_inputs)
             timed.timings[scope] = timing
@@ -117,7 +119,7 @@ def _time_training(prepared: Prepared, native: tuple[Any, Any], timed: TimedScop
     model, timed.model = timed.model, None
     timed.training = TrainingWork(model, prepared.build, native, prepared.order)
     del model  # the work replaces its model, and the former one has to go
-    timed.timings["train"] = time_work(timed.training, prepared.configuration.effort)
+    timed.timings["train"] = time_work(timed.training, prepared.configuration.effort, prepared.peak.counted)
     timed.training.end_segment()
     timed.model = timed.training.model
     trained = timed.training.segments[-1].parameters

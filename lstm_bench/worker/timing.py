@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,9 @@ NO_TIME = 1e-7
 """Seconds. No step of any framework is shorter: a call of an empty Python function takes a third of it."""
 
 
-def time_work(work: Workload, effort: Effort) -> Timing:
+def time_work(
+    work: Workload, effort: Effort, counted: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Timing:
     """Time blocks of one scope.
 
     The workload keeps the result of each timed block. If it can, it replaces the model before the first timed block,
@@ -44,25 +47,30 @@ def time_work(work: Workload, effort: Effort) -> Timing:
     Args:
         work: the scope's steps. It holds the model.
         effort: number and length of blocks.
+        counted: marks the periods whose memory is the backend's. Replacing a model is none of them.
 
     Raises:
         Implausible: if steps take no time.
         Unsupported: for ``gradient``, if the model has no ``differentiate``; the message is the reason.
     """
-    steps, nanoseconds = _calibrate(work, effort)
-    gc.collect()  # so that no timed block collects the garbage of earlier phases
-    warmup = [nanoseconds]
-    while not _warm(warmup, effort):
-        warmup.append(run_block(work.block(steps))[0])
+    with counted():
+        steps, nanoseconds = _calibrate(work, effort)
+        gc.collect()  # so that no timed block collects the garbage of earlier phases
+        warmup = [nanoseconds]
+        while not _warm(warmup, effort):
+            warmup.append(run_block(work.block(steps))[0])
     every = _blocks_for_each_model(work, effort)
     timed: list[int] = []
-    while len(timed) < effort.blocks and not (len(timed) >= FEWEST_BLOCKS and sum(timed) > LONG_TIMING * 1e9):
-        if timed and len(timed) % every == 0:
+    while not _timed(timed, effort):
+        if timed:
             work.renew()
-        block = work.block(steps)
-        nanoseconds, result = run_block(block)
-        work.keep(block, result)
-        timed.append(max(nanoseconds, 1))
+        with counted():
+            until = len(timed) + every
+            while len(timed) < until and not _timed(timed, effort):
+                block = work.block(steps)
+                nanoseconds, result = run_block(block)
+                work.keep(block, result)
+                timed.append(max(nanoseconds, 1))
     return Timing(
         scope=work.scope,
         batch_size=work.batch_size,
@@ -70,6 +78,11 @@ def time_work(work: Workload, effort: Effort) -> Timing:
         warmup_ns=tuple(warmup),
         block_ns=tuple(timed),
     )
+
+
+def _timed(blocks: list[int], effort: Effort) -> bool:
+    """Whether these timed blocks, in nanoseconds, are enough."""
+    return len(blocks) >= effort.blocks or (len(blocks) >= FEWEST_BLOCKS and sum(blocks) > LONG_TIMING * 1e9)
 
 
 def _blocks_for_each_model(work: Workload, effort: Effort) -> int:

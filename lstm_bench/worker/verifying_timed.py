@@ -150,9 +150,8 @@ def _verify_training(
     prepared: Prepared, native: tuple[Any, Any], segments: list[Segment], seconds: float, found: _Errors
 ) -> None:
     precision, spec = prepared.setting.precision, prepared.recipe.model
-    chosen = segments[-1:]
-    if len(segments) > 1:  # the last one, since a backend may change after some calls, and one that it cannot foresee
-        chosen.append(segments[int(np.random.default_rng().integers(len(segments) - 1))])
+    # the last one, since a backend may change after some calls, and one that it cannot foresee
+    chosen = [segment for segment in segments if segment.parameters is not None]
     for segment in chosen:
         again = replay.by_reference(
             prepared.build_reference(), spec, (prepared.x, prepared.y), segment, precision, seconds / len(chosen)

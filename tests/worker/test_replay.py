@@ -54,12 +54,28 @@ def by_another(segment, kind=NumpyModel, seconds=10.0, portion=4):
 def test_honest_training_is_reached_again():
     segment = a_segment()
     assert [len(order) for order in segment.orders] == [1, 25, 25, 25]
-    assert segment.blocks == 3
     found = by_reference(segment)
     assert found.steps == 76
     assert found.losses < 1e-6
     again = by_another(segment)
     assert (again.losses, again.steps, again.parameters) == (0.0, 76, 0.0)
+
+
+def test_of_many_lives_the_last_and_one_other_are_remembered():
+    remembered = set()
+    for _ in range(40):
+        model = build()
+        work = TrainingWork(model, build, (model.put(X), model.put(Y)), EPOCH)
+        for _ in range(4):
+            work.renew()
+        work.end_segment()
+        held = [number for number, segment in enumerate(work.segments) if segment.parameters is not None]
+        assert [number for number, segment in enumerate(work.segments) if segment.orders] == held
+        assert len(held) == 2
+        assert held[-1] == 3
+        assert all(segment.readings for segment in work.segments)
+        remembered.add(held[0])
+    assert remembered == {0, 1, 2}
 
 
 def test_each_call_has_another_order():

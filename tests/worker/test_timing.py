@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import msgspec
 import numpy as np
 import pytest
@@ -49,6 +51,30 @@ class Clocked:
 
 def time_training(model, epoch, effort):
     return timing.time_work(blocks.TrainingWork(model, None, (None, None), epoch), effort)
+
+
+def test_memory_counts_while_steps_are_taken_and_not_while_models_are_replaced(monkeypatch):
+    model, inside, periods = Clocked(monkeypatch, step_ns=1_000_000), [False], []
+
+    @contextmanager
+    def counted():
+        inside[0] = True
+        periods.append(len(model.orders))
+        yield
+        inside[0] = False
+
+    class Replaced(blocks.TrainingWork):
+        def block(self, steps):
+            assert inside[0]
+            return super().block(steps)
+
+        def renew(self):
+            assert not inside[0]
+            return True
+
+    timing.time_work(Replaced(model, None, (None, None), np.arange(6).reshape(3, 2)), EFFORT, counted)
+    assert not inside[0]
+    assert len(periods) == 1 + EFFORT.blocks  # replacing takes no time here, so it is done for each block
 
 
 def test_a_block_lasts_at_least_as_long_as_it_should(monkeypatch):
