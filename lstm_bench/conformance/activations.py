@@ -1,13 +1,16 @@
 """Detect from outside whether a model rounds activations before it multiplies them, even where it rounds no weights.
 
-The activations are the sequences, the outputs of the layers, and the hidden states. Sequences are given, so the test
-moves them as ``precision`` moves weights. For the others it builds a model whose weights give one layer chosen outputs:
-everything is zero but for one time step, in which a pulse goes up through the layers, in one direction. Every layer but
-the chosen one forgets the pulse at the next step. The chosen outputs are an eighth of a step of a format off its
-numbers, or three eighths. Rounding to the format, to the nearest or towards zero, makes them equal. If the logits stay
-bitwise equal, too, the one product that the outputs go into uses no more digits than the format has.
+The activations are the sequences, the outputs of the layers, and the hidden states. The test moves them by a little
+less than half a step of a format, which rounding to that format undoes. If the logits stay bitwise equal, the product
+that reads these activations uses no more digits than the format has.
 
-The outputs need not be exact: a sixteenth of a step to either side is enough, which in TF32 is 3e-5.
+Sequences can be moved as they are. To move outputs of a layer, the test builds a model with special weights. In that
+model one time step sends a pulse through the layers, in one direction, and everything else is zero. One layer answers
+the pulse with outputs that the test chooses. Every other layer passes the pulse on, and forgets it at the next step.
+The chosen outputs lie an eighth of a step above the format's numbers, or three eighths: rounding to the nearest number
+and rounding towards zero give the same for both.
+
+The outputs need not be exact. They may be off by a sixteenth of a step, which is 3e-5 in TF32.
 """
 
 from __future__ import annotations
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 ON_GRID = 0.125
-"""Distance from a format's numbers, in steps, of what takes the place of these numbers: what is computed is never
-exact, and rounding towards zero would take a number just below to the one before."""
+"""Steps by which the first outputs lie above a format's numbers. Outputs are never exact, and rounding towards zero
+would take an output that lies just below a number to the number before."""
 
 DRAWS = 8
 """Tries before activations count as rounded. A layer nearer to the logits that rounds may lose a change once, but not
@@ -82,91 +85,77 @@ _BY_OUTPUT_GATE = _Cell(
 """An LSTM that is asked for its recurrent product. The next step reads c, too, so it must not depend on the choice."""
 
 
-def activation_precision(
-    build: Callable[[Parameters], Model[Any]],
-    spec: ModelSpec,
-    parameters: Parameters,
-    shape: tuple[int, int, int],
-    matrix: str,
-    of_weights: Precision,
-) -> Precision | None:
-    """Detect whether the activations that a weight matrix multiplies are rounded to a coarse format.
+@dataclass(frozen=True)
+class Product:
+    """The product of a weight matrix and its activations.
 
-    Args:
+    Attributes:
         build: builds the model with given parameters.
         spec: the model.
         parameters: initial parameters, by canonical name.
         shape: `(B, T, I)` of the timed batches.
         matrix: canonical name of the weight matrix.
-        of_weights: the coarsest precision to which a weight matrix is rounded. Only coarser formats are looked for,
-            since what reaches the product may be no finer than that.
-
-    Returns:
-        The format; ``None`` if there is none, or if the logits do not depend on these activations.
     """
-    if matrix.endswith("weight_hh") and shape[1] < 2:
+
+    build: Callable[[Parameters], Model[Any]]
+    spec: ModelSpec
+    parameters: Parameters
+    shape: tuple[int, int, int]
+    matrix: str
+
+    def activation_precision(self, of_weights: Precision) -> Precision | None:
+        """Detect whether the activations are rounded to a coarse format.
+
+        Args:
+            of_weights: the coarsest format to which any weight matrix is rounded. Finer formats are not looked for: the
+                product may not see them.
+
+        Returns:
+            The format; ``None`` if there is none, or if the logits do not depend on these activations.
+        """
+        if self.matrix.endswith("weight_hh") and self.shape[1] < 2:
+            return None
+        reads_sequences = self.matrix.startswith("layers.0.") and self.matrix.endswith("weight_ih")
+        logits = self._of_moved_sequences if reads_sequences else self._of_moved_outputs
+        for precision, bits in SIGNIFICANDS.items():
+            if precision == of_weights:
+                break
+
+            def changes(steps: float, draw: int, bits: int = bits) -> bool:
+                return not np.array_equal(logits(bits, ON_GRID, draw), logits(bits, steps, draw))
+
+            if not any(changes(UNSEEN, draw) for draw in range(DRAWS)):
+                return precision if changes(SEEN, 0) else None
         return None
-    logits = _sequences_moved if matrix.startswith("layers.0.") and matrix.endswith("weight_ih") else _outputs_moved
-    for precision, bits in SIGNIFICANDS.items():
-        if precision == of_weights:
-            break
 
-        def changes(steps: float, draw: int, bits: int = bits) -> bool:
-            first, second = (logits(build, spec, parameters, shape, matrix, bits, s, draw) for s in (ON_GRID, steps))
-            return not np.array_equal(first, second)
+    def _of_moved_sequences(self, bits: int, steps: float, draw: int) -> NDArray[Any]:
+        """Compute logits of sequences ``steps`` above numbers of ``bits`` bits, which no other matrix multiplies."""
+        others = {f"layers.0.{direction}.weight_ih" for direction in self.spec.directions} - {self.matrix}
+        silent = {name: np.zeros_like(p) for name, p in self.parameters.items() if name in others or "bias" in name}
+        model = self.build({**self.parameters, **silent})
+        x = rounded(named_generator(draw, "activations").standard_normal(self.shape), bits)
+        return model.get(model.infer(model.put(moved(x, bits, steps))))
 
-        if not any(changes(UNSEEN, draw) for draw in range(DRAWS)):
-            return precision if changes(SEEN, 0) else None
-    return None
-
-
-def _sequences_moved(
-    build: Callable[[Parameters], Model[Any]],
-    spec: ModelSpec,
-    parameters: Parameters,
-    shape: tuple[int, int, int],
-    matrix: str,
-    bits: int,
-    steps: float,
-    draw: int,
-) -> NDArray[Any]:
-    """Compute logits of sequences that are ``steps`` off numbers of ``bits`` bits. Only ``matrix`` multiplies them."""
-    others = {f"layers.0.{direction}.weight_ih" for direction in spec.directions} - {matrix}
-    silent = {name: np.zeros_like(array) for name, array in parameters.items() if name in others or "bias" in name}
-    model = build({**parameters, **silent})
-    x = rounded(named_generator(draw, "activations").standard_normal(shape), bits)
-    return model.get(model.infer(model.put(moved(x, bits, steps))))
-
-
-def _outputs_moved(
-    build: Callable[[Parameters], Model[Any]],
-    spec: ModelSpec,
-    parameters: Parameters,
-    shape: tuple[int, int, int],
-    matrix: str,
-    bits: int,
-    steps: float,
-    draw: int,
-) -> NDArray[Any]:
-    """Compute logits while the outputs that ``matrix`` multiplies are ``steps`` off numbers of ``bits`` bits."""
-    recurrent = matrix.endswith("weight_hh")
-    if matrix == "head.weight":
-        layer, direction = len(spec.hidden_sizes) - 1, "forward"
-    else:
-        _, number, direction, _ = matrix.split(".")
-        layer = int(number) - (0 if recurrent else 1)
-    pulse = _Pulse(spec, spec.directions.index(direction), layer, recurrent, bits, steps, draw)
-    model = build(pulse.parameters(parameters))
-    order = np.arange(shape[1])[:: -1 if direction == "backward" else 1]
-    x = np.zeros(shape)
-    x[:, order[-2 if recurrent else -1]] = 1
-    logits = model.get(model.infer(model.put(x)))
-    return logits if spec.readout == "last" else logits[:, order[-1]]
+    def _of_moved_outputs(self, bits: int, steps: float, draw: int) -> NDArray[Any]:
+        """Compute logits while the outputs that the matrix multiplies are ``steps`` above numbers of ``bits`` bits."""
+        spec, recurrent = self.spec, self.matrix.endswith("weight_hh")
+        if self.matrix == "head.weight":
+            layer, direction = len(spec.hidden_sizes) - 1, "forward"
+        else:
+            _, number, direction, _ = self.matrix.split(".")
+            layer = int(number) - (0 if recurrent else 1)
+        pulse = _Pulse(spec, spec.directions.index(direction), layer, recurrent, bits, steps, draw)
+        model = self.build(pulse.parameters(self.parameters))
+        order = np.arange(self.shape[1])[:: -1 if direction == "backward" else 1]
+        x = np.zeros(self.shape)
+        x[:, order[-2 if recurrent else -1]] = 1
+        logits = model.get(model.infer(model.put(x)))
+        return logits if spec.readout == "last" else logits[:, order[-1]]
 
 
 @dataclass(frozen=True)
 class _Pulse:
-    """Weights that give one layer chosen outputs at the time step in which all features are 1.
+    """Weights of the special model. Its pulse is the time step in which all features are 1.
 
     Attributes:
         spec: the model.

@@ -172,7 +172,7 @@ def training_order(epoch: NDArray[np.intp], steps: int) -> NDArray[np.intp]:
 
 
 def _split(order: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Split batches into those of each call of ``Model.train``; views, the last ones of which may be empty."""
+    """Split batches into the batches of each call of ``Model.train``. Returns views; the last ones may be empty."""
     return np.split(order, list(accumulate(CALLS + MORE_CALLS))[:-1])
 
 
@@ -253,7 +253,7 @@ def compare_gradients(
     batch: tuple[NDArray[Any], NDArray[Any]],
     before: Agreement,
 ) -> Agreement:
-    """Compare the gradients of a model in which the state lasts for many steps.
+    """Compare gradients of a model whose state lasts for many steps.
 
     Args:
         model: the tested model.

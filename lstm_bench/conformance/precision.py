@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.conformance.activations import activation_precision
+from lstm_bench.conformance.activations import Product
 from lstm_bench.conformance.extent import BUDGET, LEAST_TIME
 from lstm_bench.conformance.rounding import SEEN, SIGNIFICANDS, UNSEEN, bitwise_equal, moved, rounded
 from lstm_bench.model.flops import operations
@@ -86,7 +86,8 @@ def product_precisions(
     of_weights = coarsest(found)
     if of_weights is None:
         return {}
-    coarser = {name: activation_precision(build, spec, parameters, shape, name, of_weights) for name in found}
+    products = {name: Product(build, spec, parameters, shape, name) for name in found}
+    coarser = {name: product.activation_precision(of_weights) for name, product in products.items()}
     # A finer format is not told from a layer on the way to the logits that rounds to the coarsest one.
     rounds_most = coarsest({name: precision for name, precision in coarser.items() if precision is not None})
     return found | {name: precision for name, precision in coarser.items() if precision and precision == rounds_most}

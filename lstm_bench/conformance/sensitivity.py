@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lstm_bench.conformance.agreement import relative_error
 from lstm_bench.conformance.cases import CALLS, STEPS, Case, Problem
-from lstm_bench.conformance.quantities import AFTER_1, AFTER_20, D_NATIVE, STAGES, Arrays, Key
+from lstm_bench.conformance.quantities import AFTER_1, AFTER_20, D_NATIVE, LOSSES, NATIVE_LOSS, STAGES, Arrays, Key
 from lstm_bench.model.spec import Precision
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ class Sensitivity:
             for (kind, _), array in theirs.items()
             if kind.stage == "backward" and kind is not D_NATIVE
         ]
-        self._floor = SMALL_GRADIENT[precision] * max(norms, default=0.0)
+        self._least_gradient = SMALL_GRADIENT[precision] * max(norms, default=0.0)
+        losses = theirs.get((LOSSES, LOSSES.name), np.zeros(1))
+        self._usual_loss = float(np.sqrt(np.mean(losses**2)))
         self._changes = {key: np.zeros(np.shape(array)) for key, array in theirs.items()}
         self._movements = {key: change.copy() for key, change in self._changes.items() if key[0] in STEPS_AFTER}
         self._measure()
@@ -103,7 +105,9 @@ class Sensitivity:
                 some[key] = np.maximum(some[key], change)
 
     def error(self, key: Key, array: NDArray[Any], expected: NDArray[Any] | None = None) -> float:
-        """Return the relative error of an array. Small gradients are compared on the scale of larger ones.
+        """Return the relative error of an array. Small gradients and losses are compared on the scale of larger ones.
+
+        The loss of one batch may become tiny in training. It is the square of a difference then, which has few digits.
 
         Args:
             key: the array's kind and name.
@@ -114,8 +118,11 @@ class Sensitivity:
         return self._relative(key, relative_error(array, expected), float(np.linalg.norm(expected)))
 
     def _relative(self, key: Key, error: float, size: float) -> float:
-        """Return a relative error of an array of this norm, on the scale of larger gradients if it is a small one."""
-        return error * size / self._floor if key[0].stage == "backward" and 0 < size < self._floor else error
+        """Return a relative error of an array of this norm, on the scale of larger ones if it is a small one."""
+        least = self._least_gradient if key[0].stage == "backward" else 0.0
+        if key[0] is LOSSES and key[1].startswith(NATIVE_LOSS):
+            least = self._usual_loss
+        return error * size / least if 0 < size < least else error
 
     def tells(self, key: Key) -> bool:
         """Whether an array is known well enough to be compared."""

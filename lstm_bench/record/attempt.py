@@ -134,6 +134,11 @@ class Agreement(Record, frozen=True):
             if (error := self.errors[name]) is None or not error <= tolerance
         )
 
+    def shown_error(self, name: str) -> str:
+        """Return the error of a quantity as text."""
+        error = self.errors[name]
+        return "not a number" if error is None else f"{error:.1e}"
+
 
 class CurvePoint(Record, frozen=True):
     """An evaluation of the model at one point of its training.

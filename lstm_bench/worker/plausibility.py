@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lstm_bench.host.disturbance import SHORTEST
 from lstm_bench.host.machine import processors_of_all_threads
 from lstm_bench.model.flops import operations
 from lstm_bench.worker.ending import Implausible
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 MOST_PROCESSORS = 1.1
 """A worker may use this multiple of its processors. The system counts in ticks of 10 ms."""
-
-SHORTEST = 0.5
-"""Seconds below which processor time is not judged, because of these ticks."""
 
 UNSUSPICIOUS = 10e9
 """Floating point operations per second and thread that are not compared with the ceiling, to save the time of it."""

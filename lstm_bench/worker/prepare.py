@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from lstm_bench.catalog.loading import Plugins, load_plugins
-from lstm_bench.conformance.agreement import REFERENCE
+from lstm_bench.conformance.agreement import REFERENCE, tolerances
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.host.machine import PeakMemory, describe_machine, resident_bytes
 from lstm_bench.model.parameters import initial_parameters
@@ -77,6 +77,11 @@ class Prepared:
     def y(self) -> NDArray[Any]:
         """Targets of the first epoch."""
         return self.feed.first.y
+
+    @property
+    def bands(self) -> dict[str, float]:
+        """The largest relative errors, as ``tolerances`` gives them."""
+        return tolerances(self.setting.precision, self.setting.device)
 
     def build(
         self, parameters: Parameters | None = None, spec: ModelSpec | None = None, train: TrainSpec | None = None

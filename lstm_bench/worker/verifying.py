@@ -98,7 +98,7 @@ def verify_recipe_losses(prepared: Prepared, training: Training, before: Agreeme
     found = msgspec.structs.replace(
         before,
         errors=before.errors | {"losses of the recipe": again.losses},
-        tolerances=before.tolerances | {"losses of the recipe": _bands(prepared)["update"]},
+        tolerances=before.tolerances | {"losses of the recipe": prepared.bands["update"]},
     )
     _require_agreement(found, session)
     return found
@@ -112,13 +112,9 @@ def verify_trained(prepared: Prepared, model: Model[Any], before: Agreement, ses
         InvalidOutput: if the model returns something that cannot be compared.
     """
     found = agreement.compare_trained(
-        model, prepared.build_reference, prepared.recipe.model, _bands(prepared), prepared.x[prepared.order[0]], before
+        model, prepared.build_reference, prepared.recipe.model, prepared.bands, prepared.x[prepared.order[0]], before
     )
     _require_agreement(found, session)
-
-
-def _bands(prepared: Prepared) -> dict[str, float]:
-    return agreement.tolerances(prepared.setting.precision, prepared.setting.device)
 
 
 def _verify_precision(prepared: Prepared, spec: ModelSpec, session: Session) -> None:
@@ -155,7 +151,7 @@ def _compare(prepared: Prepared, spec: ModelSpec, native: tuple[Any, Any]) -> Ag
         partial(prepared.build, spec=spec),
         partial(prepared.build_reference, spec=spec),
         spec,
-        _bands(prepared),
+        prepared.bands,
         x,
         y,
         rows,
@@ -169,7 +165,7 @@ def _compare(prepared: Prepared, spec: ModelSpec, native: tuple[Any, Any]) -> Ag
             prepared.build(lasting, spec),
             prepared.build_reference(lasting, spec),
             spec,
-            _bands(prepared)["backward"],
+            prepared.bands["backward"],
             (x[rows[0]], y[rows[0]]),
             found,
         )
@@ -189,10 +185,8 @@ def _require_agreement(found: Agreement, session: Session) -> None:
     session.found(Findings(agreement=found))
     if found.disagreements:
         name = found.disagreements[0]
-        at = f" at {found.worst[name]}" if name in found.worst else ""
-        error = found.errors[name]
-        shown = "not a number" if error is None else f"{error:.1e}"
+        off = found.shown_error(name) + (f" at {found.worst[name]}" if name in found.worst else "")
         raise Mismatch(
-            f"{name} is off the float64 reference by {shown}{at}, more than {found.tolerances[name]:.0e}"
+            f"{name} is off the float64 reference by {off}, more than {found.tolerances[name]:.0e}"
             + (f"; so is {', '.join(found.disagreements[1:])}" if len(found.disagreements) > 1 else "")
         )

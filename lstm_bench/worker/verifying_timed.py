@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lstm_bench.conformance.agreement import error_in_any_layout, expect, logits_shape, relative_error, tolerances
+from lstm_bench.conformance.agreement import error_in_any_layout, expect, logits_shape, relative_error
 from lstm_bench.model.flops import operations
 from lstm_bench.record.attempt import Agreement, Findings, Timing
 from lstm_bench.worker import looks, replay
@@ -140,10 +140,11 @@ def verify_timed(
     if agreement.disagreements:
         name = agreement.disagreements[0]
         other = "those of another model in short calls" if name.endswith(SHORT) else "the float64 reference"
-        error = agreement.errors[name]
-        shown = "not a number" if error is None else f"{error:.1e}"
         verb = "is" if name == "timed loss" else "are"
-        raise Mismatch(f"{OFF[name]} {verb} off {other} by {shown}, more than {agreement.tolerances[name]:.0e}")
+        raise Mismatch(
+            f"{OFF[name]} {verb} off {other} by {agreement.shown_error(name)}, "
+            f"more than {agreement.tolerances[name]:.0e}"
+        )
 
 
 def _verify_training(
@@ -157,7 +158,7 @@ def _verify_training(
             prepared.build_reference(), spec, (prepared.x, prepared.y), segment, precision, seconds / len(chosen)
         )
         if again is not None:
-            found.add("timed losses", again.losses, _bands(prepared)["update"])
+            found.add("timed losses", again.losses, prepared.bands["update"])
         portion = prepared.configuration.effort.block_steps
         if len(segment.orders[-1]) <= portion:
             portion = 1
@@ -179,7 +180,7 @@ def _verify_training_with_dropout(prepared: Prepared, segment: Segment, seconds:
     reference = prepared.build_reference(spec=dropless)
     data = prepared.x, prepared.y
     again = replay.by_reference(reference, dropless, data, segment, prepared.setting.precision, seconds)
-    if again is not None and again.losses <= _bands(prepared)["update"]:
+    if again is not None and again.losses <= prepared.bands["update"]:
         raise Mismatch("timed training leaves out dropout: its losses are those of the model without dropout")
     assert segment.parameters is not None
     initial = {name: array.astype(np.float32) for name, array in prepared.parameters.items()}
@@ -194,7 +195,7 @@ def _verify_logits(prepared: Prepared, timed: TimedPasses, rows: NDArray[np.intp
     """Compare some sequences of each kept batch, as many as the reference can compute in its time."""
     if not all(np.all(np.isfinite(array)) for array in timed.parameters.values()):
         return  # the training diverged, which the recipe's training reports
-    spec, bands = prepared.recipe.model, _bands(prepared)
+    spec, bands = prepared.recipe.model, prepared.bands
     tolerance = bands["forward"]
     reference = prepared.build_reference(timed.parameters)
     draw = np.random.default_rng()
@@ -218,7 +219,7 @@ def _logits(reference: Model[Any], x: NDArray[Any]) -> NDArray[Any]:
 
 def _verify_gradients(prepared: Prepared, timed: TimedPasses, rows: NDArray[np.intp], found: _Errors) -> None:
     """Compare the kept gradients, the last first, until the time is over."""
-    bands = _bands(prepared)
+    bands = prepared.bands
     reference = _gradients_of(prepared, timed.parameters)
     compared = [(prepared.x[rows[kept.batch]], prepared.y[rows[kept.batch]], kept.arrays) for kept in timed.work.kept]
     compared += timed.new_inputs.kept
@@ -242,7 +243,3 @@ def _gradients_of(prepared: Prepared, parameters: Parameters) -> Model[Any]:
     if operations(prepared.recipe.model, "gradient", batch=batch, time=time) > replay.SLOWEST_STEP:
         return prepared.build(parameters)
     return prepared.build_reference(parameters)
-
-
-def _bands(prepared: Prepared) -> dict[str, float]:
-    return tolerances(prepared.setting.precision, prepared.setting.device)

@@ -190,8 +190,8 @@ def make_variance_biased(network, count, steps):
 def drawn(number, train=(), **changes):
     """A case with some of its training and of its model changed, its data, and the order of its steps.
 
-    Long sequences are trained with SGD. RMSprop and Adam divide by roots of gradients. A hundred steps back in time some
-    gradients are nearly zero, and 30 divisions made rounding errors grow to 1.3e-11.
+    Long sequences are trained with SGD. RMSprop and Adam divide by roots of gradients. Those of a hundred steps may be
+    nearly zero, and 30 divisions made rounding errors grow to 1.3e-11.
     """
     case = draw_case(0, number)
     if case.weights == "lasting":
