@@ -1,8 +1,8 @@
 """Blocks of steps to time, one class for each scope, and the results that are kept of them.
 
-A block keeps one of its results by reference, so that it can be compared after the clock has stopped. Nothing is copied
-or computed for this inside the clock. Random numbers from the operating system choose which call's result is kept and
-which batches are computed, so a backend cannot know them beforehand.
+A block keeps a few of its results by reference, so that they can be compared after the clock has stopped. Nothing is
+copied or computed for this inside the clock. Random numbers from the operating system choose which calls' results are
+kept and which batches are computed, so a backend cannot know them beforehand.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import gc
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from lstm_bench.conformance.agreement import expect_shape, fetched
 from lstm_bench.model.parameters import Parameters
 from lstm_bench.model.spec import Scope
+from lstm_bench.worker.reading import ReadingTime, fetch
 
 if TYPE_CHECKING:
     from lstm_bench.plugin.backend import Model
@@ -29,26 +31,8 @@ MOST_STEPS, MOST_INDEX_BYTES = 1_000_000, 64 * 2**20
 """Limits on the steps of a block, and on the bytes of the indices of its batches. A step of 0.1 us needs no more."""
 
 
-COOLING_BYTES = 32 * 2**20
-"""Bytes that are read to replace what the processor's caches hold."""
-
-
-@dataclass(frozen=True)
-class ReadingTime:
-    """How long it took to copy a result to NumPy.
-
-    Attributes:
-        seconds: right after its block.
-        usual: seconds for arrays of the same size that were put.
-    """
-
-    seconds: float
-    usual: float
-
-    @property
-    def late(self) -> float:
-        """Seconds beyond the usual ones."""
-        return self.seconds - self.usual
+KEPT, MOST_KEPT_BYTES = 5, 2**20
+"""Number of results that a block keeps, and the most bytes of them; one result is always kept."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +40,13 @@ class Block:
     """A fixed number of steps and one wait for the device.
 
     Attributes:
-        run: takes the steps, waits, and returns the native result that is kept.
-        rows: what the result belongs to: the order of all steps, `(steps, B)`, for ``train``; else the number of a
-            batch.
+        run: takes the steps, waits, and returns what is kept: the losses for ``train``, else a list of results.
+        rows: what that belongs to: the order of all steps, `(steps, B)`, for ``train``; else the number of each batch.
         put_seconds: seconds that putting the order took.
     """
 
     run: Callable[[], Any]
-    rows: NDArray[np.intp] | int
+    rows: NDArray[np.intp] | tuple[int, ...]
     put_seconds: float = 0.0
 
 
@@ -179,11 +162,11 @@ class TrainingWork(Workload):
         """Fetch the losses of a call."""
         if not self.segments:
             return
-        assert not isinstance(block.rows, int)
-        arrays, reading = _fetch(self.model, self._losses, result)
+        assert not isinstance(block.rows, tuple)
+        results, reading = fetch(self.model, self._losses, lambda _: [result])
         segment = self.segments[-1]
         segment.orders.append(block.rows)
-        segment.losses.append(expect_shape("training losses", arrays[0], (len(block.rows),)))
+        segment.losses.append(expect_shape("training losses", results[0][0], (len(block.rows),)))
         segment.readings.append(reading)
         segment.put_seconds.append(block.put_seconds)
 
@@ -235,12 +218,10 @@ class Kept:
     Attributes:
         batch: number of its batch.
         arrays: what the call returned: logits, or the loss followed by the gradients in any layout.
-        reading: how long fetching took.
     """
 
     batch: int
     arrays: list[NDArray[Any]]
-    reading: ReadingTime
 
 
 class Passes(Workload):
@@ -253,12 +234,15 @@ class Passes(Workload):
 
     Attributes:
         kept: the results of timed calls.
+        readings: how long fetching those of each block took.
     """
 
     def __init__(self, model: Model[Any] | None, batches: Sequence[tuple[Any, Any]], batch_size: int) -> None:
         super().__init__(model, batch_size)
         self.batches = list(batches)
         self.kept: list[Kept] = []
+        self.readings: list[ReadingTime] = []
+        self._most_kept = 1
 
     def block(self, steps: int) -> Block:
         """Return a block that begins with a batch drawn at random."""
@@ -274,9 +258,19 @@ class Passes(Workload):
         """Return a block that computes the batches of these numbers."""
 
     def keep(self, block: Block, result: Any) -> None:
-        """Fetch the result that the block has kept."""
-        assert isinstance(block.rows, int)
-        self.kept.append(Kept(block.rows, *_fetch(self.model, self.fetch, result)))
+        """Fetch the results that the block has kept, in any order."""
+        assert isinstance(block.rows, tuple)
+        shuffled = self._draw.permutation(len(result))
+        results = [result[place] for place in shuffled]
+        arrays, reading = fetch(self.model, self.fetch, lambda found: chain(results, self._further(found)))
+        self.kept += [Kept(block.rows[place], some) for place, some in zip(shuffled, arrays, strict=False)]
+        self.readings.append(reading)
+        size = sum(array.nbytes for array in arrays[0])
+        self._most_kept = max(1, min(KEPT, MOST_KEPT_BYTES // max(size, 1)))
+
+    def _further(self, found: list[list[NDArray[Any]]]) -> Iterator[Any]:
+        """Compute further results to read after those of the block, which are the arrays that were found."""
+        yield from ()
 
     @abstractmethod
     def fetch(self, result: Any) -> list[NDArray[Any]]:
@@ -284,7 +278,7 @@ class Passes(Workload):
 
 
 class InferenceWork(Passes):
-    """Forward passes in evaluation mode. The result of one call, drawn at random, is kept."""
+    """Forward passes in evaluation mode. The results of some calls, drawn at random, are kept."""
 
     scope: Scope = "infer"
 
@@ -300,33 +294,37 @@ class InferenceWork(Passes):
         def run() -> Any:
             logits = [model.infer(x) for x in sequences]
             model.synchronize()
-            return logits[kept]
+            return [logits[kept]]
 
-        return Block(run, kept)
+        return Block(run, (kept,))
 
     def over(self, numbers: Sequence[int], batches: Sequence[tuple[Any, Any]]) -> Block:
         """Return a block of forward passes."""
-        kept = int(self._draw.integers(len(numbers)))
+        kept = np.sort(self._draw.permutation(len(numbers))[: self._most_kept])
         sequences = [batches[number][0] for number in numbers]
-        before, chosen, after = sequences[:kept], sequences[kept], sequences[kept + 1 :]
-        model = self.model
+        begins = [0, *(kept + 1)]
+        parts = [(sequences[begin:end], sequences[end]) for begin, end in zip(begins, kept, strict=False)]
+        after, model = sequences[begins[-1] :], self.model
 
         def run() -> Any:
-            for x in before:
-                model.infer(x)
-            logits = model.infer(chosen)
+            logits = []
+            for before, chosen in parts:
+                for x in before:
+                    model.infer(x)
+                logits.append(model.infer(chosen))
             for x in after:
                 model.infer(x)
             model.synchronize()
             return logits
 
-        return Block(run, numbers[kept])
+        return Block(run, tuple(numbers[place] for place in kept))
 
 
 class GradientWork(Passes):
     """Forward and backward passes in training mode, without an update.
 
-    The result of the last call is kept, since each call may overwrite the gradients of the call before.
+    The result of the last call is kept, since each call may overwrite the gradients of the call before. Small ones are
+    computed and read a few times more, one call at a time.
     """
 
     scope: Scope = "gradient"
@@ -339,6 +337,12 @@ class GradientWork(Passes):
         """Return a block that holds the last result alone."""
         return self.over(range(len(batches)), batches)
 
+    def _further(self, found: list[list[NDArray[Any]]]) -> Iterator[Any]:
+        for _ in range(1, min(KEPT, MOST_KEPT_BYTES // max(1, sum(array.nbytes for array in found[0])))):
+            result = self.model.differentiate(*self.batches[self._draw.integers(len(self.batches))])
+            self.model.synchronize()
+            yield result
+
     def over(self, numbers: Sequence[int], batches: Sequence[tuple[Any, Any]]) -> Block:
         """Return a block of forward and backward passes."""
         chosen = [batches[number] for number in numbers]
@@ -350,33 +354,6 @@ class GradientWork(Passes):
                 model.differentiate(x, y)
             result = model.differentiate(last_x, last_y)
             model.synchronize()
-            return result
+            return [result]
 
-        return Block(run, numbers[-1])
-
-
-def _fetch(
-    model: Model[Any], fetch: Callable[[Any], list[NDArray[Any]]], result: Any
-) -> tuple[list[NDArray[Any]], ReadingTime]:
-    """Copy a native result to NumPy, right after its block.
-
-    Args:
-        model: the model that was timed.
-        fetch: copies the arrays of a result.
-        result: what a call returned.
-
-    Both readings start with cold caches: the first call of a function after many others was seen to take 80 us longer.
-    """
-    begin = perf_counter()
-    arrays = fetch(result)
-    seconds = perf_counter() - begin
-    ready = [model.put(np.asarray(array)) for array in arrays]
-    model.synchronize()
-    _COOLING.sum()
-    begin = perf_counter()
-    for native in ready:
-        model.get(native)
-    return arrays, ReadingTime(seconds, perf_counter() - begin)
-
-
-_COOLING = np.ones(COOLING_BYTES // 8, np.int64)  # zeros would all be read from one page
+        return Block(run, (numbers[-1],))

@@ -50,7 +50,7 @@ def _require_right_clocks() -> None:
         Implausible: if a block seems to take less time than it does.
     """
     begin, began = os.times().elapsed, perf_counter()
-    nanoseconds, _ = timing.run_block(Block(lambda: sleep(NAP), 0))
+    nanoseconds, _ = timing.run_block(Block(lambda: sleep(NAP), ()))
     seconds = min(perf_counter() - began, os.times().elapsed - begin)
     if nanoseconds / 1e9 < min(NAP, seconds - TICK):
         raise Implausible(

@@ -87,7 +87,7 @@ def require_finished(timed: TimedScopes) -> None:
             raise Mismatch("train works before the clock starts: putting an order of batches takes as long as training")
     for scope, passes in timed.passes.items():
         step = _fastest_block(timed.timings[scope]) / timed.timings[scope].steps_per_block
-        if looks.late_results([kept.reading for kept in passes.work.kept], step):
+        if looks.late_results(passes.work.readings, step):
             raise Mismatch(_unfinished(scope, "its results are read"))
         if passes.new_inputs.put_ahead:
             raise Mismatch(f"{scope} works before the clock starts: putting sequences takes as long as computing them")

@@ -247,7 +247,7 @@ def test_cases_reach_sizes_at_which_kernels_change_and_long_sequences_and_their_
         for case in cases:
             assert operations(case.model, "gradient", batch=case.train.batch_size, time=case.time) <= COSTLIEST
             assert case.model.output_size > 1 or case.train.loss != "cross_entropy", "all gradients would be zero"
-    shapes = [shape for seed in range(20) for shape in draw_shapes(seed, 0)[3:9]]
+    shapes = [shape for seed in range(4) for shape in draw_shapes(seed, 0)[3:9]]
     assert {15, 16, 17, 31, 32, 33, 64, 128} <= {hidden for shape in shapes for hidden in shape.model.hidden_sizes}
     assert {1, 2, 7, 8, 16, 32} <= {shape.train.batch_size for shape in shapes}
 

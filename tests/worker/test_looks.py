@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lstm_bench.worker import looks
-from lstm_bench.worker.blocks import InferenceWork, ReadingTime, Segment
+from lstm_bench.worker.blocks import InferenceWork, Segment
+from lstm_bench.worker.reading import ReadingTime
 
 STEP, USUAL = 1e-3, 1e-5
 
@@ -29,8 +30,14 @@ def test_results_are_late_if_reading_nearly_all_of_them_takes_a_part_of_a_step(l
 
 
 def test_a_clock_cannot_tell_what_is_late_of_a_step_that_takes_hardly_any_time():
-    assert not looks.late_results([ReadingTime(1.9e-5, 0.0)] * 10, 1e-6)
-    assert looks.late_results([ReadingTime(2.1e-5, 0.0)] * 10, 1e-6)
+    assert not looks.late_results([ReadingTime(9e-5, 0.0)] * 10, 1e-6)
+    assert looks.late_results([ReadingTime(11e-5, 0.0)] * 10, 1e-6)
+
+
+def test_of_a_short_step_the_readings_after_the_first_one_tell():
+    assert not looks.late_results([ReadingTime(5e-5, 0.0, 1.9e-5, 0.0)] * 10, 1e-6)
+    assert looks.late_results([ReadingTime(5e-5, 0.0, 2.1e-5, 0.0)] * 10, 1e-6)
+    assert looks.late_results([ReadingTime(5e-5, 0.0), *[ReadingTime(5e-5, 0.0, 2.1e-5, 0.0)] * 9], 1e-6)
 
 
 def test_a_device_that_is_slow_to_read_may_be_so_by_more_than_a_step():
