@@ -49,9 +49,10 @@ PLAINLY = {
 
 
 def run(folder, backends, *arguments, environ=()):
+    """Run backends on one thread each: two threads of torch wait for each other for long if other tests run beside."""
     chosen = [word for backend in backends for word in ("--backend", backend)]
     done = subprocess.run(
-        [COMMAND, "run", *chosen, "--quick", *arguments, "--results", folder],
+        [COMMAND, "run", *chosen, "--quick", "--threads", "1", *arguments, "--results", folder],
         env=os.environ | dict(environ),
         capture_output=True,
         text=True,
@@ -66,8 +67,8 @@ def run(folder, backends, *arguments, environ=()):
 
 @pytest.fixture(scope="module")
 def six(tmp_path_factory):
-    """One run of all, on one thread each."""
-    return run(tmp_path_factory.mktemp("six"), SIX, "--epochs", "1", "--threads", "1")
+    """One run of all."""
+    return run(tmp_path_factory.mktemp("six"), SIX, "--epochs", "1")
 
 
 def test_six_rows_come_from_one_command_and_lose_alike(six):
@@ -115,7 +116,7 @@ def test_a_strangers_task_gets_its_row_on_every_backend(tmp_path):
 
 @pytest.mark.skipif("LSTM_BENCH_DATA" not in os.environ, reason="LSTM_BENCH_DATA names no folder with MNIST")
 def test_real_mnist_is_learnt_alike_on_every_backend(tmp_path):
-    done, found = run(tmp_path, FOUR, "--task", "mnist-rows", "--steps", "300", "--threads", "1")
+    done, found = run(tmp_path, FOUR, "--task", "mnist-rows", "--steps", "300")
     assert {name: (attempt.status, attempt.reason) for name, attempt in found.items()} == dict.fromkeys(
         FOUR, ("ok", "")
     )
