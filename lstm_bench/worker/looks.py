@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lstm_bench.worker.blocks import MOST_KEPT_BYTES
+
 if TYPE_CHECKING:
     from lstm_bench.worker.blocks import Passes, Segment
     from lstm_bench.worker.reading import ReadingTime
@@ -106,7 +108,8 @@ class NewInputs:
         slower: how many times as long they take as the timed calls, if every look showed that; else ``None``. Their
             results are all held until the end of the block.
         put_ahead: whether putting sequences takes as long as a part of the computation, in every look.
-        kept: sequences `(B, T, I)` and targets of one call of each look, and the arrays that it returned.
+        kept: sequences `(B, T, I)` and targets of one call of each block, and the arrays that it returned. Of large
+            arrays only one is kept in each look.
     """
 
     slower: float | None
@@ -133,7 +136,7 @@ def try_new_inputs(
     return NewInputs(
         slower=min(ratio for ratio in slower if ratio > FACTOR) if _shown(slower) else None,
         put_ahead=_shown(ahead),
-        kept=[look.kept for look in found],
+        kept=[kept for look in found for kept in look.kept],
     )
 
 
@@ -164,7 +167,7 @@ class _Look:
 
     ratio: float
     put_ahead: float
-    kept: tuple[NDArray[Any], NDArray[Any], list[NDArray[Any]]]
+    kept: list[tuple[NDArray[Any], NDArray[Any], list[NDArray[Any]]]]
 
 
 def _look(work: Passes, draw: Callable[[], tuple[NDArray[Any], NDArray[Any]]], steps: int) -> _Look:
@@ -181,6 +184,7 @@ def _look(work: Passes, draw: Callable[[], tuple[NDArray[Any], NDArray[Any]]], s
     model.synchronize()
     seen: list[float] = []
     unseen: list[float] = []
+    kept: list[tuple[NDArray[Any], NDArray[Any], list[NDArray[Any]]]] = []
     for number, batches in enumerate(natives):
         pair = [(seen, work.block(steps)), (unseen, work.held(batches))]
         for times, block in pair if np.random.default_rng().integers(2) else reversed(pair):
@@ -189,8 +193,9 @@ def _look(work: Passes, draw: Callable[[], tuple[NDArray[Any], NDArray[Any]]], s
             times.append(perf_counter() - begin)
             if times is unseen:
                 assert isinstance(block.rows, tuple)
-                x, y = fresh[number][block.rows[0]]
-                kept = x, y, work.fetch(result[0])
+                arrays = work.fetch(result[0])
+                if not kept or PAIRS * sum(array.nbytes for array in arrays) <= MOST_KEPT_BYTES:
+                    kept.append((*fresh[number][block.rows[0]], arrays))
     return _Look(min(unseen) / statistics.median(seen), (as_sequences - in_one_row) / (PAIRS * steps), kept)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstm_bench.worker import looks
-from lstm_bench.worker.blocks import InferenceWork, Segment
+from lstm_bench.worker.blocks import MOST_KEPT_BYTES, InferenceWork, Segment
 from lstm_bench.worker.reading import ReadingTime
 
 STEP, USUAL = 1e-3, 1e-5
@@ -127,19 +127,19 @@ def tried(model):
 
 def test_a_backend_that_computes_all_inputs_alike_shows_nothing_after_one_look(monkeypatch):
     found = tried(Clocked(monkeypatch))
-    assert (found.slower, found.put_ahead, len(found.kept)) == (None, False, 1)
+    assert (found.slower, found.put_ahead, len(found.kept)) == (None, False, looks.PAIRS)
 
 
 def test_a_backend_that_remembers_takes_longer_for_new_inputs_in_each_look(monkeypatch):
     found = tried(Remembers(monkeypatch))
     assert found.slower == pytest.approx(10)
-    assert len(found.kept) == looks.LOOKS
+    assert len(found.kept) == looks.LOOKS * looks.PAIRS
 
 
 def test_one_slow_look_is_not_enough(monkeypatch):
     found = tried(IsSlowNowAndThen(monkeypatch))
     assert found.slower is None
-    assert len(found.kept) == 2
+    assert len(found.kept) == 2 * looks.PAIRS
 
 
 @pytest.mark.parametrize(("seconds", "ahead"), [(STEP / 10, False), (STEP, True)])
@@ -155,3 +155,12 @@ def test_the_kept_inputs_are_those_of_the_kept_results(monkeypatch):
 
     for x, _, (logits,) in tried(Echoes(monkeypatch)).kept:
         np.testing.assert_array_equal(logits, x[:, 0])
+
+
+def test_of_large_results_one_is_kept_in_each_look(monkeypatch):
+    class Puts(Clocked):
+        def infer(self, x):
+            super().infer(x)
+            return np.zeros((2, MOST_KEPT_BYTES // 16))
+
+    assert len(tried(Puts(monkeypatch)).kept) == 1

@@ -79,7 +79,7 @@ class _RemembersLater(_Remembers):
         return super().train(x, y, order)
 
 
-@animal("remembering", "work")
+@animal("remembering")
 class RemembersLogitsOfAnId(_RemembersLater):
     """logits are remembered by id(x) and shape, which another array may have later"""
 
