@@ -165,6 +165,11 @@ def choose_tasks(plugins: Plugins, tasks: Sequence[str], lengths: Sequence[str] 
         if lengths and info.length is None:
             raise LSTMBenchError(f"task {info.name!r} has sequences of one length only: leave --length out")
         for length in lengths or (None,):
+            typed = selector.options.get(str(info.length), length)
+            if length not in (None, typed):
+                raise LSTMBenchError(
+                    f"{info.name}[{info.length}={typed}] and --length {length} contradict each other: give one of them"
+                )
             given = selector.options if length is None else {**selector.options, str(info.length): length}
             options = info.read(given)
             chosen.append(ChosenTask(info, options, info.recipe(selector.recipe, options)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lstm_bench.cli.options import load, plugin_option, read_results, say
-from lstm_bench.errors import UnknownName
+from lstm_bench.errors import LSTMBenchError, UnknownName
 
 if TYPE_CHECKING:
     from lstm_bench.catalog.loading import Plugins
@@ -45,6 +45,8 @@ def report(
         reporter = _by_suffix(plugins, output)
     else:
         reporter = plugins.reporter(format_name or "table")
+        if output is not None:
+            _require_no_other_format(plugins, output, reporter)
     attempts, problems = read_results(folder)
     shown = attempts if everything else store.latest(attempts)
     if output is None:
@@ -70,6 +72,21 @@ def _by_suffix(plugins: Plugins, output: Path) -> ReporterInfo:
     if suffix not in by_suffix:
         raise UnknownName("suffix", suffix, by_suffix, f"--output {output}, where no --format is given")
     return by_suffix[suffix]
+
+
+def _require_no_other_format(plugins: Plugins, output: Path, reporter: ReporterInfo) -> None:
+    """Make sure that a file's suffix does not promise another format.
+
+    Raises:
+        LSTMBenchError: naming both.
+    """
+    suffix = output.suffix.lower()
+    others = [info.name for info in plugins.reporters.values() if suffix and info.suffix == suffix]
+    if others and reporter.name not in others:
+        raise LSTMBenchError(
+            f"--output {output} and --format {reporter.name} contradict each other: {output.suffix} is a file of "
+            f"format {others[0]}"
+        )
 
 
 @click.command("list")

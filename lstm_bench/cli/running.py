@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lstm_bench.cli.config import read_config, written
 from lstm_bench.cli.options import (
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from lstm_bench.execute.run import PreparedRun
     from lstm_bench.record.attempt import Attempt
     from lstm_bench.record.configuration import Configuration, Effort
+
+
+_EFFORTS = ("quick", "rigorous")
+"""Flags that choose an effort."""
 
 
 def _axis_options(command: F) -> F:
@@ -59,12 +64,13 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
         name.removeprefix("--"): option
         for option in context.command.params
         for name in option.opts
-        if name.startswith("--") and option.name not in ("effort", "config", "help", "dry_run")
+        if name.startswith("--") and option.name not in (*_EFFORTS, "config", "help", "dry_run")
     }
     given = read_config(file, (*options, "effort"))
     if "effort" in given and given["effort"] not in EFFORTS:
         raise UnknownName("effort", str(given["effort"]), EFFORTS, f"--config {file}")
-    context.default_map = {
+    chosen = given.pop("effort", None)
+    context.default_map = {name: name == chosen for name in _EFFORTS} | {
         options[key].name if key in options else key: written(
             value, several=getattr(options.get(key), "multiple", False)
         )
@@ -87,8 +93,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     show_default=True,
     help="What to compute in; float32 is IEEE float32. Repeatable.",
 )
-@click.option("--quick", "effort", flag_value="quick", help="A glance: 1 round of 3 blocks, a tenth of the epochs.")
-@click.option("--rigorous", "effort", flag_value="rigorous", help="For publishing: 10 rounds of 30 longer blocks.")
+@click.option("--quick", is_flag=True, help="A glance: 1 round of 3 blocks, a tenth of the epochs.")
+@click.option("--rigorous", is_flag=True, help="For publishing: 10 rounds of 30 longer blocks.")
 @click.option(
     "--epochs", type=click.IntRange(*EPOCHS), help="Train this many epochs, not the recipe's; the table says so."
 )
@@ -143,7 +149,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
 def run(
     *,
     backends: tuple[str, ...],
-    effort: str | None,
+    quick: bool,
+    rigorous: bool,
     seed: int,
     seeds: int,
     results: Path,
@@ -165,7 +172,10 @@ def run(
 
     plugins = load(plugin_files)
     request = _request(
-        backends=backends, effort=EFFORTS[effort or "default"], seeds=range(seed, seed + seeds), options=asked
+        backends=backends,
+        effort=_effort(quick=quick, rigorous=rigorous),
+        seeds=range(seed, seed + seeds),
+        options=asked,
     )
     if dry_run:
         _show_plan(plan_configurations(plugins, request), results)
@@ -186,6 +196,20 @@ def run(
     for line in done.problems:
         say(f"error: {line}")
     return 1 if done.problems else exit_code(done.attempts)
+
+
+def _effort(**flags: bool) -> Effort:
+    """Return the effort that is asked for. A flag of the command line goes before one of ``--config``.
+
+    Raises:
+        LSTMBenchError: if the command line has several flags.
+    """
+    source = click.get_current_context().get_parameter_source
+    asked = [name for name in flags if flags[name]]
+    typed = [name for name in asked if source(name) is ParameterSource.COMMANDLINE]
+    if len(typed) > 1:
+        raise LSTMBenchError(f"{' and '.join(f'--{name}' for name in typed)} contradict each other: give one of them")
+    return EFFORTS[next(iter(typed or asked), "default")]
 
 
 def _request(*, backends: Sequence[str], effort: Effort, seeds: Sequence[int], options: Mapping[str, Any]) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from lstm_bench.catalog.choosing import ChosenTask, choose_backends, choose_tasks, parse_device
@@ -10,7 +11,7 @@ from lstm_bench.catalog.required_kernel import alternatives
 from lstm_bench.errors import LSTMBenchError
 from lstm_bench.execute.request import Request
 from lstm_bench.host.machine import usable_cores
-from lstm_bench.model.axes import vary
+from lstm_bench.model.axes import AXES, vary
 from lstm_bench.model.spec import Recipe
 from lstm_bench.record.configuration import Configuration
 
@@ -43,6 +44,7 @@ def plan_configurations(plugins: Plugins, request: Request) -> list[Configuratio
         for values in product(*axes.values()):
             varied = dict(zip(axes, values, strict=True))
             recipe, changes = vary(task.recipe, varied, f"task {task.info.name!r}")
+            _require_one_meaning(task, varied, changes)
             _require_a_batch(task, recipe)
             for seed, device, precision, backend in product(request.seeds, devices, request.precisions, backends):
                 configurations.append(
@@ -65,7 +67,41 @@ def plan_configurations(plugins: Plugins, request: Request) -> list[Configuratio
                         backend_defaults=dict(backend.defaults),
                     )
                 )
+    _require_effects(configurations, request, axes)
     return list({configuration.fingerprint: configuration for configuration in configurations}.values())
+
+
+def _require_one_meaning(task: ChosenTask, varied: Mapping[str, str], changes: Mapping[str, str]) -> None:
+    """Make sure that no axis overrides an option of the same name that users gave to the task.
+
+    Raises:
+        LSTMBenchError: naming both.
+    """
+    for name in changes:
+        option = name.replace("-", "_")
+        given = task.options.written.get(option)
+        if given is not None and given != task.defaults[option]:
+            raise LSTMBenchError(
+                f"{task.info.name}[{option}={given}] and --{name} {varied[name]} contradict each other: "
+                "give one of them"
+            )
+
+
+def _require_effects(
+    configurations: Sequence[Configuration], request: Request, axes: Mapping[str, Iterable[str]]
+) -> None:
+    """Make sure that no option is without effect in all configurations.
+
+    Raises:
+        LSTMBenchError: naming the option, and what it needs.
+    """
+    for name in ("epochs", "steps"):
+        if getattr(request, name) and not any(configuration.recipe.epochs for configuration in configurations):
+            task = configurations[0].task_selector
+            raise LSTMBenchError(f"--{name} has no effect: task {task!r} does not train; leave --{name} out")
+    for name in axes:
+        if not any(AXES[name].matters(configuration.recipe) for configuration in configurations):
+            raise LSTMBenchError(f"--{name} has no effect: it needs {AXES[name].needs}; leave --{name} out")
 
 
 def _require_a_batch(task: ChosenTask, recipe: Recipe) -> None:

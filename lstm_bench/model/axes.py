@@ -24,6 +24,8 @@ class RecipeAxis:
         wanted: the values that make sense, in words.
         read: returns the recipe's own value as a user would type it.
         choices: the allowed values; empty if there are too many to list.
+        needs: what a recipe must have for this setting to matter, in words; empty if it always matters.
+        matters: whether it matters in a recipe.
     """
 
     meaning: str
@@ -31,6 +33,8 @@ class RecipeAxis:
     wanted: str
     read: Callable[[Recipe], str]
     choices: tuple[str, ...] = ()
+    needs: str = ""
+    matters: Callable[[Recipe], bool] = lambda recipe: True
 
 
 def _with_cell(recipe: Recipe, value: str) -> Recipe:
@@ -92,6 +96,8 @@ AXES: Mapping[str, RecipeAxis] = {
         _with_momentum,
         "a number from 0 and under 1",
         lambda recipe: f"{recipe.train.momentum:g}",
+        needs="--optimizer sgd",
+        matters=lambda recipe: recipe.train.optimizer == "sgd",
     ),
 }
 """Every axis by the name of its option. Values are applied in this order."""

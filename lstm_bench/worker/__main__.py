@@ -31,17 +31,23 @@ def main() -> None:
 
 
 def _do(job: protocol.Job, session: Session) -> None:
-    """Do the job."""
+    """Do the job, and import only what it needs."""
     # Import NumPy only after restrict_to: its BLAS starts threads on import, and they stay on their first processors.
-    from lstm_bench.worker import check, ending, measure, trajectory
+    from lstm_bench.worker.ending import carry_out
 
     match job:
         case protocol.CheckJob():
-            ending.carry_out(lambda: check.check(job, session), session)
+            from lstm_bench.worker.check import check
+
+            carry_out(lambda: check(job, session), session)
         case protocol.TrajectoryJob():
-            ending.carry_out(lambda: trajectory.trace(job, session), session)
+            from lstm_bench.worker.trajectory import trace
+
+            carry_out(lambda: trace(job, session), session)
         case protocol.MeasureJob():
-            ending.carry_out(lambda: measure.measure(job, session), session)
+            from lstm_bench.worker.measure import measure
+
+            carry_out(lambda: measure(job, session), session)
 
 
 def _die_with_parent() -> None:

@@ -29,6 +29,10 @@ LONG_WARMUP, FEWEST_WARMUPS = 5.0, 1
 LONG_TIMING, FEWEST_BLOCKS = 60.0, 3
 """After this many seconds, timing of a scope ends early, but with at least this many blocks."""
 
+LONGEST_PUT, GROWS = 4.0, 1.1
+"""Blocks stop growing when putting the order of a block that is ``GROWS`` times as long would take this many times as
+long as a block should. A backend that trains when orders are put would else be given more and more steps."""
+
 RENEWING = 0.15
 """Replacing the timed model by new ones may take this share of the time of all blocks."""
 
@@ -56,9 +60,11 @@ def time_work(
     with counted():
         steps, nanoseconds = _calibrate(work, effort)
         gc.collect()  # so that no timed block collects the garbage of earlier phases
-        warmup = [nanoseconds]
-        while not _warm(warmup, effort):
-            warmup.append(run_block(work.block(steps))[0])
+        warmup, seconds = [nanoseconds], nanoseconds / 1e9
+        while not _warm(len(warmup), seconds, effort):
+            block = work.block(steps)
+            warmup.append(run_block(block)[0])
+            seconds += warmup[-1] / 1e9 + block.put_seconds
     every = _blocks_for_each_model(work, effort)
     timed: list[int] = []
     while not _timed(timed, effort):
@@ -95,12 +101,11 @@ def _blocks_for_each_model(work: Workload, effort: Effort) -> int:
     return math.ceil(effort.blocks / min(max(1, int(models)), effort.blocks))
 
 
-def _warm(blocks: list[int], effort: Effort) -> bool:
-    """Whether these warm-up blocks, in nanoseconds, are enough."""
-    seconds = sum(blocks) / 1e9
-    if len(blocks) >= FEWEST_WARMUPS and seconds >= LONG_WARMUP:
+def _warm(blocks: int, seconds: float, effort: Effort) -> bool:
+    """Whether so many warm-up blocks, which took so long in all, are enough."""
+    if blocks >= FEWEST_WARMUPS and seconds >= LONG_WARMUP:
         return True
-    return len(blocks) >= effort.warmup_blocks and seconds >= effort.warmup_seconds
+    return blocks >= effort.warmup_blocks and seconds >= effort.warmup_seconds
 
 
 def _calibrate(work: Workload, effort: Effort) -> tuple[int, int]:
@@ -112,7 +117,8 @@ def _calibrate(work: Workload, effort: Effort) -> tuple[int, int]:
         if not settled and steps > 1 and first / steps > VERY_LONG_STEP:  # or it has compiled: try one step
             steps = 1
             continue
-        nanoseconds = run_block(work.block(steps))[0]
+        block = work.block(steps)
+        nanoseconds = run_block(block)[0]
         seconds = nanoseconds / 1e9
         if not settled:
             settled = True
@@ -120,7 +126,8 @@ def _calibrate(work: Workload, effort: Effort) -> tuple[int, int]:
             if fewest != steps:
                 steps = fewest
                 continue
-        if seconds >= effort.block_seconds:
+        puttable = LONGEST_PUT * effort.block_seconds / max(block.put_seconds, 1e-9)
+        if seconds >= effort.block_seconds or puttable < GROWS:
             return steps, nanoseconds
         if steps >= work.most_steps:
             if seconds / steps < NO_TIME:
@@ -128,7 +135,7 @@ def _calibrate(work: Workload, effort: Effort) -> tuple[int, int]:
             return steps, nanoseconds
         # Ten percent extra, so that the next try seldom falls short. At most a factor of 100, because the measured time
         # of a single short step is inaccurate.
-        wanted = math.ceil(steps * min(1.1 * effort.block_seconds / max(seconds, 1e-9), 100))
+        wanted = math.ceil(steps * min(1.1 * effort.block_seconds / max(seconds, 1e-9), 100, puttable))
         steps = max(steps, min(wanted, work.most_steps))
 
 

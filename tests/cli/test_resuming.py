@@ -12,7 +12,7 @@ from processes import COMMAND, started
 
 pytestmark = pytest.mark.one_interpreter
 
-SIZES = 12
+SIZES = 6
 GRID = (
     "run",
     "-b",

@@ -81,6 +81,49 @@ def test_a_wrong_command_is_one_line_that_says_what_and_leaves_no_trace(command,
     assert sorted(clutter.rglob("*")) == before
 
 
+GIVE_ONE = "contradict each other: give one of them"
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("run -b numpy -t speed[hidden=320] --hidden 64", f"speed[hidden=320] and --hidden 64 {GIVE_ONE}"),
+        ("run -b numpy -t speed[batch=64] --batch 32 --batch 128", f"speed[batch=64] and --batch 32 {GIVE_ONE}"),
+        ("run -b numpy -t speed[cell=gru] --cell rnn", f"speed[cell=gru] and --cell rnn {GIVE_ONE}"),
+        ("run -b numpy -t speed[time=64] --length 128", f"speed[time=64] and --length 128 {GIVE_ONE}"),
+        ("run -b numpy --quick --rigorous", f"--quick and --rigorous {GIVE_ONE}"),
+        ("run -b numpy --momentum 0.9", "--momentum has no effect: it needs --optimizer sgd; leave --momentum out"),
+        ("run -b numpy -t speed --epochs 3", "--epochs has no effect: task 'speed:tiny' does not train; leave"),
+        ("run -b numpy -t speed --steps 3", "--steps has no effect: task 'speed:tiny' does not train; leave"),
+        (
+            "report empty -o report.md --format csv",
+            "--output report.md and --format csv contradict each other: .md is a file of format md",
+        ),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused_by_name(command, complaint, clutter):
+    ran = lstm_bench(*command.split())
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("lstm-bench: error: ")
+    assert complaint in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run -b numpy -t speed[hidden=64] --hidden 64",
+        "run -b numpy -t speed[time=64] --length 64",
+        "run -b numpy --optimizer adam --optimizer sgd --momentum 0.9",
+        "run -b numpy -t speed -t flights --epochs 3",
+        "run -b numpy --rigorous --rigorous",
+    ],
+)
+def test_options_that_agree_or_have_an_effect_somewhere_are_taken(command):
+    ran = lstm_bench(*command.split(), "--dry-run")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [

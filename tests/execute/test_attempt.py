@@ -139,6 +139,7 @@ def judged(monkeypatch):
 LONGER = msgspec.structs.replace(QUICK, block_seconds=0.2)
 
 
+@pytest.mark.one_interpreter
 @pytest.mark.usefixtures("busy", "judged")
 def test_an_attempt_beside_a_busy_process_is_carried_out_and_disturbed():
     done = attempt("numpy", effort=LONGER)
@@ -149,6 +150,7 @@ def test_an_attempt_beside_a_busy_process_is_carried_out_and_disturbed():
     assert done.findings.memory is not None
 
 
+@pytest.mark.one_interpreter
 @pytest.mark.usefixtures("busy")
 def test_a_disturbance_that_is_not_to_be_judged_is_recorded():
     done = attempt("numpy", effort=LONGER)
@@ -156,6 +158,7 @@ def test_a_disturbance_that_is_not_to_be_judged_is_recorded():
     assert disturbance.verdict(done.findings.disturbance)
 
 
+@pytest.mark.one_interpreter
 @pytest.mark.usefixtures("busy", "judged")
 def test_what_is_worse_than_a_disturbance_is_what_is_told():
     assert faulty("value-error", "inspect", effort=LONGER).status == "crashed"

@@ -257,9 +257,21 @@ def test_a_length_is_refused_where_sequences_have_one_length_only():
 
 
 def test_what_is_not_to_be_trained_at_all_is_not_trained_longer():
-    plugins = some_plugins(a_backend_info("torch"), a_task_info("speed", recipes=(a_recipe("tiny", epochs=0),)))
-    assert [configuration.epochs for configuration in plan(plugins, tasks=("speed",), epochs=3)] == [0]
+    plugins = some_plugins(
+        a_backend_info("torch"),
+        a_task_info("speed", recipes=(a_recipe("tiny", epochs=0),)),
+        a_task_info("flights", recipes=(a_recipe("tutorial", epochs=300),)),
+    )
+    epochs = [configuration.epochs for configuration in plan(plugins, tasks=("speed", "flights"), epochs=3)]
+    assert epochs == [0, 3]
     assert [configuration.epochs for configuration in plan(plugins, tasks=("speed",), effort=EFFORTS["quick"])] == [0]
+
+
+@pytest.mark.parametrize("limit", ["epochs", "steps"])
+def test_a_limit_to_training_is_refused_where_nothing_is_trained(limit):
+    plugins = some_plugins(a_backend_info("torch"), a_task_info("speed", recipes=(a_recipe("tiny", epochs=0),)))
+    with pytest.raises(LSTMBenchError, match=f"--{limit} has no effect: task 'speed:tiny' does not train"):
+        plan(plugins, tasks=("speed",), **{limit: 3})
 
 
 def test_steps_are_a_limit_beside_the_epochs():

@@ -198,6 +198,23 @@ def test_steps_that_take_no_time_are_implausible_and_their_number_is_bounded(mon
     assert max((order.nbytes for order in model.orders), default=0) <= blocks.MOST_INDEX_BYTES
 
 
+def test_a_backend_that_trains_when_an_order_is_put_is_not_given_more_and_more_steps(monkeypatch):
+    class TrainsInPut(Clocked):
+        def put(self, array):
+            self.put_for += 1e-3 * array.shape[0]
+            return array
+
+        def train(self, x, y, order):
+            self.orders.append(order)
+            self.now += 1_000 * len(order)
+
+    model = TrainsInPut(monkeypatch, step_ns=0)
+    model.put_for = 0.0
+    monkeypatch.setattr(blocks, "perf_counter", lambda: model.put_for)
+    time_training(model, np.zeros((1, 1), int), EFFORT)
+    assert max(map(len, model.orders)) * 1e-3 == pytest.approx(timing.LONGEST_PUT * EFFORT.block_seconds, rel=0.1)
+
+
 def test_steps_that_take_hardly_any_time_are_timed_in_shorter_blocks(monkeypatch):
     found = timing.time_work(blocks.InferenceWork(Clocked(monkeypatch, step_ns=101), [("a", 1)], 1), EFFORT)
     assert found.steps_per_block <= blocks.MOST_STEPS

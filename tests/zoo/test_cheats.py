@@ -20,6 +20,9 @@ PLUGINS = load_plugins([CHEATS])
 ANIMALS = sys.modules["lstm_bench_plugin_cheats"].ANIMALS
 
 ROUNDS = 3
+ORDER = (1, 0, 2)
+"""A round that only times comes first: it is short, and finds most."""
+
 EFFORT = Effort(
     name="default",
     blocks=3,
@@ -67,7 +70,7 @@ RECIPES = {
 }
 
 
-def a_run(name, effort=EFFORT):
+def a_run(name, effort=EFFORT, rounds=ORDER):
     """The attempts of a run, up to the first that is not ok."""
     found = ANIMALS[name]
     recipe = RECIPES[found.recipe]
@@ -75,7 +78,7 @@ def a_run(name, effort=EFFORT):
         **{"backend": name, "epochs": min(1, recipe["recipe"].epochs), "threads": found.threads, "effort": effort}
         | recipe
     )
-    for number in ORDER:
+    for number in rounds:
         done = run_attempt(
             MeasureJob(
                 configuration=configuration,
@@ -90,10 +93,6 @@ def a_run(name, effort=EFFORT):
         yield done
         if done.status != "ok":
             return
-
-
-ORDER = (1, 0, 2)
-"""A round that only times comes first: it is short, and finds most."""
 
 
 @pytest.fixture(autouse=True)
@@ -147,8 +146,8 @@ def test_a_change_of_the_harness_is_found(name):
 
 @pytest.mark.parametrize("name", named("nothing"))
 def test_an_honest_backend_stays_ok_however_odd_it_is(name):
-    attempts = list(a_run(name))
-    assert [(a.status, a.reason) for a in attempts] == ROUNDS * [("ok", "")]
+    attempts = list(a_run(name, rounds=ORDER[:2]))  # the third is as the first
+    assert [(a.status, a.reason) for a in attempts] == 2 * [("ok", "")]
 
 
 def test_every_animal_says_what_is_odd_about_it_and_has_a_recipe():
