@@ -63,10 +63,22 @@ class Network(keras.Model):  # type: ignore[misc]  # Keras has no types
         self.drop = [layers.Dropout(spec.dropout, dtype=dtype) for _ in self.stack[1:]]
         self.norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype) if spec.batch_norm else None
         self.head = layers.Dense(spec.output_size, use_bias=spec.bias, kernel_initializer="zeros", dtype=dtype)
-        self(keras.Input((1, spec.input_size), dtype=self.variable_dtype))  # makes every variable
+        self._make_variables()
         self.held = list(self._where())
         trained = {id(held.variable): held for held in self.held}
         self.masks = [trained[id(variable)].mask for variable in self.trainable_variables]
+
+    def _make_variables(self) -> None:
+        """Make every variable. A call on a symbolic input would make them, too, but trace the whole network for it."""
+        spec, width = self.spec, self.spec.input_size
+        for layer, hidden in zip(self.stack, spec.hidden_sizes, strict=True):
+            layer.build((None, None, width))
+            width = hidden * len(spec.directions)
+        shape = (None, width) if spec.readout == "last" else (None, None, width)
+        if self.norm is not None:
+            self.norm.build(shape)
+        self.head.build(shape)
+        self.built = True
 
     def _recurrent(self, n: int, dtype: str, unroll: bool) -> Any:
         spec = self.spec

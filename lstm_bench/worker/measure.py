@@ -104,8 +104,7 @@ def time_and_inspect(prepared: Prepared, first: FirstStep, session: Session, *, 
     """
     configuration = prepared.configuration
     watch = Watch(configuration.device)
-    with session.phase("time"):
-        timed = time_scopes(prepared, first.native, session)
+    timed = time_scopes(prepared, first.native, session)
     disturbance = watch.ended()
     session.found(Findings(disturbance=disturbance, threads=read_back_threads()))
     with session.phase("inspect"):

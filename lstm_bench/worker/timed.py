@@ -80,7 +80,7 @@ class TimedScopes:
 
 
 def time_scopes(prepared: Prepared, native: tuple[Any, Any], session: Session) -> TimedScopes:
-    """Time the blocks of every scope.
+    """Time the blocks of every scope, in phase "time", and look at calls on new inputs, in phase "verify".
 
     Args:
         prepared: the backend and the data.
@@ -91,28 +91,36 @@ def time_scopes(prepared: Prepared, native: tuple[Any, Any], session: Session) -
         Implausible: if steps take no time.
         InvalidOutput: if a call returns something that cannot be compared.
     """
-    effort, rows = prepared.configuration.effort, prepared.order[:TIMED_BATCHES]
-    counted = prepared.peak.counted
-    with counted():
+    rows = prepared.order[:TIMED_BATCHES]
+    with session.phase("time"), prepared.peak.counted():
         timed = TimedScopes(prepared.build(), prepared.parameters, rows)
         assert timed.model is not None
         batches = [(timed.model.put(prepared.x[some]), timed.model.put(prepared.y[some])) for some in rows]
     session.found(Findings(batch_shape=(rows.shape[1], *prepared.x.shape[1:])))
     for scope in sorted(prepared.scopes, key=ORDER.index):
         if scope == "train":
-            _time_training(prepared, native, timed)
+            with session.phase("time"):
+                _time_training(prepared, native, timed)
         else:
-            if scope == "gradient" and timed.training is not None:
-                timed.release()
-                timed.model, timed.parameters = prepared.build(), prepared.parameters
-            kind = InferenceWork if scope == "infer" else GradientWork
-            work = kind(timed.model, batches, rows.shape[1])
-            timing = time_work(work, effort, counted)
-            new_inputs = try_new_inputs(work, _newly_drawn(prepared, rows), timing.seconds_per_step)
-            timed.passes[scope] = TimedPasses(work, timed.parameters, new_inputs)
-            timed.timings[scope] = timing
+            _time_passes(prepared, scope, batches, timed, session)
         session.found(Findings(timings=dict(timed.timings)))
     return timed
+
+
+def _time_passes(
+    prepared: Prepared, scope: Scope, batches: list[tuple[Any, Any]], timed: TimedScopes, session: Session
+) -> None:
+    with session.phase("time"):
+        if scope == "gradient" and timed.training is not None:
+            timed.release()
+            timed.model, timed.parameters = prepared.build(), prepared.parameters
+        kind = InferenceWork if scope == "infer" else GradientWork
+        work = kind(timed.model, batches, timed.rows.shape[1])
+        timing = time_work(work, prepared.configuration.effort, prepared.peak.counted)
+    with session.phase("verify"):
+        new_inputs = try_new_inputs(work, _newly_drawn(prepared, timed.rows), timing.seconds_per_step)
+    timed.passes[scope] = TimedPasses(work, timed.parameters, new_inputs)
+    timed.timings[scope] = timing
 
 
 def _time_training(prepared: Prepared, native: tuple[Any, Any], timed: TimedScopes) -> None:
