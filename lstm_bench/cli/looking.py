@@ -75,13 +75,13 @@ def _by_suffix(plugins: Plugins, output: Path) -> ReporterInfo:
 
 
 def _require_no_other_format(plugins: Plugins, output: Path, reporter: ReporterInfo) -> None:
-    """Make sure that a file's suffix does not promise another format.
+    """Make sure that a file's suffix does not promise another format; a .txt may hold any.
 
     Raises:
         LSTMBenchError: naming both.
     """
     suffix = output.suffix.lower()
-    others = [info.name for info in plugins.reporters.values() if suffix and info.suffix == suffix]
+    others = [info.name for info in plugins.reporters.values() if info.suffix == suffix not in ("", ".txt")]
     if others and reporter.name not in others:
         raise LSTMBenchError(
             f"--output {output} and --format {reporter.name} contradict each other: {output.suffix} is a file of "
