@@ -3,9 +3,11 @@
     lstm-bench run --results /tmp/runs
     python benchmarks/verification.py /tmp/runs
 
-For each backend and task, the table shows the seconds of all attempts together, and the share of three phases: the
-comparison with the reference before the clock starts ("check"), the blocks themselves ("time", in which new models take
-turns), and everything after a scope was timed ("verify"): calls on new inputs, and results computed again.
+For each backend and task, the table shows the seconds of all attempts together, and the share of three phases:
+
+- ``check`` compares the backend with the reference, before the clock starts;
+- ``time`` runs the blocks, and builds the new models that take turns in them;
+- ``verify`` tries calls on new inputs and computes timed results again.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 ON_GRID = 0.125
-"""Steps by which the first outputs lie above a format's numbers. Outputs are never exact, and rounding towards zero
-would take an output that lies just below a number to the number before."""
+"""The first outputs lie this part of a step above a format's numbers, since outputs are never exact. Rounding towards
+zero takes an output just below a number to the number before it."""
 
 DRAWS = 8
 """Tries before activations count as rounded. A layer nearer to the logits that rounds may lose a change once, but not
@@ -107,8 +107,8 @@ class Product:
         """Detect whether the activations are rounded to a coarse format.
 
         Args:
-            of_weights: the coarsest format to which any weight matrix is rounded. Finer formats are not looked for: the
-                product may not see them.
+            of_weights: the coarsest format to which the model rounds a weight matrix. Only coarser formats are looked
+                for, because that matrix may hide finer ones.
 
         Returns:
             The format; ``None`` if there is none, or if the logits do not depend on these activations.
@@ -155,7 +155,7 @@ class Product:
 
 @dataclass(frozen=True)
 class _Pulse:
-    """Weights of the special model. Its pulse is the time step in which all features are 1.
+    """Weights of the special model. All features are 1 in the pulse's time step, and 0 in every other one.
 
     Attributes:
         spec: the model.

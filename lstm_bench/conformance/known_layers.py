@@ -95,7 +95,7 @@ def _directions() -> Iterator[Known]:
     yield "the head reads the mean of the outputs, not the final state", Slip(reads="mean")
     yield "the head reads c, not h", Slip(reads="c")
     yield (
-        "the backward direction's outputs stay in the order in which it reads",
+        "the backward direction's outputs start with the last time step",
         Slip(backward_as_read=True),
         Slip(backward_as_read=True, reads="last"),
     )

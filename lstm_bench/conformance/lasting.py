@@ -9,7 +9,7 @@ from lstm_bench.model.parameters import initial_parameters
 from lstm_bench.model.spec import ModelSpec
 
 OPEN = 5.0
-"""Bias that opens a gate by which a state lasts: sigmoid(5) is 0.993, and half of a state is left after 100 steps."""
+"""Bias of an open gate. sigmoid(5) is 0.993, so half of the state is left after 100 steps."""
 
 FAINT = 0.02
 """Factor on what a lasting tanh RNN takes in at a step, so that tanh stays near its linear range and the state, which

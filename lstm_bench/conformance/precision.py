@@ -39,7 +39,7 @@ be lost in the layers above, but not a change in so many."""
 def product_precisions(
     build: Callable[[Parameters], Model[Any]], spec: ModelSpec, parameters: Parameters, shape: tuple[int, int, int]
 ) -> dict[str, Precision]:
-    """Detect the precision in which each weight matrix is multiplied by activations.
+    """Detect the precision of each product of a weight matrix and its activations.
 
     Args:
         build: builds the model with given parameters.

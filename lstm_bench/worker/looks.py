@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench.worker.blocks import MOST_KEPT_BYTES
+from lstm_bench.worker.reading import copied
 
 if TYPE_CHECKING:
     from lstm_bench.worker.blocks import Passes, Segment
@@ -193,7 +194,7 @@ def _look(work: Passes, draw: Callable[[], tuple[NDArray[Any], NDArray[Any]]], s
             times.append(perf_counter() - begin)
             if times is unseen:
                 assert isinstance(block.rows, tuple)
-                arrays = work.fetch(result[0])
+                arrays = copied(work.fetch(result[0]))
                 if not kept or PAIRS * sum(array.nbytes for array in arrays) <= MOST_KEPT_BYTES:
                     kept.append((*fresh[number][block.rows[0]], arrays))
     return _Look(min(unseen) / statistics.median(seen), (as_sequences - in_one_row) / (PAIRS * steps), kept)

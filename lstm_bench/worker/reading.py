@@ -37,6 +37,11 @@ class ReadingTime:
     usual_further: float | None = None
 
 
+def copied(arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Copy arrays, since later calls may overwrite what ``Model.get`` returned. What is no array stays as it is."""
+    return [array.copy() if isinstance(array, np.ndarray) else array for array in arrays]
+
+
 def fetch(
     model: Model[Any],
     copy: Callable[[Any], list[NDArray[Any]]],
@@ -58,7 +63,7 @@ def fetch(
         begin = perf_counter()
         arrays = copy(native)
         seconds.append(perf_counter() - begin)
-        found.append(arrays)
+        found.append(copied(arrays))
     ready = [[model.put(np.asarray(array)) for array in arrays] for arrays in found]
     model.synchronize()
     _COOLING.sum()

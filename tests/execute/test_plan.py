@@ -267,6 +267,11 @@ def test_what_is_not_to_be_trained_at_all_is_not_trained_longer():
     assert [configuration.epochs for configuration in plan(plugins, tasks=("speed",), effort=EFFORTS["quick"])] == [0]
 
 
+def test_without_an_installed_backend_there_is_nothing_to_refuse():
+    plugins = some_plugins(a_missing_backend_info("nowhere"), a_task_info("flights", recipes=(a_recipe("tutorial"),)))
+    assert plan(plugins, backends=(), epochs=3, axes={"momentum": ("0.9",)}) == []
+
+
 @pytest.mark.parametrize("limit", ["epochs", "steps"])
 def test_a_limit_to_training_is_refused_where_nothing_is_trained(limit):
     plugins = some_plugins(a_backend_info("torch"), a_task_info("speed", recipes=(a_recipe("tiny", epochs=0),)))

@@ -113,7 +113,9 @@ class SkipsEveryUpdate(NumpyModel):
 
 
 def test_long_calls_that_leave_out_a_step_are_off_short_calls():
-    segment = a_segment(SkipsTheLastStepOfLongCalls)
+    segment = a_segment(
+        SkipsTheLastStepOfLongCalls, calls=8
+    )  # in three calls, losses may differ by less than the bound
     again = by_another(segment, SkipsTheLastStepOfLongCalls)
     assert again.losses > replay.SAME["float32"]
     assert again.parameters > replay.SAME["float32"]

@@ -173,6 +173,20 @@ def test_gradients_go_round_and_round_the_batches_and_wait_after_each_block(monk
     assert model.waits == 3 + len(found.warmup_ns) + (2 + further) * len(found.block_ns)
 
 
+def test_kept_gradients_stay_what_they_were_though_later_calls_overwrite_them(monkeypatch):
+    class Overwrites(Clocked):
+        buffer = np.zeros(1)
+
+        def differentiate(self, x, y):
+            super().differentiate(x, y)
+            self.buffer[...] = y
+            return np.zeros(()), {"head.weight": self.buffer}  # which get returns without a copy
+
+    work = blocks.GradientWork(Overwrites(monkeypatch, step_ns=1_000_000), [("a", 0), ("b", 1), ("c", 2)], 2)
+    timing.time_work(work, EFFORT)
+    assert [float(kept.arrays[1][0]) for kept in work.kept] == [float(kept.batch) for kept in work.kept]
+
+
 def test_a_model_without_a_gradient_alone_says_so_and_nothing_else_is_timed_in_its_place(monkeypatch):
     class WrittenBefore(Clocked):
         differentiate = Model.differentiate

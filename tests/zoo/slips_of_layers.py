@@ -78,7 +78,7 @@ class BackwardComesFirst(WrittenOut):
 
 @animal
 class LeavesBackwardReversed(WrittenOut):
-    """the backward direction's outputs stay in the order in which it reads"""
+    """the backward direction's outputs start with the last time step"""
 
     def direction(self, d, x, state, own):
         outputs, final = super().direction(d, x, state, own)
