@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations
 from typing import Any, NamedTuple, get_args
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from lstm_bench.model.flops import operations
 from lstm_bench.model.parameters import named_generator
-from lstm_bench.model.spec import CellKind, ModelSpec, TrainSpec
+from lstm_bench.model.spec import CellKind, Loss, ModelSpec, Optimizer, Readout, TrainSpec
 
 MODELS = 18
 """Number of different models in a set. In this many models almost every pair of choices occurs (seldom is more than one
@@ -29,6 +29,13 @@ NARROWEST = 3
 
 COSTLIEST = 10**8
 """Most floating point operations of a batch's gradient. The reference computes about a hundred of them for a case."""
+
+
+FEATURES, OUTPUTS = range(1, 6), range(1, 5)
+"""Sizes of input and output to choose from."""
+
+LAYERS = (1, 1, 2, 2, 3)
+"""Numbers of layers to choose from."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,19 @@ class _Sizes:
     loops: int = 6
     remembers: bool = False
     rates: tuple[float, ...] = (1e-3, 1e-2)
+
+    @cached_property
+    def may_be_dear(self) -> bool:
+        """Whether a model of these sizes can cost more than ``COSTLIEST``."""
+        largest = ModelSpec(
+            cell="lstm",
+            input_size=FEATURES[-1],
+            hidden_sizes=(max(self.hidden),) * max(LAYERS),
+            output_size=OUTPUTS[-1],
+            bidirectional=True,
+            readout="all",
+        )
+        return operations(largest, "gradient", batch=max(self.batch), time=max(self.time)) > COSTLIEST
 
 
 SMALL = _Sizes()
@@ -84,45 +104,87 @@ class Shape(NamedTuple):
     time: int
     remembers: bool = False
 
+
+class _Draft(NamedTuple):
+    """The choices of a shape. Twelve thousand are drawn for a set, and checked specifications are made of 18 only."""
+
+    cell: CellKind
+    input_size: int
+    hidden_sizes: tuple[int, ...]
+    output_size: int
+    bidirectional: bool
+    bias: bool
+    batch_norm: bool
+    readout: Readout
+    loss: Loss
+    optimizer: Optimizer
+    momentum: float
+    learning_rate: float
+    batch_size: int
+    clip_norm: float | None
+    time: int
+    remembers: bool = False
+
     @property
-    def size(self) -> int:
+    def loops(self) -> int:
         """Number of loops over time, which decides the compile time."""
-        return len(self.model.hidden_sizes) * len(self.model.directions)
+        return len(self.hidden_sizes) * (2 if self.bidirectional else 1)
 
     def pairs(self) -> set[tuple[Any, Any]]:
         """Every pair of choices that occurs in this shape."""
-        model, train = self.model, self.train
         choices = {
-            "cell": model.cell,
-            "layers": len(model.hidden_sizes),
-            "bidirectional": model.bidirectional,
-            "bias": model.bias,
-            "batch norm": model.batch_norm,
-            "readout": model.readout,
-            "loss": train.loss,
-            "optimizer": (train.optimizer, train.momentum > 0),
-            "learning rate": train.learning_rate,
-            "clipped at": train.clip_norm,
+            "cell": self.cell,
+            "layers": len(self.hidden_sizes),
+            "bidirectional": self.bidirectional,
+            "bias": self.bias,
+            "batch norm": self.batch_norm,
+            "readout": self.readout,
+            "loss": self.loss,
+            "optimizer": (self.optimizer, self.momentum),
+            "learning rate": self.learning_rate,
+            "clipped at": self.clip_norm,
             "from zeros": self.time % 2 == 0,
         }
         return set(combinations(choices.items(), 2))
+
+    def shape(self) -> Shape:
+        model = ModelSpec(
+            cell=self.cell,
+            input_size=self.input_size,
+            hidden_sizes=self.hidden_sizes,
+            output_size=self.output_size,
+            bidirectional=self.bidirectional,
+            bias=self.bias,
+            batch_norm=self.batch_norm,
+            readout=self.readout,
+        )
+        train = TrainSpec(
+            loss=self.loss,
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            momentum=self.momentum,
+            clip_norm=self.clip_norm,
+        )
+        return Shape(model, train, self.time, self.remembers)
 
 
 @lru_cache
 def draw_shapes(seed: int, generation: int) -> tuple[Shape, ...]:
     """Draw ``SETS`` sets of models, and return the set with the most pairs of choices, or the smaller set in a tie."""
     generator = named_generator(seed, "cases", str(generation))
-    sets = [_some_shapes(generator) for _ in range(SETS)]
-    return max(sets, key=lambda some: (len(_met(some)), -sum(shape.size for shape in some)))
+    sets = [_some_drafts(generator) for _ in range(SETS)]
+    best = max(sets, key=lambda some: (len(_met(some)), -sum(draft.loops for draft in some)))
+    return tuple(draft.shape() for draft in best)
 
 
-def _some_shapes(generator: np.random.Generator) -> tuple[Shape, ...]:
+def _some_drafts(generator: np.random.Generator) -> list[_Draft]:
     """Draw a set of models. Each is the candidate with the most new pairs of choices, or the smaller model in a tie.
 
     The first model of each cell is plain (one forward layer, trained with Adam), so that a backend with few features is
     tested, too. The second is ``LONG``, the third ``WIDE``.
     """
-    found: list[Shape] = []
+    found: list[_Draft] = []
     for which in range(MODELS):
         turn, cell = which // 3, get_args(CellKind)[which % 3]
         if turn == 0:
@@ -130,58 +192,86 @@ def _some_shapes(generator: np.random.Generator) -> tuple[Shape, ...]:
         else:
             sizes = {1: LONG, 2: WIDE}.get(turn, SMALL)
             met, candidates = _met(found), [_affordable(generator, cell, sizes) for _ in range(CANDIDATES)]
-            found.append(max(candidates, key=lambda shape: (len(shape.pairs() - met), -shape.size)))
-    return tuple(found)
+            found.append(max(candidates, key=lambda draft: (len(draft.pairs() - met), -draft.loops)))
+    return found
 
 
-def _met(shapes: Iterable[Shape]) -> set[tuple[Any, Any]]:
-    return set().union(*(shape.pairs() for shape in shapes))
+def _met(drafts: Iterable[_Draft]) -> set[tuple[Any, Any]]:
+    return set().union(*(draft.pairs() for draft in drafts))
 
 
-def _plain(generator: np.random.Generator, cell: CellKind) -> Shape:
+def _plain(generator: np.random.Generator, cell: CellKind) -> _Draft:
     def size(most: int) -> int:
         return int(generator.integers(1, most + 1))
 
-    model = ModelSpec(cell=cell, input_size=size(5), hidden_sizes=(size(6),), output_size=size(4))
-    rate = float(generator.choice([1e-3, 1e-2]))
-    return Shape(model, TrainSpec(loss="mse", optimizer="adam", learning_rate=rate, batch_size=size(8)), size(8))
+    input_size, hidden_size, output_size = size(FEATURES[-1]), size(6), size(OUTPUTS[-1])
+    return _Draft(
+        cell=cell,
+        input_size=input_size,
+        hidden_sizes=(hidden_size,),
+        output_size=output_size,
+        bidirectional=False,
+        bias=True,
+        batch_norm=False,
+        readout="last",
+        loss="mse",
+        optimizer="adam",
+        momentum=0.0,
+        learning_rate=float(generator.choice([1e-3, 1e-2])),
+        batch_size=size(8),
+        clip_norm=None,
+        time=size(8),
+    )
 
 
-def _affordable(generator: np.random.Generator, cell: CellKind, sizes: _Sizes) -> Shape:
+def _affordable(generator: np.random.Generator, cell: CellKind, sizes: _Sizes) -> _Draft:
     while True:
-        shape = _any(generator, cell, sizes)
-        cost = operations(shape.model, "gradient", batch=shape.train.batch_size, time=shape.time)
-        if shape.size <= sizes.loops and cost <= COSTLIEST:
-            return shape
+        draft = _any(generator, cell, sizes)
+        if draft.loops <= sizes.loops and not (sizes.may_be_dear and _cost(draft.shape()) > COSTLIEST):
+            return draft
 
 
-def _any(generator: np.random.Generator, cell: CellKind, sizes: _Sizes) -> Shape:
+def _cost(shape: Shape) -> int:
+    return operations(shape.model, "gradient", batch=shape.train.batch_size, time=shape.time)
+
+
+@lru_cache
+def _from(choices: Sequence[int], least: int) -> tuple[int, ...]:
+    return tuple(choice for choice in choices if choice >= least)
+
+
+def _any(generator: np.random.Generator, cell: CellKind, sizes: _Sizes) -> _Draft:
+    integers = generator.integers
+
     def pick(*choices: Any) -> Any:
-        return choices[int(generator.integers(len(choices)))]
+        return choices[integers(len(choices))]
 
-    def size(choices: Iterable[int], least: int) -> int:
-        return int(pick(*(choice for choice in choices if choice >= least)))
+    def size(choices: Sequence[int], least: int) -> int:
+        return int(pick(*_from(choices, least)))
 
     batch_norm = not sizes.remembers and pick(False, False, True)
     few, many = (NARROWEST, FEWEST) if batch_norm else (1, 1)
     loss = pick("mse", "cross_entropy")
-    model = ModelSpec(
+    # arguments are evaluated in the order in which they are written, which decides what is drawn
+    draft = dict(
         cell=cell,
-        input_size=size(range(1, 6), few),
-        hidden_sizes=tuple(size(sizes.hidden, few) for _ in range(pick(1, 1, 2, 2, 3))),
-        output_size=size(range(1, 5), 2 if loss == "cross_entropy" else 1),  # over one class, all gradients are zero
+        input_size=size(FEATURES, few),
+        hidden_sizes=tuple([size(sizes.hidden, few) for _ in range(pick(*LAYERS))]),
+        output_size=size(OUTPUTS, 2 if loss == "cross_entropy" else 1),  # over one class, all gradients are zero
         bidirectional=pick(False, True),
         bias=sizes.remembers or pick(True, True, False),
         batch_norm=batch_norm,
         readout=pick("last", "all"),
+        loss=loss,
     )
     optimizer, momentum = pick(("sgd", 0.0), ("sgd", 0.9), ("rmsprop", 0.0), ("adam", 0.0))
-    train = TrainSpec(
-        loss=loss,
+    return _Draft(
+        **draft,
         optimizer=optimizer,
+        momentum=momentum,
         learning_rate=pick(*sizes.rates),
         batch_size=size(sizes.batch, many),
-        momentum=momentum,
         clip_norm=pick(None, 0.05, 1e3),
+        time=size(sizes.time, 1),
+        remembers=sizes.remembers,
     )
-    return Shape(model, train, size(sizes.time, 1), sizes.remembers)
