@@ -12,7 +12,7 @@ from processes import COMMAND, started
 
 pytestmark = pytest.mark.one_interpreter
 
-SIZES = 6
+SIZES = 4
 GRID = (
     "run",
     "-b",

@@ -24,6 +24,12 @@ def cut(z, low, high):
     return np.where(z.real < low, low, np.where(z.real > high, high, z))
 
 
+def gates(z, count):
+    """What ``np.split(z, count, axis=-1)`` returns, in a third of the time."""
+    size = z.shape[-1] // count
+    return [z[..., n * size : (n + 1) * size] for n in range(count)]
+
+
 class WrittenOut(NumpyModel):
     """right: the whole model by its equations"""
 
@@ -40,7 +46,7 @@ class WrittenOut(NumpyModel):
         return own
 
     def lstm(self, x, h, c, W_ih, W_hh, b):
-        i, f, g, o = np.split(x @ W_ih.T + h @ W_hh.T + b, 4, axis=-1)
+        i, f, g, o = gates(x @ W_ih.T + h @ W_hh.T + b, 4)
         return self.lstm_of(i, f, g, o, c)
 
     def lstm_of(self, i, f, g, o, c):

@@ -111,14 +111,21 @@ RUNS = 3
 """A cheat that only the time gives away may pass when other processes keep the processors busy."""
 
 
+def disturbed(attempt):
+    return attempt.status == "ok" and attempt.findings.disturbance.others > BUSY
+
+
 def require_caught(name):
     shows = ANIMALS[name].shows
     for _ in range(RUNS if shows == "work" else 1):
-        attempts = list(a_run(name, EFFORTS["default"] if shows == "processors" else EFFORT))
+        attempts = []
+        for attempt in a_run(name, EFFORTS["default"] if shows == "processors" else EFFORT):
+            attempts.append(attempt)
+            if shows == "processors" and disturbed(attempt):
+                break  # the processor that was not granted is taken, and will be in the next round, too
         if attempts[-1].status in CAUGHT:
             break
-    last = attempts[-1]
-    if shows in ("work", "processors") and last.status == "ok" and last.findings.disturbance.others > BUSY:
+    if shows in ("work", "processors") and disturbed(attempts[-1]):
         pytest.skip("other processes use the processors: times tell nothing, and none is left that was not granted")
     assert attempts[-1].status in CAUGHT, f"{ANIMALS[name].kind.__doc__}: {[(a.status, a.reason) for a in attempts]}"
 
