@@ -67,9 +67,9 @@ def explain_marks(best: Best) -> list[str]:
     reasons = []
     if any(best.get(scope) for scope in SCOPES):
         reasons.append(
-            f"faster than each other row with the same model on the same data (each 95% interval of the ratio of times "
-            f"ends below {1 - MARGIN:g})"
+            f"its time is certainly below each other row's with the same work (every 95% interval of the ratio ends "
+            f"below {1 - MARGIN:g})"
         )
     if best.get(METRIC):
-        reasons.append("better than each other one by more than seeds explain (rank-sum test)")
-    return [f"best of a column, in bold: shown to be {', or '.join(reasons)}"] if reasons else []
+        reasons.append("its metric leads by more than the spread between seeds (rank-sum test)")
+    return [f"bold: the best of its column, since {', or '.join(reasons)}"] if reasons else []

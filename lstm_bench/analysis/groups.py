@@ -46,6 +46,11 @@ class Group:
         """The statuses of the attempts that count."""
         return [attempt.status for attempt in self.final.values()]
 
+    @property
+    def comparable(self) -> bool:
+        """Whether the times can be compared with others': every round ended ``ok``."""
+        return set(self.statuses) == {"ok"}
+
     def numbers(self, of: Callable[[Attempt], float | None]) -> list[float]:
         """A number of each attempt, without the attempts that do not have it."""
         return [value for attempt in self.attempts if (value := of(attempt)) is not None]
@@ -107,8 +112,14 @@ def ratio(ours: Group, theirs: Group, scope: Scope) -> statistics.IntervalEstima
     return statistics.ratio(our_rounds, their_rounds, paired=of_one_run(ours, theirs))
 
 
+def by_speed(groups: Sequence[Group], scope: Scope) -> list[Group]:
+    """The groups whose times of a scope can be compared, the fastest first."""
+    timed = [(found.value, each) for each in groups if each.comparable and (found := each.estimate(scope)) is not None]
+    return [group for _, group in sorted(timed, key=lambda pair: pair[0])]
+
+
 def fastest(groups: Sequence[Group], scope: Scope) -> Group | None:
-    """The group that is shown to be faster than each other timed group; ``None`` if there is no such group.
+    """The group that is shown to be faster than each other comparable group; ``None`` if there is no such group.
 
     The number of comparisons needs no correction, since all of them must succeed at once (an intersection-union
     test: Berger 1982). The worst case is two equal groups that are far ahead of all others: then a group is wrongly
@@ -118,11 +129,11 @@ def fastest(groups: Sequence[Group], scope: Scope) -> Group | None:
         groups: that compute the same on the same machine.
         scope: whose times are compared.
     """
-    timed = [(found.value, group) for group in groups if (found := group.estimate(scope)) is not None]
+    timed = by_speed(groups, scope)
     if len(timed) < 2:
         return None
-    best = min(timed, key=lambda pair: pair[0])[1]
-    rivals = (ratio(best, other, scope) for _, other in timed if other is not best)
+    best, *others = timed
+    rivals = (ratio(best, other, scope) for other in others)
     return best if all(found is not None and statistics.verdict(found) == "faster" for found in rivals) else None
 
 

@@ -113,12 +113,6 @@ def bounds_of(group: Group) -> Bounds | None:
     return Bounds(ceiling.flops_per_second, shares)
 
 
-def by_speed(groups: Sequence[Group], scope: Scope) -> list[Group]:
-    """The groups that were timed in a scope, the fastest first."""
-    timed = [(found.value, group) for group in groups if (found := group.estimate(scope)) is not None]
-    return [group for _, group in sorted(timed, key=lambda pair: pair[0])]
-
-
 def start_and_step(group: Group) -> tuple[float, float] | None:
     """Seconds until the end of the first training step, without the framework's import, and of each later step.
 
@@ -135,7 +129,7 @@ def start_and_step(group: Group) -> tuple[float, float] | None:
 
 def break_evens(groups: Sequence[Group]) -> list[BreakEven]:
     """After how many training steps each group has overtaken others that start earlier; the fastest group first."""
-    known = [(group, both) for group in groups if (both := start_and_step(group)) is not None]
+    known = [(group, both) for group in groups if group.comparable and (both := start_and_step(group)) is not None]
     known.sort(key=lambda pair: pair[1][1])
     found = []
     for at, (ours, our_times) in enumerate(known):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lstm_bench.cli.options import load, plugin_option, read_results, say
+from lstm_bench.cli.options import load, plugin_option, read_results, rendering, say, table_options
 from lstm_bench.errors import LSTMBenchError, UnknownName
 
 if TYPE_CHECKING:
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results/local"))
-@click.option(
-    "--format",
-    "format_name",
-    metavar="NAME",
-    help="One of those that `lstm-bench list formats` shows.  [default: table, or by the suffix of --output]",
-)
+@table_options
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the report to a file, in place of what it held: .md, .tex, .csv, .json, ...",
+    help="Write the report to a file, whose suffix chooses the format: .md, .tex, .csv, .json, .html, ...",
 )
 @click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each configuration.")
 @plugin_option
 def report(
-    folder: Path, format_name: str | None, output: Path | None, everything: bool, plugin_files: tuple[Path, ...]
+    folder: Path,
+    format_name: str | None,
+    details: bool,
+    columns: str | None,
+    output: Path | None,
+    everything: bool,
+    plugin_files: tuple[Path, ...],
 ) -> int:
     """Print the attempts in FOLDER (default: results/local), or in one file."""
     from lstm_bench.record import store
@@ -47,13 +48,14 @@ def report(
         reporter = plugins.reporter(format_name or "table")
         if output is not None:
             _require_no_other_format(plugins, output, reporter)
+    render = rendering(plugins, reporter.name, details=details, columns=columns)
     attempts, problems = read_results(folder)
     shown = attempts if everything else store.latest(attempts)
     if output is None:
-        click.echo(reporter.render(shown), nl=False)
+        click.echo(render(shown), nl=False)
     else:
         with redirect_stdout(io.StringIO()):  # which is no terminal, so that a file gets no colours
-            text = reporter.render(shown)
+            text = render(shown)
         store.write_text(text, output)
         say(f"the report is in {output}")
     if len(shown) < len(attempts):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lstm_bench.catalog.loading import Plugins, load_plugins
-from lstm_bench.errors import NoResults
+from lstm_bench.errors import LSTMBenchError, NoResults
 from lstm_bench.execute.request import LONGEST_TIMEOUT
 from lstm_bench.text import one_line
 
@@ -99,6 +99,49 @@ def plugin_option(command: F) -> F:
         type=click.Path(path_type=Path),
         help="Use a Python file as a plugin, beside the installed ones. Repeatable.",
     )(command)
+
+
+def table_options(command: F) -> F:
+    """Add ``--format``, ``--details`` and ``--columns``, which say how a table is shown."""
+    for option in (
+        click.option(
+            "--columns",
+            metavar="NAME,...",
+            help="Columns of the table, such as train,infer,memory; a wrong name lists them all.",
+        ),
+        click.option("--details", is_flag=True, help="Show every column and note, and the output of what failed."),
+        click.option(
+            "--format",
+            "format_name",
+            metavar="NAME",
+            help="One of those that `lstm-bench list formats` shows.  [default: table]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def rendering(
+    plugins: Plugins, format_name: str, *, details: bool, columns: str | None
+) -> Callable[[Sequence[Attempt]], str]:
+    """The function that renders attempts in a format, with the options of ``table_options``.
+
+    Raises:
+        UnknownName: if there is no such format.
+        LSTMBenchError: if options of the table are given for another format.
+    """
+    reporter = plugins.reporter(format_name)
+    if not details and columns is None:
+        return reporter.render
+    if format_name != "table":
+        option = "--details" if details else "--columns"
+        raise LSTMBenchError(
+            f"{option} and format {format_name} contradict each other: {option} is for format table alone"
+        )
+    from lstm_bench.reports import terminal
+
+    names = [name.strip() for name in (columns or "").split(",") if name.strip()]
+    return lambda attempts: terminal.render(attempts, details=details, columns=names)
 
 
 def backend_option(purpose: str, default: str) -> Callable[[F], F]:

@@ -24,11 +24,19 @@ SHOWN_PHASES = ("check", "train", "time")
 
 
 @contextmanager
-def display() -> Iterator[OnProgress]:
-    """Yield the display that suits stderr: live on a terminal, plain lines elsewhere."""
+def display(*, quiet: bool = False, verbose: bool = False) -> Iterator[OnProgress]:
+    """Yield the display that suits stderr: live on a terminal, plain lines elsewhere.
+
+    Args:
+        quiet: whether to show nothing.
+        verbose: whether to show a line for every phase, also on a terminal.
+    """
     console = Console(stderr=True, emoji=False)
-    if not console.is_terminal:
-        yield _Lines(console)
+    if quiet:
+        yield lambda progress: None
+        return
+    if verbose or not console.is_terminal:
+        yield _Lines(console, every_phase=verbose)
         return
     # No automatic refresh: the parent must sleep while a worker is timed.
     with Progress(
@@ -79,8 +87,8 @@ def fetching() -> Iterator[Watcher]:
 
 
 class _Lines:
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, *, every_phase: bool = False) -> None:
+        self._console, self._every_phase = console, every_phase
         self._due = 0.0
 
     def __call__(self, progress: RunProgress) -> None:
@@ -88,7 +96,7 @@ class _Lines:
             if monotonic() >= self._due:
                 self._print(progress)
                 self._due = monotonic() + SELDOM
-        elif progress.attempt is None and progress.phase in SHOWN_PHASES:
+        elif progress.attempt is None and (self._every_phase or progress.phase in SHOWN_PHASES):
             self._print(progress)
             self._due = monotonic() + SELDOM
         elif progress.attempt is not None or progress.phase == "start":
@@ -114,7 +122,7 @@ class _Live:
             self._progress.refresh()
 
     def _enter(self, progress: RunProgress) -> None:
-        what = {"start": "starting", "time": "time (nothing moves meanwhile)"}.get(progress.phase, progress.phase)
+        what = {"start": "starting", "time": "timing (display paused)"}.get(progress.phase, progress.phase)
         self._progress.remove_task(self._task)  # rich can reset a task, but not to a total that is unknown
         self._task = self._progress.add_task(escape(progress.name), total=None, what=what)
         self._progress.refresh()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,9 @@ from lstm_bench.cli.options import (
     backend_option,
     load,
     plugin_option,
+    rendering,
     say,
+    table_options,
     task_option,
     timeout_option,
     warn_of,
@@ -28,6 +31,7 @@ from lstm_bench.model.spec import PRECISIONS
 from lstm_bench.record.configuration import EFFORTS
 
 if TYPE_CHECKING:
+    from lstm_bench.catalog.loading import Plugins
     from lstm_bench.execute.request import Request
     from lstm_bench.execute.run import PreparedRun
     from lstm_bench.record.attempt import Attempt
@@ -145,6 +149,9 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     "--resume", is_flag=True, help="Run only what has no attempt yet that is ok and made by the same software here."
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan, and how long it will take by earlier attempts.")
+@table_options
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the table and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every phase of every worker.")
 @plugin_option
 def run(
     *,
@@ -156,12 +163,17 @@ def run(
     results: Path,
     resume: bool,
     dry_run: bool,
+    format_name: str | None,
+    details: bool,
+    columns: str | None,
+    quiet: bool,
+    verbose: bool,
     plugin_files: tuple[Path, ...],
     **asked: Any,
 ) -> int:
     """Run tasks on backends, each configuration in a process of its own, and print the table.
 
-    What can be repeated makes a grid: all combinations are run.
+    Repeat an option to sweep it: every combination becomes a row.
 
     Exit code 0 if all went well, 1 if something was measured and failed, 2 if the command was
     wrong.
@@ -170,7 +182,10 @@ def run(
     from lstm_bench.execute import run as running
     from lstm_bench.execute.plan import plan_configurations
 
+    if quiet and verbose:
+        raise LSTMBenchError("--quiet and --verbose contradict each other: give one of them")
     plugins = load(plugin_files)
+    render = rendering(plugins, format_name or "table", details=details, columns=columns)
     request = _request(
         backends=backends,
         effort=_effort(quick=quick, rigorous=rigorous),
@@ -178,23 +193,27 @@ def run(
         options=asked,
     )
     if dry_run:
-        _show_plan(plan_configurations(plugins, request), results)
+        _show_plan(plan_configurations(plugins, request), plugins, results)
         return 0
     with fetching() as watcher:
         prepared = running.prepare(
             request, plugins, plugin_files=plugin_files, results=results, resume=resume, watcher=watcher
         )
-    _announce(prepared, results, every_backend=not backends)
+    warn_of(prepared.problems)
+    if not quiet:
+        _announce(prepared, results, every_backend=not backends)
     try:
-        with display() as show:
+        with display(quiet=quiet, verbose=verbose) as show:
             done = running.run(prepared, show)
     except running.RunInterrupted as interrupt:
         kept = len(interrupt.run.attempts) - len(interrupt.run.problems)
         say(f"interrupted; attempts kept in {results}: {kept}; the same command with --resume goes on")
         return INTERRUPTED
-    click.echo(done.table, nl=False)
+    click.echo(render(done.attempts), nl=False)
     for line in done.problems:
         say(f"error: {line}")
+    if not quiet:
+        say(f"as a page: lstm-bench report {quote(str(results))} -o page.html")
     return 1 if done.problems else exit_code(done.attempts)
 
 
@@ -230,14 +249,15 @@ def _announce(prepared: PreparedRun, results: Path, *, every_backend: bool) -> N
         for info in prepared.plugins.backends.values():
             if info.missing():
                 say(f"{info.name} is left out, since {', '.join(info.missing())} is not installed: {info.install}")
-    warn_of(prepared.problems)
     effort, earlier = prepared.request.effort, prepared.earlier
     rounds = f" in {effort.rounds} rounds" if effort.rounds > 1 else ""
     already = f"; {len(earlier.done)} attempts of run {earlier.run} are there already" if earlier.done else ""
     say(f"{len(prepared.configurations)} to run{rounds}, effort {effort.name}, results in {results}{already}")
+    for line in shape_lines(prepared.configurations, prepared.plugins):
+        say(line)
 
 
-def _show_plan(configurations: Sequence[Configuration], results: Path) -> None:
+def _show_plan(configurations: Sequence[Configuration], plugins: Plugins, results: Path) -> None:
     from lstm_bench.execute.estimate import estimate, in_words
     from lstm_bench.host.machine import describe_machine
     from lstm_bench.record import store
@@ -245,6 +265,8 @@ def _show_plan(configurations: Sequence[Configuration], results: Path) -> None:
     attempts, problems = store.read_folder(results) if results.is_dir() else ([], [])
     warn_of(problems)
     expected = estimate(configurations, attempts, describe_machine())
+    for line in shape_lines(configurations, plugins):
+        click.echo(line)
     width = max(len(configuration.name) for configuration in configurations)
     for configuration, seconds in zip(configurations, expected.seconds, strict=True):
         limits = f"{configuration.epochs} epochs" + (
@@ -260,6 +282,29 @@ def _show_plan(configurations: Sequence[Configuration], results: Path) -> None:
         return
     less = f" for {known} of them; of the others {results} has no attempt that is like them" if expected.unknown else ""
     click.echo(f"{len(configurations)} to run, about {in_words(expected.known)}{less}")
+
+
+def shape_lines(configurations: Sequence[Configuration], plugins: Plugins) -> list[str]:
+    """For each task and recipe, what will be computed, and which sizes are the recipe's own."""
+    from lstm_bench.model.shape import shape_line
+
+    by_selector: dict[str, list[Configuration]] = {}
+    for configuration in configurations:
+        by_selector.setdefault(configuration.task_selector, []).append(configuration)
+    lines = []
+    for selector, found in by_selector.items():
+        info = plugins.tasks[found[0].task]
+        options = info.read({n: v for n, v in found[0].task_options.items() if found[0].task_defaults.get(n) != v})
+        recipes = [configuration.recipe for configuration in found]
+        line = shape_line(
+            [recipe.model for recipe in recipes],
+            [recipe.train.batch_size for recipe in recipes],
+            [info.time(recipe, options) if info.time else None for recipe in recipes],
+        )
+        own = [name for name in options if options[name] is None and name.replace("_", "-") not in found[0].changes]
+        given = len(own) < len(options)
+        lines.append(f"{selector}: {line}" + (f" (by default: {', '.join(own)})" if own and given else ""))
+    return lines
 
 
 def exit_code(attempts: Sequence[Attempt]) -> int:

@@ -253,17 +253,17 @@ def _any(generator: np.random.Generator, cell: CellKind, sizes: _Sizes) -> _Draf
     few, many = (NARROWEST, FEWEST) if batch_norm else (1, 1)
     loss = pick("mse", "cross_entropy")
     # arguments are evaluated in the order in which they are written, which decides what is drawn
-    draft = dict(
-        cell=cell,
-        input_size=size(FEATURES, few),
-        hidden_sizes=tuple([size(sizes.hidden, few) for _ in range(pick(*LAYERS))]),
-        output_size=size(OUTPUTS, 2 if loss == "cross_entropy" else 1),  # over one class, all gradients are zero
-        bidirectional=pick(False, True),
-        bias=sizes.remembers or pick(True, True, False),
-        batch_norm=batch_norm,
-        readout=pick("last", "all"),
-        loss=loss,
-    )
+    draft: dict[str, Any] = {
+        "cell": cell,
+        "input_size": size(FEATURES, few),
+        "hidden_sizes": tuple([size(sizes.hidden, few) for _ in range(pick(*LAYERS))]),
+        "output_size": size(OUTPUTS, 2 if loss == "cross_entropy" else 1),  # over one class, all gradients are zero
+        "bidirectional": pick(False, True),
+        "bias": sizes.remembers or pick(True, True, False),
+        "batch_norm": batch_norm,
+        "readout": pick("last", "all"),
+        "loss": loss,
+    }
     optimizer, momentum = pick(("sgd", 0.0), ("sgd", 0.9), ("rmsprop", 0.0), ("adam", 0.0))
     return _Draft(
         **draft,

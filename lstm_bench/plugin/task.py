@@ -175,6 +175,8 @@ class TaskInfo:
             It raises ``LSTMBenchError`` for options that contradict each other, naming them and the allowed values.
         sequences: number of sequences in an epoch of a recipe, including validation, so that too large a batch is
             refused before anything starts; ``None`` if only loading the data tells.
+        time: number of time steps of a recipe's sequences, so that a plan can show the whole shape; ``None`` if only
+            loading the data tells.
         length: name of the option that ``--length`` sets; ``None`` if all sequences have the same length.
         files: data files of the task. They exist before ``Task.load`` is called.
         published: published times for a recipe with its options.
@@ -194,6 +196,7 @@ class TaskInfo:
     options: Mapping[str, Option[Any]] = field(default_factory=dict)
     configure: Callable[[Recipe, Options], Recipe] = lambda recipe, options: recipe
     sequences: Callable[[Recipe, Options], int] | None = None
+    time: Callable[[Recipe, Options], int] | None = None
     length: str | None = None
     files: tuple[DataFile, ...] = ()
     published: Callable[[Recipe, Options], Sequence[Published]] = lambda recipe, options: ()

@@ -81,24 +81,24 @@ ACCENTS = {
 
 
 def render(attempts: Sequence[Attempt]) -> str:
-    """A table for each task, and the notes as a list."""
+    """A table for each task, and answers and notes as a list."""
     return show(summarise(attempts))
 
 
 def show(summary: Summary) -> str:
-    """A ``table`` for each section, and the notes as a list in small print."""
+    """A ``table`` for each section, and answers and notes as a list in small print."""
     lines = [HEAD, ""]
     for section in summary.sections:
         lines += [*_table(section), ""]
-    if summary.notes:  # a list without an item is an error
+    if summary.lines:  # a list without an item is an error
         lines += [r"{\footnotesize", r"\begin{itemize}"]
-        lines += [rf"  \item {escape(note)}" for note in summary.notes]
+        lines += [rf"  \item {escape(note)}" for note in summary.lines]
         lines += [r"\end{itemize}", "}"]
     return "\n".join(lines) + "\n"
 
 
 def _table(section: Section) -> list[str]:
-    subtitle = f" ({escape(section.subtitle)})" if section.subtitle else ""
+    subtitle = "".join(f". {escape(text)}" for text in (section.shape, section.subtitle) if text)
     alignment = "".join("r" if column.numeric else "l" for column in section.columns)
     found = [_row(map(_entry, row.entries)) for row in section.rows if not row.baseline]
     baselines = [_row(map(_entry, row.entries)) for row in section.rows if row.baseline]

@@ -13,20 +13,26 @@ from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief
 
 
 def render(attempts: Sequence[Attempt]) -> str:
-    """A heading and a table for each task, and the notes as a list."""
+    """A heading, a table and its answers for each task, and the notes as lists."""
     return show(summarise(attempts))
 
 
 def show(summary: Summary) -> str:
-    """A heading for each table, and the notes as a list."""
+    """For each table a heading, the shape, the table, its answers and, folded, its notes; then the notes of all."""
     lines = []
     for section in summary.sections:
         lines += [f"### {escape(section.title)}", ""]
+        lines += [escape(section.shape), ""] if section.shape else []
         lines += [escape(section.subtitle), ""] if section.subtitle else []
         lines.append(_line(escape(column.title, LONGEST_ENTRY) for column in section.columns))
         lines.append(_line("---:" if column.numeric else "---" for column in section.columns))
         lines += [_line(map(_entry, row.entries)) for row in section.rows]
         lines.append("")
+        if section.answers:
+            lines += [*(f"- {escape(answer)}" for answer in section.answers), ""]
+        if section.notes:
+            lines += ["<details><summary>Notes</summary>", "", *(f"- {escape(note)}" for note in section.notes), ""]
+            lines += ["</details>", ""]
     lines += [f"- {escape(note)}" for note in summary.notes]
     return "\n".join(lines) + "\n"
 

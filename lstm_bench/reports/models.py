@@ -31,7 +31,11 @@ def by_data(groups: Sequence[Group]) -> list[list[Group]]:
 
 
 def by_model(groups: Sequence[Group]) -> list[SameModel]:
-    """Groups that compute the same, in order of the first group of each model."""
+    """Groups that compute the same, in order of the first group of each model.
+
+    A group that failed before its machine was known belongs to the only machine, if there is only one.
+    """
+    apart = several_machines(groups)
 
     def alike(group: Group) -> Hashable:
         configuration = group.first.configuration
@@ -40,10 +44,9 @@ def by_model(groups: Sequence[Group]) -> list[SameModel]:
             *settings(configuration).items(),
             configuration.epochs,
             configuration.steps,
-            hardware(group),
+            hardware(group) if apart else "",
         )
 
-    apart = several_machines(groups)
     return [
         SameModel(
             model_name(found[0].first.configuration) + (f" on {hardware(found[0])}" if apart else ""), tuple(found)

@@ -14,10 +14,10 @@ from lstm_bench.record.attempt import SOUND, Attempt
 from lstm_bench.record.configuration import Configuration
 from lstm_bench.reports.models import SameModel, attempt_name
 from lstm_bench.reports.numbers import significant
-from lstm_bench.reports.table import Section
+from lstm_bench.reports.table import RELATIVE, Section
 
 MEANINGS: dict[Scope, str] = {
-    "train": "forward, loss, backward, update",
+    "train": "forward, loss, backward and update",
     "gradient": "forward, loss and backward, without an update",
     "infer": "forward in evaluation mode",
 }
@@ -51,7 +51,7 @@ def beaten_baselines(groups: Sequence[Group]) -> list[str]:
 
 
 def seeds_explain(model: SameModel) -> list[str]:
-    """Whether a backend's metric differs from the reference's by more than seeds do."""
+    """Whether a backend's metric differs from the reference's by more than the spread between seeds."""
     judged = [group for group in model.groups if len(group.numbers(metric_of)) >= FEWEST_SEEDS]
     reference = next((group for group in judged if group.first.configuration.backend == REFERENCE), None)
     if reference is None or reference.first.findings.judgement is None:
@@ -63,13 +63,13 @@ def seeds_explain(model: SameModel) -> list[str]:
     chances = [chance_of_difference(group.numbers(metric_of), theirs) or 0.0 for group in others]
     metric = reference.first.findings.judgement.metric
     notes = [
-        f"{model.name}: {metric} of {group.first.configuration.backend_selector} is off {REFERENCE}'s by more than "
-        f"seeds explain (p = {chance:.2g}, rank-sum test, {len(group.trained)} seeds)"
+        f"{model.name}: {metric} of {group.first.configuration.backend_selector} differs from {REFERENCE}'s by more "
+        f"than the spread between seeds (p = {chance:.2g}, rank-sum test, {len(group.trained)} seeds)"
         for group, chance, differs in zip(others, chances, surprising(chances), strict=True)
         if differs
     ]
     return notes or [
-        f"{model.name}: {metric} of no backend is off {REFERENCE}'s by more than seeds explain "
+        f"{model.name}: no backend's {metric} differs from {REFERENCE}'s by more than the spread between seeds "
         f"(p = {min(chances):.2g} or more, rank-sum test, {len(theirs)} seeds)"
     ]
 
@@ -100,42 +100,40 @@ def parameter_counts(attempts: Sequence[Attempt]) -> list[str]:
     counts = [(a.findings.native_parameter_count, a.configuration.parameter_count) for a in attempts]
     if all(native in (None, canonical) for native, canonical in counts):
         return []
-    return ["params: trained numbers of the canonical model (as the framework counts them)"]
+    return ["params: trained parameters of the model (in brackets: as the framework counts them)"]
 
 
 def meanings(attempts: Sequence[Attempt], sections: Sequence[Section]) -> list[str]:
     """What the columns mean, and who published times."""
     trained = [attempt for attempt in attempts if attempt.configuration.epochs]
-    memory = "memory: peak above the level after import"
-    if any(a.findings.memory is not None and a.findings.memory.device_peak is not None for a in attempts):
-        memory += "; on a GPU, the most that its allocator held"
     several = any(entry.interval for section in sections for row in section.rows for entry in row.entries)
-    interval = "median over blocks of steps" + (
-        ", geometric mean over rounds and seeds ± half its 95% interval" if several else ", one round"
-    )
+    interval = "geometric mean over rounds, ± half its 95% interval" if several else "one round, so no interval"
     notes = []
     if trained:
-        notes.append(f"seq/s: sequences per second; {interval}; {memory}")
+        notes.append(f"seq/s: sequences per second; {interval}")
     if len(trained) < len(attempts):
-        notes.append(f"times: for one batch; {interval}; {memory}")
+        notes.append(f"times: of one batch; {interval}")
+    if any(column.title == RELATIVE for section in sections for column in section.columns):
+        notes.append(f"{RELATIVE}: how many times as long as the fastest row takes for the same work")
     if any(len(t.block_ns) < a.configuration.effort.blocks for a in attempts for t in a.findings.timings.values()):
-        notes.append("steps that last seconds are timed in fewer blocks than the effort has")
+        notes.append("a step that lasts seconds is timed in fewer blocks than usual")
     if any(a.findings.ceiling is not None for a in attempts):
-        notes.append(
-            "GFLOP/s: billions of operations of the products in a second (share of the ceiling: the fastest product of "
-            "two square matrices in the same process); floor: share of a step that one of the smallest model takes"
-        )
+        notes.append("GFLOP/s: matrix-multiply operations per second (percent of the fastest matrix multiply here)")
+    notes.append("first step: time of the first training step, including JIT compilation")
+    memory = "memory: peak while steps were taken, minus the level after the framework's import"
+    if any(a.findings.memory is not None and a.findings.memory.device_peak is not None for a in attempts):
+        memory += "; on a GPU, the peak of the framework's allocator"
+    notes.append(memory)
     scopes = {scope for attempt in attempts for scope in attempt.configuration.recipe.scopes}
-    if "gradient" in scopes:
-        notes.append("; ".join(f"{scope}: {MEANINGS[scope]}" for scope in SCOPES if scope in scopes))
+    notes += [f"{scope} times {MEANINGS[scope]}" for scope in SCOPES if scope in scopes]
     sources = dict.fromkeys(p.source for a in attempts for p in a.findings.published)
     if sources:
-        notes.append(f"published: measured by others, on other hardware: {'; '.join(sources)}")
+        notes.append(f"published: measured by others on other hardware: {'; '.join(sources)}")
     return notes
 
 
 def measured(attempts: Sequence[Attempt]) -> list[str]:
-    """Where and how it was measured: one line for each combination of machine, threads and effort."""
+    """Where and how times were measured: one line for each combination of machine, threads and effort."""
     lines = dict.fromkeys(
         f"effort {a.configuration.effort.name}, "
         f"{a.configuration.threads} thread{'s' if a.configuration.threads > 1 else ''}, "

@@ -9,30 +9,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from lstm_bench.analysis.best import METRIC, Best
-from lstm_bench.analysis.groups import Group, settings, varied
+from lstm_bench.analysis.groups import Group, by_speed, ratio, settings, varied
 from lstm_bench.analysis.learning import metric_of
 from lstm_bench.analysis.speed import achieved_by
 from lstm_bench.analysis.statistics import spread
+from lstm_bench.model.shape import shape_line
 from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.record.attempt import Attempt
-from lstm_bench.reports.models import machine_name, recipe_name, several_machines
+from lstm_bench.reports.models import SameModel, machine_name, recipe_name, several_machines
 from lstm_bench.reports.numbers import NO_BREAK, digits, mebibytes, percent, seconds, significant, with_interval
-from lstm_bench.reports.table import Column, Entry, Row, Section
+from lstm_bench.reports.table import DETAIL, RELATIVE, Column, Entry, Row, Section
+from lstm_bench.reports.verdict import answers, day, version
 
 
-def build_section(groups: Sequence[Group], best: Best) -> Section:
-    """The table of these groups.
+def build_section(groups: Sequence[Group], models: Sequence[SameModel], best: Best) -> Section:
+    """The table of these groups, the fastest first, with its answers.
 
     Args:
         groups: of one recipe, at least one; each becomes a row.
+        models: the same groups by what they compute. Rows of one model stand together.
         best: the groups that are marked as the best of a column.
     """
     configurations = [group.first.configuration for group in groups]
     judgement = next((a.findings.judgement for g in groups for a in g.attempts if a.findings.judgement), None)
     names = varied(groups)
-    table = _Builder(groups, names, best)
-    columns = table.columns(judgement.metric if judgement else "metric")
-    rows = [table.row(group) for group in groups]
+    table = _Builder(models, names, best)
+    columns = table.columns(*(judgement.metric, judgement.unit) if judgement else ("metric",))
+    rows = [table.row(group, model) for model in models for group in table.in_order(model.groups)]
     if judgement is not None:
         rows += table.baselines(judgement.metric)
     rows += table.published()
@@ -44,19 +47,37 @@ def build_section(groups: Sequence[Group], best: Best) -> Section:
     title = selectors.pop() if len(selectors) == 1 else recipe_name(configurations[0])
     constant = {name: value for name, value in configurations[0].changes.items() if name.replace("-", " ") not in names}
     changed = ", ".join(f"{name} {value}" for name, value in constant.items())
-    return Section(title, "; ".join(filter(None, (changed, metric))), columns, tuple(rows))
+    return Section(
+        title,
+        "; ".join(filter(None, (changed, metric))),
+        columns,
+        tuple(rows),
+        shape=_shape(groups),
+        answers=answers(models),
+    )
+
+
+def _shape(groups: Sequence[Group]) -> str:
+    recipes = [group.first.configuration.recipe for group in groups]
+    shapes = (next((a.findings.batch_shape for a in group.attempts if a.findings.batch_shape), ()) for group in groups)
+    times = [shape[1] if shape else None for shape in shapes]
+    if any(times):  # rows that failed before their batches were known say nothing about time
+        known = next(time for time in times if time)
+        times = [time or known for time in times]
+    return shape_line([recipe.model for recipe in recipes], [recipe.train.batch_size for recipe in recipes], times)
 
 
 class _Builder:
     """Builds the columns and rows of a table.
 
     Args:
-        groups: each becomes a row.
+        models: each of their groups becomes a row.
         names: the settings that have a column.
         best: the groups that are marked as the best of a column.
     """
 
-    def __init__(self, groups: Sequence[Group], names: Sequence[str], best: Best) -> None:
+    def __init__(self, models: Sequence[SameModel], names: Sequence[str], best: Best) -> None:
+        groups = [group for model in models for group in model.groups]
         self._groups, self._varied, self._best = groups, names, best
         configurations = [group.first.configuration for group in groups]
         recipes = [configuration.recipe for configuration in configurations]
@@ -64,40 +85,71 @@ class _Builder:
         # Where no model was trained, times are shown for a batch, not sequences per second.
         self._judged = any(configuration.epochs for configuration in configurations)
         self._several_machines = several_machines(groups)
+        self._several_devices = len({configuration.device for configuration in configurations}) > 1
+        self._published = dict.fromkeys(p for group in groups for a in group.attempts for p in a.findings.published)
+        self._several_precisions = len({configuration.precision for configuration in configurations}) > 1
+        self._several_runs = len({(group.first.row, version(group)) for group in groups}) < len(groups)
         self._several_seeds = any(len(group.trained) > 1 for group in groups)
         self._ends_early = self._judged and any(r.target is not None or r.patience is not None for r in recipes)
+        self._compared = any(len(by_speed(model.groups, scope)) > 1 for scope in self._scopes[:1] for model in models)
         self._counted = bool(self._scopes) and any(achieved_by(group, self._scopes[0]) for group in groups)
         targets = {recipe.target for recipe in recipes}
         self._target = targets.pop() if len(targets) == 1 else None
 
-    def columns(self, metric: str) -> tuple[Column, ...]:
+    def columns(self, metric: str, unit: str = "") -> tuple[Column, ...]:
         """All columns, that of the metric under this name."""
         ends = (f"steps to {self._target:g}" if self._target is not None else "steps", "training")
-        per = " seq/s" if self._judged else ""
         return (
             Column("backend"),
-            Column("device"),
-            Column("precision"),
+            *([Column("run")] if self._several_runs else []),
+            Column("device", rank=0 if self._several_devices else 1 if self._published else DETAIL),
+            Column("precision", rank=0 if self._several_precisions else DETAIL),
             *([Column("machine")] if self._several_machines else []),
             *(Column(name, numeric=True) for name in self._varied),
-            *([Column("seeds", numeric=True)] if self._several_seeds else []),
-            Column("params", numeric=True),
-            *([Column(metric, numeric=True)] if self._judged else []),
-            *(Column(title, numeric=True) for title in ends if self._ends_early),
-            *(Column(f"{scope}{per}", numeric=True) for scope in self._scopes),
-            *([Column(f"{self._scopes[0]} GFLOP/s", numeric=True)] if self._counted else []),
-            Column("first step", numeric=True),
-            Column("memory", numeric=True),
+            *([Column("seeds", numeric=True, rank=4)] if self._several_seeds else []),
+            Column("params", numeric=True, rank=DETAIL),
+            *([Column(metric, numeric=True, name="metric", rank=3, unit=unit)] if self._judged else []),
+            *(
+                Column(title, numeric=True, name=title.split()[0], rank=2, unit="s" if title == "training" else "steps")
+                for title in ends
+                if self._ends_early
+            ),
+            *self._speed_columns(),
+            Column("first step", numeric=True, name="first-step", rank=DETAIL, unit="s"),
+            Column("memory", numeric=True, rank=DETAIL, unit="bytes"),
             Column("status"),
         )
 
-    def row(self, group: Group) -> Row:
-        """The row of a group."""
-        configuration, found = group.first.configuration, group.first.findings
-        version = next(iter(found.versions.values()), "")
+    def _speed_columns(self) -> list[Column]:
+        per = " seq/s" if self._judged else ""
+        unit = "seq/s" if self._judged else "s"
+        found = [
+            Column(f"{scope}{per}", numeric=True, name=scope, rank=at, unit=unit)
+            for at, scope in enumerate(self._scopes)
+        ]
+        if self._compared:
+            found.insert(1, Column(RELATIVE, numeric=True, name="relative"))
+        if self._counted:
+            found.append(Column(f"{self._scopes[0]} GFLOP/s", numeric=True, name="gflops", rank=DETAIL, unit="GFLOP/s"))
+        return found
+
+    def in_order(self, groups: Sequence[Group]) -> list[Group]:
+        """Groups of one model: those that can be compared, the fastest first, then the others."""
+        timed = by_speed(groups, self._scopes[0]) if self._scopes else []
+        return [*timed, *(group for group in groups if group not in timed)]
+
+    def row(self, group: Group, model: SameModel) -> Row:
+        """The row of a group.
+
+        Args:
+            group: of the model.
+            model: with whose fastest group the row is compared.
+        """
+        configuration = group.first.configuration
         set_to = settings(configuration)
         entries = (
-            Entry(f"{configuration.backend_selector} {version}".strip()),
+            Entry(f"{configuration.backend_selector} {version(group).partition('+')[0]}".strip()),
+            *([Entry(day(group))] if self._several_runs else []),
             Entry(configuration.device),
             Entry(configuration.precision),
             *([Entry(machine_name(group))] if self._several_machines else []),
@@ -106,13 +158,20 @@ class _Builder:
             _parameters(group),
             *([self._metric(group)] if self._judged else []),
             *(self._end(group) if self._ends_early else ()),
-            *(self._speed(group, scope) for scope in self._scopes),
-            *([_operations(group, self._scopes[0])] if self._counted else []),
+            *self._speeds(group, model),
             _median(group.numbers(lambda a: a.findings.seconds.get("first step")), seconds),
             _median(group.numbers(_memory), mebibytes),
             Entry(_status(group)),
         )
         return Row(entries, group=group)
+
+    def _speeds(self, group: Group, model: SameModel) -> list[Entry]:
+        entries = [self._speed(group, scope) for scope in self._scopes]
+        if self._compared:
+            entries.insert(1, _relative(group, by_speed(model.groups, self._scopes[0]), self._scopes[0]))
+        if self._counted:
+            entries.append(_operations(group, self._scopes[0]))
+        return entries
 
     def _metric(self, group: Group) -> Entry:
         entry = _spread(group.numbers(metric_of))
@@ -172,12 +231,21 @@ class _Builder:
         """Times that others have published for these recipes."""
         if self._judged:
             return []
-        published = dict.fromkeys(p for group in self._groups for a in group.attempts for p in a.findings.published)
         rows: dict[tuple[str, str], dict[str, Entry]] = {}
-        for one in published:
+        for one in self._published:
             row = rows.setdefault((one.name, one.hardware), {"device": Entry(one.hardware)})
             row[one.scope] = Entry(seconds(one.seconds), one.seconds)
         return [self._other(f"published: {name}", entries) for (name, _), entries in rows.items()]
+
+
+def _relative(group: Group, timed: Sequence[Group], scope: Scope) -> Entry:
+    """How many times as long as the fastest group's step this group's step takes; blank if it cannot be compared."""
+    if group not in timed:
+        return Entry("")
+    found = ratio(group, timed[0], scope)
+    value = 1.0 if found is None or group is timed[0] else found.value
+    interval = None if found is None or group is timed[0] else found.interval
+    return Entry(f"{significant(value, 3)}x", value, interval)
 
 
 def _parameters(group: Group) -> Entry:

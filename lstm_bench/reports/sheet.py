@@ -1,4 +1,4 @@
-"""The tables for spreadsheets and programs, with the columns and the rounding that people see."""
+"""The tables for spreadsheets and programs: the columns that people see, with numbers in full."""
 
 from __future__ import annotations
 
@@ -13,26 +13,51 @@ from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.frame import escape_control, harmless, printable
 from lstm_bench.reports.numbers import NO_BREAK
 from lstm_bench.reports.summary import summarise
-from lstm_bench.reports.table import Row, Section, Summary
+from lstm_bench.reports.table import Column, Row, Section, Summary
 
 
 def render_csv(attempts: Sequence[Attempt]) -> str:
-    """CSV of all sections as one table: the task, then the columns of all sections, empty where a section lacks one."""
+    """CSV of all sections as one table: the task, its shape, then the columns of all sections.
+
+    Numbers are written in full, with the unit in the header: ``train [seq/s]``. The ends of a 95% interval have columns
+    of their own, ``train low [seq/s]`` and ``train high [seq/s]``. What a section lacks is empty.
+    """
     sections = summarise(attempts).sections
-    titles = _all_titles(sections)
+    tables = [[_numbers(section, row) for row in section.rows] for section in sections]
+    titles = _all_titles([list(dict.fromkeys(title for row in rows for title in row)) for rows in tables])
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
-    writer.writerow(harmless(_plain(title)) for title in ("task", *titles))
-    for section in sections:
-        for row in section.rows:
-            by_title = dict(zip(_titles(section), row.texts, strict=True))
-            texts = (section.title, *(by_title.get(title, "") for title in titles))
-            writer.writerow(harmless(_plain(text)) for text in texts)
+    writer.writerow(harmless(_plain(title)) for title in ("task", "shape", *titles))
+    for section, rows in zip(sections, tables, strict=True):
+        for row in rows:
+            numbers = (row.get(title, "") for title in titles)
+            writer.writerow([harmless(_plain(str(each))) for each in (section.title, section.shape, *numbers)])
     return printable(output.getvalue())
 
 
+def _numbers(section: Section, row: Row) -> dict[str, float | str]:
+    """The values of a row by their headers; text where a column holds no numbers."""
+    bounded = {at for each in section.rows for at, entry in enumerate(each.entries) if entry.interval}
+    found: dict[str, float | str] = {}
+    for at, (title, column, entry) in enumerate(zip(_titles(section), section.columns, row.entries, strict=True)):
+        title = _without_unit(title, column)
+        unit = f" [{column.unit}]" if column.unit else ""
+        if not column.unit and not (column.numeric and entry.value is not None):
+            found[title] = entry.text
+            continue
+        found[title + unit] = "" if entry.value is None else entry.value
+        if at in bounded:
+            low, high = entry.interval or ("", "")
+            found |= {f"{title} low{unit}": low, f"{title} high{unit}": high}
+    return found
+
+
+def _without_unit(title: str, column: Column) -> str:
+    return title.removesuffix(f" {column.unit}") if column.unit else title
+
+
 def render_json(attempts: Sequence[Attempt]) -> str:
-    """JSON of the sections and the notes; each entry has its text and the number behind it."""
+    """JSON of the sections, their answers and notes. Each entry has a number or text, and its interval."""
     content = msgspec.json.encode(_record(summarise(attempts)))
     return escape_control(msgspec.json.format(content, indent=2).decode()) + "\n"
 
@@ -41,24 +66,28 @@ def _record(summary: Summary) -> dict[str, Any]:
     sections = [
         {
             "title": section.title,
+            "shape": section.shape,
             "subtitle": section.subtitle,
             "columns": [
-                {"title": title, "numeric": column.numeric}
+                {"title": _without_unit(title, column), "name": column.chosen_by, "unit": column.unit}
                 for title, column in zip(_titles(section), section.columns, strict=True)
             ],
-            "rows": [_row_record(row, _titles(section)) for row in section.rows],
+            "rows": [_row_record(section, row) for row in section.rows],
+            "answers": list(map(_plain, section.answers)),
+            "notes": list(map(_plain, section.notes)),
         }
         for section in summary.sections
     ]
     return {"sections": sections, "notes": list(map(_plain, summary.notes))}
 
 
-def _row_record(row: Row, titles: Iterable[str]) -> dict[str, Any]:
-    entries = {
-        title: {"text": _plain(entry.text), "value": entry.value, "interval": entry.interval, "best": entry.best}
-        for title, entry in zip(titles, row.entries, strict=True)
-    }
-    return {"baseline": row.baseline, "cells": entries}
+def _row_record(section: Section, row: Row) -> dict[str, Any]:
+    entries = {}
+    for title, column, entry in zip(_titles(section), section.columns, row.entries, strict=True):
+        low, high = entry.interval or (None, None)
+        value = _plain(entry.text) if entry.value is None and not column.unit else entry.value
+        entries[_without_unit(title, column)] = {"value": value, "low": low, "high": high, "best": entry.best}
+    return {"baseline": row.baseline, "entries": entries}
 
 
 def _titles(section: Section) -> list[str]:
@@ -72,12 +101,12 @@ def _titles(section: Section) -> list[str]:
     return titles
 
 
-def _all_titles(sections: Iterable[Section]) -> list[str]:
-    """The titles of all sections, each before the titles that follow it in its own section."""
+def _all_titles(tables: Iterable[Sequence[str]]) -> list[str]:
+    """The titles of all tables, each before the titles that follow it in its own table."""
     found: list[str] = []
-    for section in sections:
+    for titles in tables:
         new: list[str] = []
-        for title in _titles(section):
+        for title in titles:
             if title in found:
                 place = found.index(title)
                 found[place:place] = new

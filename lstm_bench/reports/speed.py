@@ -1,148 +1,48 @@
-"""The notes about speed beneath a table: which backend is fastest, what bounds it, and whether timings were stable."""
+"""The notes about speed beneath a table: each model's verdict, break-even, what bounds it, and stable timings."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
 
 from lstm_bench.analysis import statistics
-from lstm_bench.analysis.groups import Group, fastest, ratio
-from lstm_bench.analysis.speed import Bounds, bounds_of, break_evens, by_speed, stability_of
-from lstm_bench.model.spec import SCOPES, Scope
+from lstm_bench.analysis.groups import Group, by_speed
+from lstm_bench.analysis.speed import Bounds, bounds_of, break_evens, stability_of
+from lstm_bench.model.spec import SCOPES
 from lstm_bench.reports.models import SameModel
 from lstm_bench.reports.numbers import compact, percent, rounded_steps
+from lstm_bench.reports.verdict import NAMED, RIVALS, join, label, nearest, others_named, verdict
 
-T = TypeVar("T")
+PAYS_BACK = "pays back its slower start after"
 
-NAMED = 6
-"""How many others, or models, are named one by one. Of more others only the nearest are named; more models are
-summarised."""
+LIMITS = "fastest matrix multiply, and share of a step that the smallest model takes"
 
 
-def compared(name: str, models: Sequence[SameModel]) -> list[str]:
-    """Compare the fastest backend of each scope with each other backend, and tell when slow starts are paid back.
+def compared(models: Sequence[SameModel]) -> list[str]:
+    """The verdict on each of a few models, and after how many steps a slow start pays off.
 
     Args:
-        name: of the task and its recipe.
-        models: of that recipe.
+        models: of one table. A verdict that is the answer of the table is no note.
     """
     several = [model for model in models if len(model.groups) > 1]
     if len(several) > NAMED:
-        return [*_fastest_of_many(name, several), *_break_even_of_many(name, several)]
+        return _break_even_of_many(several)
     notes = []
     for model in several:
+        at = f"{model.name}: " if len(models) > 1 else ""
         for scope in SCOPES:
             timed = by_speed(model.groups, scope)
-            if len(timed) > 1:
-                notes.append(f"{model.name}: {scope}: {_fastest(timed, scope)}")
-        if late := _break_even(model.groups):
-            notes.append(f"{model.name}: {MADE_UP_FOR}: {'; '.join(late)}")
+            if len(timed) > (1 if len(several) > 1 else RIVALS + 1):
+                notes.append(f"{at}{scope}: {verdict(timed, scope)}")
+        notes += [f"{at}{told}" for told in _break_even(model.groups)]
     return notes
 
 
-MADE_UP_FOR = "first step and all before it made up for, in training steps"
-
-
-def _fastest(groups: Sequence[Group], scope: Scope) -> str:
-    """``jax takes 0.49 (0.48 .. 0.51) of numpy's time; no difference from keras shown (0.97 .. 1.02)``.
-
-    Args:
-        groups: timed in this scope, the fastest first.
-        scope: what is compared.
-    """
-    best, others = groups[0], groups[1:]
-    near, far = _nearest(others)
-    takes, equals = [], []
-    for other in near:
-        found, name = _ratio(best, other, scope), label(other, groups)
-        match statistics.verdict(found):
-            case "not judged":
-                takes.append(f"{found.value:.2f} of {name}'s time")
-            case "no difference shown":
-                equals.append(f"no difference from {name} shown ({_interval(found)})")
-            case _:
-                takes.append(f"{found.value:.2f} ({_interval(found)}) of {name}'s time")
-    ratios = [_ratio(best, other, scope) for other in far]
-    slower = [found.value for found in ratios if statistics.verdict(found) != "no difference shown"]
-    if slower:
-        takes.append(f"{_reach(slower, '{:.2f}'.format)} of {_others(len(slower), 'time')}")
-    if len(slower) < len(ratios):
-        equals.append(f"no difference from {_others(len(ratios) - len(slower))} shown")
-    told = (f" takes {', '.join(takes)}" + ("; " if equals else "")) if takes else ": "
-    told += "; ".join(equals)
-    judged = all(len(group.rounds(scope)) > 1 for group in groups)
-    return label(best, groups) + told + ("" if judged else " (one round, which shows nothing for sure)")
-
-
-def _nearest(others: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
-    """The others that are named, and those that are summarised."""
-    named = len(others) if len(others) <= NAMED else NAMED // 2
-    return others[:named], others[named:]
-
-
-def _ratio(ours: Group, theirs: Group, scope: Scope) -> statistics.IntervalEstimate:
-    found = ratio(ours, theirs, scope)
-    assert found is not None, "both were timed"
-    return found
-
-
-def _interval(found: statistics.IntervalEstimate) -> str:
-    return f"{found.low:.2f} .. {found.high:.2f}"
-
-
-def _reach(values: Iterable[float], form: Callable[[float], str]) -> str:
-    """``1.4 to 3.2``, or a single number where both ends look the same."""
-    values = list(values)
-    least, most = form(min(values)), form(max(values))
-    return least if least == most else f"{least} to {most}"
-
-
-def _others(count: int, what: str = "") -> str:
-    """``7 others``, or ``the times of 7 others``."""
-    if count == 1:
-        return f"another one's {what}" if what else "another one"
-    return f"the {what}s of {count} others" if what else f"{count} others"
-
-
-def _fastest_of_many(name: str, models: Sequence[SameModel]) -> list[str]:
-    """``train: shown to be fastest: jax in 7 of 10 settings, torch in 1, none in 2``, for each scope."""
-    notes = []
-    for scope in SCOPES:
-        timed = [model.groups for model in models if len(by_speed(model.groups, scope)) > 1]
-        if not timed:
-            continue
-        found = [(best, groups) for groups in timed if (best := fastest(groups, scope)) is not None]
-        counts = Counter(label(best, groups) for best, groups in found).most_common()
-        if not found:
-            notes.append(f"{name}: {scope}: none is shown to be fastest in any of {len(timed)} settings")
-            continue
-        told = [(who, count) for who, count in counts[:NAMED]]
-        if len(counts) > NAMED:
-            told.append((_others(len(counts) - NAMED), sum(count for _, count in counts[NAMED:])))
-        if len(found) < len(timed):
-            told.append(("none", len(timed) - len(found)))
-        (first, count), *rest = told
-        words = [f"{first} in {count} of {len(timed)} settings", *(f"{who} in {count}" for who, count in rest)]
-        notes.append(f"{name}: {scope}: shown to be fastest: {', '.join(words)}")
-    return notes
-
-
-def label(group: Group, among: Sequence[Group]) -> str:
-    """The backend of a group, with device and precision where these differ among the groups."""
-    configuration = group.first.configuration
-    places = {(other.first.configuration.device, other.first.configuration.precision) for other in among}
-    return configuration.backend_selector + (
-        f" ({configuration.device}, {configuration.precision})" if len(places) > 1 else ""
-    )
-
-
-def bounds(name: str, models: Sequence[SameModel]) -> list[str]:
+def bounds(models: Sequence[SameModel]) -> list[str]:
     """The ceiling of each backend, and the floor's share of a step: for each model, or as a range over many models.
 
     Args:
-        name: of the task and its recipe.
-        models: of that recipe.
+        models: of one table.
     """
     if len(models) > NAMED:
         by_label: dict[str, list[Bounds]] = {}
@@ -150,12 +50,13 @@ def bounds(name: str, models: Sequence[SameModel]) -> list[str]:
             for who, found in _bounds(model.groups):
                 by_label.setdefault(who, []).append(found)
         told = [f"{who} {text}" for who, found in by_label.items() if (text := _bounds_in_words(found))]
-        return [f"{name}: ceiling, over {len(models)} settings: {'; '.join(_few(told))}"] if told else []
+        return [f"{LIMITS}, over {len(models)} settings: {'; '.join(_few(told))}"] if told else []
     notes = []
     for model in models:
+        at = f"{model.name}: " if len(models) > 1 else ""
         told = [f"{who} {text}" for who, found in _bounds(model.groups) if (text := _bounds_in_words([found]))]
         if told:
-            notes.append(f"{model.name}: ceiling: {'; '.join(_few(told))}")
+            notes.append(f"{at}{LIMITS}: {'; '.join(_few(told))}")
     return notes
 
 
@@ -163,16 +64,23 @@ def _bounds(groups: Sequence[Group]) -> list[tuple[str, Bounds]]:
     return [(label(group, groups), found) for group in groups if (found := bounds_of(group)) is not None]
 
 
+def _range(values: Iterable[float], form: Callable[[float], str]) -> str:
+    """``1.4 to 3.2``, or a single number where both ends look the same."""
+    values = list(values)
+    least, most = form(min(values)), form(max(values))
+    return least if least == most else f"{least} to {most}"
+
+
 def _bounds_in_words(found: Sequence[Bounds]) -> str:
-    """``2 GFLOP/s, floor train 10%``."""
+    """``2 GFLOP/s, train 10%``."""
     speeds = [each.flops_per_second for each in found if each.flops_per_second is not None]
-    words = [f"{_reach([speed / 1e9 for speed in speeds], compact)} GFLOP/s"] if speeds else []
+    words = [f"{_range([speed / 1e9 for speed in speeds], compact)} GFLOP/s"] if speeds else []
     shares = [
-        f"{scope} {_reach(values, percent)}"
+        f"{scope} {_range(values, percent)}"
         for scope in SCOPES
         if (values := [each.floor_shares[scope] for each in found if scope in each.floor_shares])
     ]
-    return ", ".join(words + ([f"floor {', '.join(shares)}"] if shares else []))
+    return ", ".join(words + shares)
 
 
 def _few(told: Sequence[str]) -> list[str]:
@@ -183,18 +91,18 @@ def _few(told: Sequence[str]) -> list[str]:
 
 
 def _break_even(groups: Sequence[Group]) -> list[str]:
-    """``jax 6,200 beside numpy``, for each backend that starts later than another and whose steps are faster."""
+    """``jax pays back its slow start after 6,200 steps against numpy``, for each backend with faster steps."""
     told = []
     for found in break_evens(groups):
-        near, far = _nearest(found.beside)
-        words = [f"{rounded_steps(steps)} beside {label(theirs, groups)}" for theirs, steps in near]
+        near, far = nearest(found.beside)
+        words = [f"{rounded_steps(steps)} steps against {label(theirs, groups)}" for theirs, steps in near]
         if far:
-            words.append(f"{_reach([steps for _, steps in far], rounded_steps)} beside {_others(len(far))}")
-        told.append(f"{label(found.ours, groups)} {', '.join(words)}")
+            words.append(f"{_range([steps for _, steps in far], rounded_steps)} steps against {others_named(len(far))}")
+        told.append(f"{label(found.ours, groups)} {PAYS_BACK} {join(words)}")
     return _few(told)
 
 
-def _break_even_of_many(name: str, models: Sequence[SameModel]) -> list[str]:
+def _break_even_of_many(models: Sequence[SameModel]) -> list[str]:
     """For each pair of backends, the range of the steps after which the first has paid back its start."""
     by_pair: dict[tuple[str, str], list[float]] = {}
     for model in models:
@@ -202,40 +110,45 @@ def _break_even_of_many(name: str, models: Sequence[SameModel]) -> list[str]:
             for theirs, steps in found.beside:
                 pair = label(found.ours, model.groups), label(theirs, model.groups)
                 by_pair.setdefault(pair, []).append(steps)
-    told = [
-        f"{ours} {_reach(steps, rounded_steps)} beside {theirs} (in {len(steps)} of {len(models)} settings)"
-        for (ours, theirs), steps in sorted(by_pair.items(), key=lambda pair: -len(pair[1]))
-    ]
-    return [f"{name}: {MADE_UP_FOR}: {'; '.join(_few(told))}"] if told else []
+    return _few(
+        [
+            f"{ours} {PAYS_BACK} {_range(steps, rounded_steps)} steps against {theirs} "
+            f"(in {len(steps)} of {len(models)} settings)"
+            for (ours, theirs), steps in sorted(by_pair.items(), key=lambda pair: -len(pair[1]))
+        ]
+    )
 
 
 def soundness(groups: Sequence[Group]) -> list[str]:
-    """Processes that were not flat while they were timed, and blocks that are far from the others."""
+    """Whether timings were stable while they were taken, and how many blocks are outliers."""
     found = stability_of(groups)
     restless = [each for each in found if each.unsteady]
     processes = sum(each.processes for each in found)
-    notes = [
-        f"{each.group.first.configuration.name}: {each.scope}: of {each.processes} processes {_kinds(each.unsteady)}"
+    told = [
+        f"{each.group.first.configuration.name}: {each.scope} was {_kinds(each.unsteady)} in "
+        f"{each.unsteady.total()} of {each.processes} processes"
         for each in restless
     ]
     if len(restless) > NAMED:
         shares = [each.unsteady.total() / each.processes for each in restless]
-        worst = sorted(zip(shares, notes, strict=True), key=lambda pair: -pair[0])[: NAMED // 2]
+        worst = sorted(zip(shares, told, strict=True), key=lambda pair: -pair[0])[: NAMED // 2]
         every = sum((each.unsteady for each in restless), Counter[statistics.Steadiness]())
         notes = [
-            f"steadiness: of {processes:,} processes {_kinds(every)} while timed, in {len(restless)} rows and scopes; "
-            f"most of them in {'; '.join(text for _, text in worst)}"
+            f"timings: {every.total():,} of {processes:,} were not stable ({_kinds(every)}), in {len(restless)} rows "
+            f"and scopes, above all in {'; '.join(text for _, text in worst)}"
         ]
     elif restless:
-        notes = [f"{text} while timed" for text in notes]
-    elif processes:
-        notes = ["steadiness: every process was flat while it was timed"]
+        notes = [f"timings: {text}" for text in told]
+    else:
+        notes = ["timings: all were stable"] if processes else []
     if far := sum(each.outliers for each in found):
         blocks = sum(each.blocks for each in found)
-        notes.append(f"outliers: {far} of {blocks:,} blocks are far from the others of their process, none left out")
+        notes.append(f"outliers: {far} of {blocks:,} blocks are far from the rest of their process; they count, too")
     return notes
 
 
 def _kinds(kinds: Counter[statistics.Steadiness]) -> str:
-    """``12 slowing, 1 warming``."""
+    """``slowing``, or ``12 slowing, 1 warming`` where there are several kinds."""
+    if len(kinds) == 1:
+        return str(*kinds)
     return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())

@@ -6,13 +6,36 @@ from dataclasses import dataclass
 
 from lstm_bench.analysis.groups import Group
 
+RELATIVE = "vs fastest"
+"""The title of the column that compares each row with the fastest row."""
+
+DETAIL = 9
+"""The rank of columns that are shown only with all details."""
+
 
 @dataclass(frozen=True)
 class Column:
-    """A column's title, and whether the column holds numbers, which are aligned at their right."""
+    """A column of a table.
+
+    Attributes:
+        title: above the column.
+        numeric: whether the column holds numbers, which are aligned at their right.
+        name: by which users choose the column; the title if empty.
+        rank: 0 for a column that every table shows. On a narrow terminal, columns of the highest rank are left out
+            first. Columns of rank ``DETAIL`` are shown only with all details.
+        unit: of the entries' values, which may differ from the units in their texts; empty for texts and pure numbers.
+    """
 
     title: str
     numeric: bool = False
+    name: str = ""
+    rank: int = 0
+    unit: str = ""
+
+    @property
+    def chosen_by(self) -> str:
+        """The name by which users choose the column."""
+        return self.name or self.title
 
 
 @dataclass(frozen=True)
@@ -60,19 +83,25 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """One table.
+    """One table, with what it shows in words.
 
     Attributes:
         title: a task's selector.
         subtitle: the metric by which models are judged, such as ``rmse in passengers, lower is better``.
         columns: in order; the metric's column has the metric's name.
-        rows: attempts, then baselines.
+        rows: attempts, the fastest first, then baselines.
+        shape: what is computed, in one line; empty for tables that show no attempts.
+        answers: who is fastest, by how much, and whether the rows can be trusted. At most three lines.
+        notes: everything else about these rows.
     """
 
     title: str
     subtitle: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    shape: str = ""
+    answers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,8 +110,13 @@ class Summary:
 
     Attributes:
         sections: one for each task.
-        notes: what failed and why, what the columns mean, and where it was measured.
+        notes: what the columns mean, and where everything was measured.
     """
 
     sections: tuple[Section, ...]
     notes: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """Every line beneath the tables: answers and notes of each section, then the notes of all."""
+        return [line for each in self.sections for line in (*each.answers, *each.notes)] + list(self.notes)

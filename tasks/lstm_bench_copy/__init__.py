@@ -46,5 +46,6 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
             "symbols": Integer(default=5, high=LARGEST["symbols"], meaning="how many are to be remembered"),
         },
         sequences=lambda recipe, options: BATCHES * recipe.train.batch_size,
+        time=lambda recipe, options: options.delay + 2 * options.symbols,
         length="delay",
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from lstm_bench import Integer, Metric, ModelSpec, Options, Recipe, TaskInfo, TrainSpec, hookimpl, lazy
-from lstm_bench_flights._months import MOST_ORIGINS, YEAR, windows
+from lstm_bench_flights._months import MOST_ORIGINS, WINDOW, YEAR, windows
 
 
 def _configure(recipe: Recipe, options: Options) -> Recipe:
@@ -57,6 +57,7 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
         },
         configure=_configure,
         sequences=_sequences,
+        time=lambda recipe, options: WINDOW,
         observed=lazy("lstm_bench_flights._task:observed"),
         default=True,
     )

@@ -8,6 +8,7 @@ from lstm_bench import Integer, Metric, ModelSpec, Recipe, TaskInfo, TrainSpec, 
 from lstm_bench_mnist_rows._files import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 
 IMAGES = 60_000
+ROWS = 28
 """Training images of MNIST."""
 
 
@@ -43,5 +44,6 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
         load=lazy("lstm_bench_mnist_rows._task:MnistRows"),
         options={"train": Integer(default=IMAGES, high=IMAGES, meaning="learn from the first so many images")},
         sequences=lambda recipe, options: options.train,
+        time=lambda recipe, options: ROWS,
         files=(TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS),
     )

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from lstm_bench import Choice, Metric, ModelSpec, Recipe, TaskInfo, TrainSpec, hookimpl, lazy
 
-TRAINED = 100
-"""Windows in an epoch."""
+TRAINED, WINDOW = 100, 10
+"""Windows in an epoch, and digits in a window."""
 
 
 @hookimpl
@@ -36,4 +36,5 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
             )
         },
         sequences=lambda recipe, options: TRAINED,
+        time=lambda recipe, options: WINDOW,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lstm_bench import Dataset, Evaluation, Options, Predict, Recipe, Split, Task, named_generator
-from lstm_bench_next_number import TRAINED
+from lstm_bench_next_number import TRAINED, WINDOW
 
 DIGITS = 10
 
@@ -19,9 +19,6 @@ PATTERN = (3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5)
 
 NOISE = 0.1
 """Probability with which a digit is replaced by one of the nine others, in the noisy sequence."""
-
-WINDOW = 10
-"""Digits that the model reads before it says the next digit."""
 
 TESTED = 400
 """Windows that are held out; they come later in the sequence than the training windows."""

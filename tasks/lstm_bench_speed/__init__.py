@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lstm_bench import TaskInfo, hookimpl, lazy
-from lstm_bench_speed._recipes import OPTIONS, SHAPES, configure, published, sequences
+from lstm_bench_speed._recipes import OPTIONS, SHAPES, configure, published, sequences, steps_of
 
 
 @hookimpl
@@ -19,6 +19,7 @@ def lstm_bench_tasks() -> Iterable[TaskInfo]:
         options=OPTIONS,
         configure=configure,
         sequences=sequences,
+        time=steps_of,
         length="time",
         published=published,
     )

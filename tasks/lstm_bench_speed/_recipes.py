@@ -151,6 +151,16 @@ def _flashrnn() -> tuple[Published, ...]:
 BRAUN, DEEPBENCH = "Braun 2018", "Baidu DeepBench"
 
 _ALL = (
+    # One layer, so that an option such as hidden=320 means what it says.
+    _shape(
+        "any",
+        "any shape, by options",
+        batch=32,
+        time=50,
+        features=64,
+        hidden=128,
+        scopes=("train", "gradient", "infer"),
+    ),
     _shape(
         "tiny", "SimpleLSTM", batch=5, time=15, features=10, hidden=20, layers=2, scopes=("train", "gradient", "infer")
     ),

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from builders import ROUNDS, a_model, a_timing, an_attempt, some_findings, some_run, times
-from lstm_bench.analysis.groups import group_attempts
-from lstm_bench.analysis.speed import achieved_by, bounds_of, break_evens, by_speed, stability_of, start_and_step
+from lstm_bench.analysis.groups import by_speed, group_attempts
+from lstm_bench.analysis.speed import achieved_by, bounds_of, break_evens, stability_of, start_and_step
 from lstm_bench.model.flops import operations
 from lstm_bench.record.attempt import Ceiling
 

@@ -270,7 +270,7 @@ def test_the_command_plans_the_configurations_that_were_measured(folder, monkeyp
     from lstm_bench.cli import running
 
     planned = []
-    monkeypatch.setattr(running, "_show_plan", lambda configurations, results: planned.extend(configurations))
+    monkeypatch.setattr(running, "_show_plan", lambda configurations, *_: planned.extend(configurations))
     monkeypatch.setattr("lstm_bench.catalog.choosing._require_installed", lambda *_: None)  # nothing is run
     for attempt in latest(read_folder(RESULTS / folder)[0]):
         words = shlex.split(reproduce(attempt.configuration))[1:]

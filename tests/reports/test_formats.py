@@ -45,5 +45,5 @@ def test_a_report_of_nothing_says_so():
     assert json.loads(FORMATS["attempts-json"]([])) == []
     assert FORMATS["attempts-csv"]([]).strip() == ""
     assert json.loads(FORMATS["json"]([])) == {"sections": [], "notes": ["no attempts"]}
-    assert FORMATS["csv"]([]) == "task\n"
+    assert FORMATS["csv"]([]) == "task,shape\n"
     assert r"\item no attempts" in FORMATS["latex"]([])

@@ -85,7 +85,7 @@ def test_markdown_shows_any_text_as_it_is(text):
     assert len(tables) == 2, "one for each task, whatever the order of the attempts"
     for table in tables:
         rows = markdown_rows(table)
-        assert {len(row) for row in rows} == {10}, "rows of one table must have equally many entries"
+        assert {len(row) for row in rows} == {len(rows[0])}, "rows of one table must have equally many entries"
     row = markdown_rows(tables[1])[2]
     assert row[1] == seen
     assert row[-1] == "crashed"

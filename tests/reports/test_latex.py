@@ -62,7 +62,8 @@ def test_each_section_is_a_table_with_its_caption_and_booktabs_rules():
         ]
     )
     assert report.count(r"\begin{table}") == report.count(r"\begin{tabular}{lllrrrrrrl}") == 2
-    assert r"\caption{flights:tutorial (rmse in passengers, lower is better)}" in report
+    shape = r"4 x time x 1 -\textgreater{} LSTM 1 x 100 -\textgreater{} 1, 40,901 parameters"
+    assert rf"\caption{{flights:tutorial. {shape}. rmse in passengers, lower is better}}" in report
     lines = [line.strip() for line in report[: report.index(r"\end{tabular}")].splitlines()]
     rules = [at for at, line in enumerate(lines) if line.endswith("rule")]
     assert [lines[at] for at in rules] == [r"\toprule", r"\midrule", r"\midrule", r"\bottomrule"]

@@ -83,17 +83,17 @@ def test_where_and_how_it_was_measured_is_said_once_for_each_way(render):
 
 
 def test_columns_are_explained_where_they_need_it():
-    notes = "\n".join(summarise([an_attempt()]).notes)
+    notes = "\n".join(summarise([an_attempt()]).lines)
     assert "params: " in notes
     assert "seq/s: " in notes
     assert "memory: " in notes
-    assert "params: " not in "\n".join(summarise([a_failure()]).notes)
+    assert "params: " not in "\n".join(summarise([a_failure()]).lines)
 
 
 @pytest.mark.parametrize(("blocks", "told"), [(10, False), (9, True)])
 def test_fewer_blocks_than_the_effort_has_are_told(blocks, told):
     findings = some_findings(timings={"train": a_timing(block_ns=(1_000_000,) * blocks)})
-    assert any("fewer blocks" in note for note in summarise([an_attempt(findings=findings)]).notes) == told
+    assert any("fewer blocks" in note for note in summarise([an_attempt(findings=findings)]).lines) == told
 
 
 def seeds_of(backend, values, **configuration):
@@ -110,15 +110,21 @@ def seeds_of(backend, values, **configuration):
 @pytest.mark.parametrize(
     ("theirs", "says"),
     [
-        ([11.0, 12.0, 13.0, 14.0, 15.0], "rmse of torch is off numpy's by more than seeds explain (p = 0.0079"),
-        ([1.5, 2.5, 3.5, 4.5, 5.5], "rmse of no backend is off numpy's by more than seeds explain (p = 0.69 or more"),
+        (
+            [11.0, 12.0, 13.0, 14.0, 15.0],
+            "rmse of torch differs from numpy's by more than the spread between seeds (p = 0.0079",
+        ),
+        (
+            [1.5, 2.5, 3.5, 4.5, 5.5],
+            "no backend's rmse differs from numpy's by more than the spread between seeds (p = 0.69 or more",
+        ),
         ([11.0, 12.0, 13.0], None),
     ],
     ids=["off", "not off", "too few"],
 )
 def test_the_seeds_say_whether_a_backend_is_off_the_reference(theirs, says):
-    notes = summarise([*seeds_of("numpy", [1.0, 2.0, 3.0, 4.0, 5.0]), *seeds_of("torch", theirs)]).notes
-    told = [note for note in notes if "seeds explain (p" in note]
+    notes = summarise([*seeds_of("numpy", [1.0, 2.0, 3.0, 4.0, 5.0]), *seeds_of("torch", theirs)]).lines
+    told = [note for note in notes if "spread between seeds (p" in note]
     assert len(told) == (says is not None)
     assert says is None or says in told[0]
 
@@ -126,4 +132,4 @@ def test_the_seeds_say_whether_a_backend_is_off_the_reference(theirs, says):
 def test_models_that_differ_are_not_held_against_each_other():
     gru = a_recipe(model=a_model(cell="gru"))
     attempts = [*seeds_of("numpy", [1.0, 2.0, 3.0, 4.0]), *seeds_of("torch", [11.0, 12.0, 13.0, 14.0], recipe=gru)]
-    assert not any("seeds explain" in note for note in summarise(attempts).notes)
+    assert not any("spread between seeds" in note for note in summarise(attempts).lines)

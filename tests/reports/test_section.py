@@ -100,7 +100,7 @@ def test_a_model_that_was_not_trained_as_the_recipe_says_is_marked(configuration
     section = summary.sections[0]
     at = [column.title for column in section.columns].index("rmse")
     assert [row.texts[at] for row in section.rows if not row.baseline] == marks
-    assert [note for note in summary.notes if "epochs" in note] == notes
+    assert [note for note in summary.lines if "epochs" in note] == notes
 
 
 def test_memory_is_that_of_the_device_where_it_has_its_own():
@@ -108,7 +108,7 @@ def test_memory_is_that_of_the_device_where_it_has_its_own():
     on_gpu = an_attempt(configuration=numpy_configuration(device="cuda:0"), findings=some_findings(memory=memory))
     summary = summarise([on_gpu])
     assert summary.sections[0].rows[0].texts[-2] == "5\u00a0MiB"
-    assert "on a GPU, the most that its allocator held" in "\n".join(summary.notes)
+    assert "on a GPU, the peak of the framework's allocator" in "\n".join(summary.lines)
     assert "on a GPU" not in "\n".join(summarise([an_attempt()]).notes)
 
 
@@ -142,7 +142,7 @@ def test_a_seed_that_failed_is_counted_and_its_reason_told():
         [with_value(0, 30.0), an_attempt(1, configuration=a_configuration(seed=1), status="diverged", reason="nan")]
     )
     assert summary.sections[0].rows[0].texts[-1] == "1 ok, 1 diverged"
-    assert any(note.endswith("diverged: nan") and "seed 1" in note for note in summary.notes)
+    assert any(note.endswith("diverged: nan") and "seed 1" in note for note in summary.lines)
 
 
 def test_the_same_seed_twice_is_two_rows():
@@ -229,10 +229,11 @@ def test_a_task_about_speed_shows_times_for_a_batch_and_what_others_published():
 
 
 def test_scopes_are_explained_and_published_times_have_their_source():
-    notes = summarise([a_speed_attempt()]).notes
-    assert "gradient: forward, loss and backward, without an update; infer: forward in evaluation mode" in notes
-    assert "published: measured by others, on other hardware: arXiv 1" in notes
-    assert any(note.startswith("times: for one batch") for note in notes)
+    notes = summarise([a_speed_attempt()]).lines
+    assert "gradient times forward, loss and backward, without an update" in notes
+    assert "infer times forward in evaluation mode" in notes
+    assert "published: measured by others on other hardware: arXiv 1" in notes
+    assert any(note.startswith("times: of one batch") for note in notes)
 
 
 def test_throughput_of_very_slow_steps_is_not_lost():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 
 import pytest
 
@@ -21,7 +22,6 @@ from builders import (
 )
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.record.published import Published
-from lstm_bench.reports.summary import summarise
 
 FORMATS = {name: info.render for name, info in load_plugins().reporters.items()}
 
@@ -54,66 +54,69 @@ def test_csv_is_one_table_of_all_with_the_columns_of_each_in_order():
     head, *rows = read_csv(some_attempts())
     assert head == [
         "task",
+        "shape",
         "backend",
         "device",
         "precision",
         "threads",
         "params",
-        "rmse",
+        "rmse [passengers]",
         "accuracy",
-        "steps to 0.99",
-        "training",
-        "train seq/s",
-        "infer seq/s",
-        "first step",
-        "memory",
+        "steps to 0.99 [steps]",
+        "training [s]",
+        "train [seq/s]",
+        "train low [seq/s]",
+        "train high [seq/s]",
+        "infer [seq/s]",
+        "first step [s]",
+        "memory [bytes]",
         "status",
     ]
-    assert [row[:2] for row in rows] == [
-        ["flights:tutorial", "torch 2.9.1"],
-        ["flights:tutorial", "jax 2.9.1"],
-        ["flights:tutorial", "torch"],
-        ["flights:tutorial", "baseline: last value"],
-        ["flights:tutorial", "baseline: same month"],
-        ["copy:wide", "torch 2.9.1"],
-        ["copy:wide", "baseline: chance"],
+    assert [(row[0], row[2]) for row in rows] == [
+        ("flights:tutorial", "torch 2.9.1"),
+        ("flights:tutorial", "torch"),
+        ("flights:tutorial", "jax 2.9.1"),
+        ("flights:tutorial", "baseline: last value"),
+        ("flights:tutorial", "baseline: same month"),
+        ("copy:wide", "torch 2.9.1"),
+        ("copy:wide", "baseline: chance"),
     ]
     by_title = dict(zip(head, rows[0], strict=True))
-    assert by_title["train seq/s"] == "4,000 ±5.1%"
+    speed, low, high = (float(by_title[f"train{end} [seq/s]"]) for end in ("", " low", " high"))
+    assert speed == pytest.approx(4000, rel=1e-3)
+    assert (high / low) ** 0.5 == pytest.approx(1.051, rel=1e-3)
     assert by_title["accuracy"] == ""
-    assert by_title["memory"] == "3 MiB"
+    assert by_title["memory [bytes]"] == str(3 * 2**20)
 
 
-def test_csv_and_json_have_the_texts_of_every_other_table():
-    attempts = some_attempts()
-    sections = summarise(attempts).sections
-    shown = [[text.replace("\u00a0", " ") for text in row.texts] for section in sections for row in section.rows]
-    _, *rows = read_csv(attempts)
-    assert [[text for text in row[1:] if text] for row in rows] == [[text for text in row if text] for row in shown]
-    found = [
-        [entry["text"] for entry in row["cells"].values()]
-        for section in read_json(attempts)["sections"]
-        for row in section["rows"]
-    ]
-    assert found == shown
+def test_under_a_unit_stand_numbers_alone():
+    head, *rows = read_csv(some_attempts())
+    numeric = [at for at, title in enumerate(head) if title.endswith("]")]
+    texts = [row[at] for row in rows for at in numeric if row[at]]
+    assert len(texts) > 15
+    assert all(math.isfinite(float(text)) for text in texts)
+    assert not any("±" in text for row in rows for text in row)
 
 
-def test_json_holds_sections_with_their_columns_rows_and_notes():
+def test_json_holds_sections_with_their_columns_rows_answers_and_notes():
     found = read_json(some_attempts())
     assert list(found) == ["sections", "notes"]
     section = found["sections"][0]
     assert (section["title"], section["subtitle"]) == ("flights:tutorial", "rmse in passengers, lower is better")
-    assert section["columns"][:2] == [{"title": "backend", "numeric": False}, {"title": "device", "numeric": False}]
+    assert section["shape"] == "4 x time x 1 -> LSTM 1 x 100 -> 1, 40,901 parameters"
+    assert section["columns"][0] == {"title": "backend", "name": "backend", "unit": ""}
+    assert {"title": "train", "name": "train", "unit": "seq/s"} in section["columns"]
     assert [row["baseline"] for row in section["rows"]] == [False, False, False, True, True]
     for row in section["rows"]:
-        assert list(row["cells"]) == [column["title"] for column in section["columns"]]
-    assert any("crashed: left in phase" in note for note in found["notes"])
+        assert list(row["entries"]) == [column["title"] for column in section["columns"]]
+    assert section["answers"][-1].startswith("2 of 3 rows agree with the float64 reference; torch: crashed: left in ph")
+    assert any("crashed: left in phase" in note for note in section["notes"])
 
 
-def test_beside_each_text_stands_the_number_in_the_unit_that_sorts_it():
+def test_every_entry_of_json_is_a_number_or_a_text_with_its_interval():
     first, *_, baseline = read_json(some_attempts())["sections"][0]["rows"]
-    entries = first["cells"]
-    assert entries["backend"] == {"text": "torch 2.9.1", "value": None, "interval": None, "best": False}
+    entries = first["entries"]
+    assert entries["backend"] == {"value": "torch 2.9.1", "low": None, "high": None, "best": False}
     assert {title: entries[title]["value"] for title in ("threads", "params", "rmse", "memory")} == {
         "threads": 2,
         "params": 40_901,
@@ -121,13 +124,11 @@ def test_beside_each_text_stands_the_number_in_the_unit_that_sorts_it():
         "memory": 3 * 2**20,
     }
     assert entries["first step"]["value"] == pytest.approx(0.1)
-    speed = entries["train seq/s"]
+    speed = entries["train"]
     assert speed["value"] == pytest.approx(4000, rel=1e-3)
-    low, high = speed["interval"]
-    assert low < speed["value"] < high
-    assert (high / low) ** 0.5 == pytest.approx(1.051, rel=1e-3)
-    assert baseline["cells"]["rmse"]["value"] == 60.75
-    assert baseline["cells"]["train seq/s"] == {"text": "", "value": None, "interval": None, "best": False}
+    assert speed["low"] < speed["value"] < speed["high"]
+    assert baseline["entries"]["rmse"]["value"] == 60.75
+    assert baseline["entries"]["train"] == {"value": None, "low": None, "high": None, "best": False}
 
 
 def test_times_for_a_batch_are_in_seconds_and_so_are_published_ones():
@@ -139,13 +140,14 @@ def test_times_for_a_batch_are_in_seconds_and_so_are_published_ones():
     (section,) = read_json([an_attempt(configuration=a_configuration(recipe=recipe, epochs=0), findings=findings)])[
         "sections"
     ]
-    assert [row["cells"]["infer"]["value"] for row in section["rows"]] == [pytest.approx(25e-6), 0.002]
-    assert section["rows"][0]["cells"]["infer"]["interval"] is None
+    assert [row["entries"]["infer"]["value"] for row in section["rows"]] == [pytest.approx(25e-6), 0.002]
+    assert section["rows"][0]["entries"]["infer"]["low"] is None
 
 
 def test_columns_of_the_same_title_are_told_apart():
     attempt = an_attempt(findings=some_findings(judgement=a_judgement(metric="memory", metrics={"memory": 7.0})))
     head, row, *_ = read_csv([attempt])
-    assert (row[head.index("memory")], row[head.index("memory 2")]) == ("7.000", "3 MiB")
-    entries = read_json([attempt])["sections"][0]["rows"][0]["cells"]
-    assert (entries["memory"]["text"], entries["memory 2"]["text"]) == ("7.000", "3 MiB")
+    assert row[head.index("memory [passengers]")] == "7.0"
+    assert row[head.index("memory 2 [bytes]")] == str(3 * 2**20)
+    entries = read_json([attempt])["sections"][0]["rows"][0]["entries"]
+    assert (entries["memory"]["value"], entries["memory 2"]["value"]) == (7.0, 3 * 2**20)

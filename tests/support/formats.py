@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,8 +15,14 @@ from builders import a_configuration, a_judgement, an_attempt, some_findings
 from lstm_bench.catalog.loading import load_plugins
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.record.configuration import Configuration
+from lstm_bench.reports import terminal
 
-FORMATS = {name: info.render for name, info in load_plugins().reporters.items()}
+FORMATS = {name: info.render for name, info in load_plugins().reporters.items()} | {
+    "table": partial(terminal.render, details=True)
+}
+"""With every column and note, also on a terminal."""
+
+USUAL_TABLE = terminal.render
 PROGRAMS = ("csv", "json", "attempts-csv", "attempts-json")
 
 for_people = pytest.mark.parametrize("render", [FORMATS["table"], FORMATS["md"]], ids=["table", "md"])

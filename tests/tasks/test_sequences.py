@@ -1,4 +1,4 @@
-"""Every built-in task says how many sequences it has before it loads them."""
+"""Every built-in task says how many sequences it has, and how long they are, before it loads them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WITH_OPTIONS = [
 
 
 def learnt_from(selector, batch=None):
-    """How many sequences a task says that it has, and how many it loads."""
+    """How many sequences, and of how many time steps, a task says that it has, and how many it loads."""
     (task,) = choose_tasks(PLUGINS, [selector])
     if task.info.name == "mnist-rows" and (user_folder() is None or not (user_folder() / "mnist").is_dir()):
         pytest.skip("MNIST is not there: name the folder in which mnist/ lies by LSTM_BENCH_DATA")
@@ -32,13 +32,15 @@ def learnt_from(selector, batch=None):
     if batch is not None:
         recipe = msgspec.structs.replace(recipe, train=msgspec.structs.replace(recipe.train, batch_size=batch))
     dataset = task.info.load().load(recipe, task.options, data_dir=user_folder(), seed=0)
-    return task.info.sequences(recipe, task.options), len(dataset.train.x)
+    told = task.info.sequences(recipe, task.options), task.info.time(recipe, task.options)
+    return told, dataset.train.x.shape[:2]
 
 
 @pytest.mark.parametrize("selector", [*RECIPES, *WITH_OPTIONS])
 def test_a_task_says_how_many_sequences_it_loads(selector):
     told, loaded = learnt_from(selector)
-    assert told == loaded > 0
+    assert told == loaded
+    assert min(told) > 0
 
 
 @pytest.mark.parametrize("selector", ["copy", "flights:robust", "next-number", "speed"])
