@@ -1,4 +1,7 @@
-"""Write docs/attempt.schema.json: what a result file holds, as JSON Schema, made from the types."""
+"""Write the JSON Schemas of result files and of files for ``run --config``.
+
+docs/attempt.schema.json is made from the types, docs/config.schema.json from the options of the command line.
+"""
 
 import inspect
 import json
@@ -6,11 +9,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import msgspec
 
+from lstm_bench.cli.running import FLAGS_OF_EFFORT, NOT_IN_A_FILE, run
 from lstm_bench.record.attempt import SCHEMA_VERSION, Attempt
 
 PAGE = Path(__file__).with_name("attempt.schema.json")
+CONFIG = Path(__file__).with_name("config.schema.json")
 
 
 class File(msgspec.Struct):
@@ -39,10 +45,48 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "lstm-bench result file", **made}
 
 
-def written() -> str:
-    """The schema as it stands in the file."""
-    return json.dumps(schema(), indent=2) + "\n"
+def config_schema() -> dict[str, Any]:
+    """The schema of a file for ``run --config``: a key for each option, and ``effort`` for the flags of it."""
+    keys: dict[str, Any] = {"effort": {"description": "How long to measure.", "enum": ["default", *FLAGS_OF_EFFORT]}}
+    for option in run.params:
+        name = max(option.opts, key=len).removeprefix("--")
+        if isinstance(option, click.Option) and option.name not in NOT_IN_A_FILE:
+            keys[name] = {"description": " ".join((option.help or "").split()), **_values(option)}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "lstm-bench run --config",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict(sorted(keys.items())),
+    }
+
+
+def _values(option: click.Option) -> dict[str, Any]:
+    """What an option takes: one value, or several in a list if it is repeatable."""
+    kind = option.type
+    one: dict[str, Any]
+    if option.is_flag:
+        one = {"type": "boolean"}
+    elif isinstance(kind, click.Choice):
+        # true and false are booleans in TOML
+        one = {"enum": [*kind.choices, *(True for text in kind.choices if text == "true")]}
+        one["enum"] += [False] if "false" in kind.choices else []
+    elif isinstance(kind, (click.IntRange, click.FloatRange)):
+        one = {"type": "integer" if isinstance(kind, click.IntRange) else "number"}
+        if kind.min is not None:
+            one["exclusiveMinimum" if kind.min_open else "minimum"] = kind.min
+        if kind.max is not None:
+            one["maximum"] = kind.max
+    else:
+        one = {"type": ["string", "integer", "number", "boolean"] if option.multiple else "string"}
+    return {"anyOf": [one, {"type": "array", "items": one}]} if option.multiple else one
+
+
+def written() -> dict[Path, str]:
+    """Both schemas as they stand in their files."""
+    return {path: json.dumps(made(), indent=2) + "\n" for path, made in ((PAGE, schema), (CONFIG, config_schema))}
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written())
+    for path, text in written().items():
+        path.write_text(text)

@@ -21,6 +21,15 @@ LONGEST_ENTRY, LONGEST_LINE = 500, 2000
 """Most characters of a text that a table and a line show. Result files hold the whole text."""
 
 
+_HOME = re.compile(r"(?:[A-Za-z]:)?[/\\]+(?:home|Users)[/\\]+[^/\\\s\"'<>:]+|/root(?=[/\\])")
+"""A home folder on Linux, macOS or Windows, also with the backslashes of JSON."""
+
+
+def without_home(text: str) -> str:
+    """Write ``~`` for every home folder, so that what is published names nobody."""
+    return _HOME.sub("~", text)
+
+
 def brief(text: str, most: int = LONGEST_LINE) -> str:
     """Put the text on one line as ``one_line`` does; cut a text of more than ``most`` characters, with an ellipsis."""
     return one_line(text) if len(text) <= most else f"{one_line(text[: most - 1])}\N{HORIZONTAL ELLIPSIS}"

@@ -34,22 +34,29 @@ if TYPE_CHECKING:
     "limits",
     multiple=True,
     metavar='"train slower than 5%"',
-    help="Exit with 1 if that is shown of any configuration, or if one that was measured before fails now; repeatable.",
+    help="Exit with 1 if a row is shown to be slower than this, or failed and did not before; repeatable.",
 )
-@click.option("--format", "form", type=click.Choice(["table", "md"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "md", "json", "junit", "github"]),
+    default="table",
+    show_default=True,
+    help="junit is for CI systems; github is what github-action-benchmark reads.",
+)
 def compare(
     old: Path, new: Path | None, wheres: tuple[str, ...], although: tuple[str, ...], limits: tuple[str, ...], form: str
 ) -> int:
     """Compare the times in two folders or files, or in two selections of one.
 
-    A ratio above 1 means that the new side is slower. It is called slower, or faster, only where its 95% interval
-    leaves 0.99 to 1.01; that takes two rounds at least.
+    A ratio above 1 means that the new side is slower. It is called slower or faster only if its whole 95% interval
+    lies outside 0.99 to 1.01, which takes two rounds or more.
 
     Exit code 0 if nothing that --fail-if names was found, 1 if something was, 2 if the command was wrong.
     """
     from lstm_bench.analysis import comparison
     from lstm_bench.reports import comparison as shown
-    from lstm_bench.reports import markdown, terminal
+    from lstm_bench.reports import gate, markdown, terminal
 
     parsed = [comparison.parse_limit(text) for text in limits]
     sides = [comparison.parse_where(text) for text in wheres]
@@ -64,11 +71,15 @@ def compare(
     found = compare_attempts(of_old, of_new, sides, although).found
     before, after = (sides * 2)[:2] if sides else ({}, {})
     title = f"{_side(old, before)} -> {_side(new or old, after)}"
-    summary = shown.summarise(found, title, parsed)
-    click.echo({"table": terminal, "md": markdown}[form].show(summary), nl=False)
-    if parsed and all(time.ratio.low is None for time in found.times):
+    for_people = {"table": terminal, "md": markdown}
+    for_programs = {"json": gate.render_json, "junit": gate.render_junit, "github": gate.render_github}
+    if form in for_people:
+        click.echo(for_people[form].show(shown.summarise(found, title, parsed)), nl=False)
+    else:
+        click.echo(for_programs[form](found, title, parsed), nl=False)
+    if parsed and found.times and all(time.ratio.low is None for time in found.times):
         raise LSTMBenchError("--fail-if needs two rounds on each side, and there is one: run without --quick")
-    exceeded = [time for time in found.times if any(limit.exceeded(time) for limit in parsed)]
+    exceeded = [time for time in found.times if gate.exceeds(time, parsed)]
     broken = [pair for pair in found.failed if not _failed(pair.old.first) and _failed(pair.new.first)]
     return 1 if parsed and (exceeded or broken) else 0
 

@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from lstm_bench.record.configuration import Configuration, Effort
 
 
-_EFFORTS = ("quick", "rigorous")
+FLAGS_OF_EFFORT = ("quick", "rigorous")
 """Flags that choose an effort."""
+
+NOT_IN_A_FILE = (*FLAGS_OF_EFFORT, "config", "help", "dry_run")
+"""Options that a file for ``--config`` cannot set. It has the key ``effort`` in place of the flags."""
 
 
 def _axis_options(command: F) -> F:
@@ -68,13 +71,13 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
         name.removeprefix("--"): option
         for option in context.command.params
         for name in option.opts
-        if name.startswith("--") and option.name not in (*_EFFORTS, "config", "help", "dry_run")
+        if name.startswith("--") and option.name not in NOT_IN_A_FILE
     }
     given = read_config(file, (*options, "effort"))
     if "effort" in given and given["effort"] not in EFFORTS:
         raise UnknownName("effort", str(given["effort"]), EFFORTS, f"--config {file}")
     chosen = given.pop("effort", None)
-    context.default_map = {name: name == chosen for name in _EFFORTS} | {
+    context.default_map = {name: name == chosen for name in FLAGS_OF_EFFORT} | {
         options[key].name if key in options else key: written(
             value, several=getattr(options.get(key), "multiple", False)
         )

@@ -9,7 +9,7 @@ from lstm_bench.reports.numbers import digits, percent, seconds
 from lstm_bench.reports.table import Column, Row, Section, Summary
 
 COLUMNS = (
-    Column("cell"),
+    Column("row"),
     Column("measure"),
     Column("old", numeric=True),
     Column("new", numeric=True),
@@ -32,17 +32,17 @@ def summarise(found: RunComparison, title: str, limits: Sequence[Limit]) -> Summ
         old, new = ("".join(dict.fromkeys(group.statuses)) for group in (pair.old, pair.new))
         rows.append(Row.of(pair.new.first.configuration.name, "", old, new, "", "", "not compared"))
     notes = [*found.unmatched, *(f"also differs: {text}" for text in found.differences)]
-    notes.append("old and new: seconds of a step, geometric mean over rounds of the median over blocks")
+    notes.append("old and new: time of a step, geometric mean over rounds of the median over blocks")
     if any(time.measure == FIRST_STEP for time in found.times):
-        notes.append("first step: of training, in which whatever compiles, compiles")
+        notes.append("first step: time of the first training step, including JIT compilation")
     if any(time.ratio.low is None for time in found.times):
-        notes.append("not judged: one round cannot tell how much processes differ; run without --quick")
+        notes.append("not judged: one round cannot show a difference; run without --quick")
     return Summary((Section(title, "time ratios; above 1 the new one is slower", COLUMNS, tuple(rows)),), tuple(notes))
 
 
 def _row(time: ComparedTime, limits: Sequence[Limit]) -> Row:
     ratio = time.ratio
-    interval = "" if ratio.low is None else f"{ratio.low:.3f} .. {ratio.high:.3f}"
+    interval = "" if ratio.low is None else f"{ratio.low:.3f} to {ratio.high:.3f}"
     over = [limit for limit in limits if limit.exceeded(time)]
     verdict = time.verdict + "".join(f", by more than {percent(limit.share)}" for limit in over)
     name = time.pair.new.first.configuration.name

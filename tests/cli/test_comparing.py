@@ -42,7 +42,7 @@ def test_two_folders_are_a_table_of_ratios_with_verdicts(folder):
         ("train", "1.500", "slower"),
         ("first step", "1.500", "slower"),
     ]
-    low, high = map(float, rows[0][5].split(" .. "))
+    low, high = map(float, rows[0][5].split(" to "))
     assert 1.3 < low < 1.5 < high < 1.7
 
 

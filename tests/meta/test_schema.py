@@ -1,9 +1,10 @@
-"""docs/attempt.schema.json describes result files."""
+"""docs/attempt.schema.json describes result files, and docs/config.schema.json the files for ``run --config``."""
 
 from __future__ import annotations
 
 import json
 import runpy
+import tomllib
 from pathlib import Path
 
 import jsonschema
@@ -33,13 +34,44 @@ def upgraded(file):
     }
 
 
-def test_it_is_itself_a_schema():
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+CONFIG = json.loads((ROOT / "docs" / "config.schema.json").read_text())
+
+
+def test_both_are_schemas():
+    for schema in (SCHEMA, CONFIG):
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def complaints_of_config(text):
+    return [e.message for e in jsonschema.Draft202012Validator(CONFIG).iter_errors(tomllib.loads(text))]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "results").glob("*.toml")), ids=lambda file: file.stem)
+def test_the_files_of_published_runs_are_valid(file):
+    assert complaints_of_config(file.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ('backend = ["torch", "jax"]\nhidden = [64, 128]\nseeds = 5\neffort = "rigorous"', True),
+        ("batch-norm = [true, false]\ntimeout = 30.5\nquiet = true", True),
+        ("hiden = [64]", False),
+        ("seeds = 0", False),
+        ('effort = "thorough"', False),
+        ('precision = "float8"', False),
+        ("quick = true", False),
+    ],
+)
+def test_an_editor_sees_what_the_command_would_refuse(text, valid):
+    assert (complaints_of_config(text) == []) == valid
 
 
 def test_it_is_made_from_the_types_as_they_are_now():
     made = runpy.run_path(str(ROOT / "docs" / "schema.py"))["written"]()
-    assert (ROOT / "docs" / "attempt.schema.json").read_text() == made, "run: python docs/schema.py"
+    assert len(made) == 2
+    for path, text in made.items():
+        assert path.read_text() == text, "run: python docs/schema.py"
 
 
 def test_every_field_is_described():

@@ -148,7 +148,7 @@ def test_failures_alone_are_a_page():
 
 
 def test_one_attempt_is_a_page():
-    assert "1 row of 1 attempt," in render([an_attempt()])
+    assert "1 row from 1 measurement," in render([an_attempt()])
 
 
 def test_names_in_other_scripts_are_shown():
@@ -165,8 +165,8 @@ def test_names_in_other_scripts_are_shown():
 def test_two_machines_are_said_and_never_compared():
     other = some_run(*times(3), backend="jax", run="b", findings={"machine": a_machine(processor="Abacus 10")})
     page = render([*some_run(*ROUNDS), *other])
-    assert "Measured on 2 machines, whose times are never compared with each other: Abacus 9 with 2 processors" in page
-    assert "<strong>" not in re.sub(r"A cell is <strong>bold</strong>", "", page)
+    assert "Measured on 2 machines. Times of different machines are never compared: Abacus 9 with 2 processors" in page
+    assert "<strong>" not in re.sub(r"A number is <strong>bold</strong>|<strong>Show all</strong>", "", page)
 
 
 def test_a_gpu_is_said_beside_the_processor_of_its_machine():
@@ -185,7 +185,68 @@ def test_the_best_is_bold_and_its_interval_is_there():
     (best,) = re.findall(r'<td class="number" data-value="([^"]+)" title="95% interval ([^"]+)"><strong>', page)
     low, high = map(float, best[1].split(" .. "))
     assert low < float(best[0]) < high
-    assert "shown to be best: train seq/s torch 2.9.1" in page
+    assert "train: torch is fastest: " in page
+
+
+def heat_of(page):
+    """The rows of the heat map: the name of each, and text and whether it is hatched for each backend."""
+    (table,) = re.findall(r'<section id="heat".*?</section>', page, re.DOTALL)
+    return {
+        name: [
+            (text, 'class="heat tie"' in attributes)
+            for attributes, text in re.findall(r"<td([^>]*)>([^<]*)</td>", fields)
+        ]
+        for name, fields in re.findall(r'<tr><th scope="row">([^<]*)</th>(.*?)</tr>', table)
+    }
+
+
+def test_the_heat_map_shows_the_speed_up_over_the_slowest_and_hatches_ties():
+    page = render(
+        [*some_run(*ROUNDS), *some_run(*times(1.01), backend="numpy"), *some_run(*times(0.25), backend="jax")]
+    )
+    ((name, fields),) = heat_of(page).items()
+    assert name == "flights:tutorial, train"
+    assert re.findall(r'<th scope="col">(\w+)</th>', page.split('id="heat"')[1])[:4] == [
+        "task",
+        "jax",
+        "numpy",
+        "torch",
+    ]
+    (jax, jax_hatched), *others = fields
+    assert 3.9 < float(jax.removesuffix("x")) < 4.2
+    assert not jax_hatched
+    assert {text for text, _ in others} == {"1.0x"}
+    assert sorted(hatched for _, hatched in others) == [False, True]
+
+
+def test_a_row_that_is_not_ok_is_not_in_the_heat_map():
+    assert "heat-title" not in render([*some_run(*ROUNDS), a_failure(9)])
+
+
+def test_every_pair_is_in_a_matrix():
+    page = render([*some_run(*ROUNDS), *some_run(*times(2), backend="numpy"), *some_run(*times(4), backend="jax")])
+    assert "how many times as fast is the row as the column?" in page
+    assert "torch: 4.0 times as fast as jax" in page
+    assert "jax: 0.25 times as fast as torch" in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/home/alice/project/x.py",
+        "/Users/alice/x.py",
+        "C:\\Users\\alice\\x.py",
+        "C:\\\\Users\\\\alice\\\\x.py",
+        "/root/x.py",
+    ],
+)
+def test_the_page_names_nobody_by_a_home_folder(path):
+    page = render([a_failure(1, reason=f"cannot read {path}", output_tail=f'File "{path}", line 3')])
+    (attempt,) = unpacked(page)
+    for text in (page, attempt["reason"], attempt["output_tail"]):
+        assert "alice" not in text
+        assert "/root" not in text
+    assert "cannot read ~" in attempt["reason"]
 
 
 def test_200_attempts_take_less_than_3_mb():
@@ -211,7 +272,7 @@ def test_attempts_beyond_what_there_is_room_for_are_left_out_and_it_says_so():
     kept = unpacked(page)
     assert 0 < len(kept) < 8
     assert len(re.search(r'id="packed">([^<]*)<', page)[1]) <= MOST_RAW_BYTES
-    assert f"8 attempts, of which {len(kept)} are in this file in full" in page
+    assert f"8 attempts; this file holds {len(kept)} of them in full" in page
 
 
 @pytest.mark.parametrize(

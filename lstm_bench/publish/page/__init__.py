@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from lstm_bench.analysis.groups import Group
 from lstm_bench.errors import NotInstalled
+from lstm_bench.model.spec import SCOPES
+from lstm_bench.publish.page.heat import Map, heat_map, pairs
 from lstm_bench.publish.page.panel import RowPanel, open_up
 from lstm_bench.publish.page.words import headline, in_words
 from lstm_bench.record.attempt import Attempt
+from lstm_bench.reports.models import by_model
 from lstm_bench.reports.summary import summarise
 from lstm_bench.reports.table import Column, Row, Section
-from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief
+from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief, without_home
 from lstm_bench.version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST_RAW_BYTES = 2_000_000
 """Limit of the packed attempts in a page. The page says how many attempts are left out."""
+
+MOST_MODELS = 4
+"""Most models in a section that has a matrix of pairs for each."""
 
 MOST_DRAWN = 500
 """A section with more attempts gets no pictures: two pictures of a grid of 2,000 take half a megabyte each."""
@@ -54,20 +61,24 @@ class Part:
     """A section of the page.
 
     Attributes:
-        title: a task's selector, or the task and its recipe.
-        subtitle: the metric by which models are judged.
-        columns: of the table.
+        table: the section as in every report.
         rows: of the table.
+        pairs: matrices of who is how many times as fast as whom, with their titles.
         pictures: of the attempts.
         too_many: whether there are no pictures because there are too many attempts.
     """
 
-    title: str
-    subtitle: str
-    columns: Sequence[Column]
+    table: Section
     rows: Sequence[PageRow]
+    pairs: Sequence[tuple[str, Map]]
     pictures: Sequence[Picture]
     too_many: bool
+
+    def first(self, column: Column) -> str:
+        """How the first click on a column sorts: the fastest, best or largest first."""
+        lower = column.unit == "s" or column.unit == "bytes" or column.name in ("relative", "steps")
+        falls = column.numeric and not lower and (column.name != "metric" or "higher is better" in self.table.subtitle)
+        return "descending" if falls else "ascending"
 
 
 FILTERS = ("task", "backend", "device", "precision", "status")
@@ -87,6 +98,7 @@ def render(attempts: Sequence[Attempt]) -> str:
             '--format html needs jinja2, which is not installed: pip install "lstm-bench[report]"'
         ) from error
 
+    attempts = [_nobody(attempt) for attempt in attempts]
     summary = summarise(attempts)
     parts = [_part(section) for section in summary.sections]
     raw, packed = _pack(attempts)
@@ -107,6 +119,7 @@ def render(attempts: Sequence[Attempt]) -> str:
         title=headline(attempts),
         words=in_words(summary),
         parts=parts,
+        heat=heat_map([model for section in summary.sections for model in by_model(_groups(section))]),
         notes=summary.notes,
         filters=_choices(parts),
         style=Markup(_read("page.css")),
@@ -128,7 +141,26 @@ def _part(section: Section) -> Part:
     attempts = [attempt for row in section.rows if row.group for attempt in row.group.attempts]
     too_many = len(attempts) > MOST_DRAWN
     pictures = [] if too_many else charts.pictures(attempts)
-    return Part(section.title, section.subtitle, section.columns, rows, pictures, too_many)
+    return Part(section, rows, _pairs(section), pictures, too_many)
+
+
+def _groups(section: Section) -> list[Group]:
+    return [row.group for row in section.rows if row.group is not None]
+
+
+def _pairs(section: Section) -> list[tuple[str, Map]]:
+    """A matrix for each model and scope, if the models are few."""
+    models = [model for model in by_model(_groups(section)) if len(model.groups) > 1]
+    if len(models) > MOST_MODELS:
+        return []
+    return [(f"{model.name}, {scope}", found) for model in models for scope in SCOPES if (found := pairs(model, scope))]
+
+
+def _nobody(attempt: Attempt) -> Attempt:
+    """The attempt without the paths of anybody's home in what its worker said."""
+    return msgspec.structs.replace(
+        attempt, reason=without_home(attempt.reason), output_tail=without_home(attempt.output_tail)
+    )
 
 
 def _page_row(section: Section, row: Row) -> PageRow:

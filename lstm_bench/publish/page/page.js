@@ -10,7 +10,35 @@
   };
   for (const button of all(".opener")) {
     setOpen(button, false);
-    button.addEventListener("click", () => setOpen(button, button.getAttribute("aria-expanded") !== "true"));
+    // A click anywhere on the row opens it, unless it ends a selection of text.
+    button.closest("tr").addEventListener("click", () => {
+      if (getSelection().isCollapsed) setOpen(button, button.getAttribute("aria-expanded") !== "true");
+    });
+  }
+
+  // The heat map is compared with the slowest backend of each row, or with the one that is chosen.
+  const choice = one("#heat-choice");
+  const heatRows = choice ? all("#heat tbody tr").map((row) => [...row.cells].slice(1)) : [];
+  const digits = (value) => value.toPrecision(Math.max(2, Math.ceil(Math.log10(value) + 1e-9)));
+  const paint = () => {
+    one("#heat-base").textContent = choice.selectedIndex ? choice.selectedOptions[0].textContent : "the slowest";
+    for (const fields of heatRows) {
+      const seconds = fields.map((field) => field.dataset.seconds && Number(field.dataset.seconds));
+      const base = choice.value === "" ? seconds.indexOf(Math.max(...seconds.filter(Boolean))) : Number(choice.value);
+      fields.forEach((field, at) => {
+        if (!seconds[at]) return;
+        const speedUp = seconds[base] && seconds[base] / seconds[at];
+        const ties = field.dataset.ties.split(" ").map(Number);
+        field.removeAttribute("title");
+        field.textContent = speedUp ? `${digits(speedUp)}x` : "";
+        field.classList.toggle("tie", Boolean(speedUp) && at !== base && ties.includes(base));
+        field.style.setProperty("--heat", `${speedUp ? Math.round(100 * Math.min(1, Math.max(0, Math.log2(speedUp) / 2))) : 0}%`);
+      });
+    }
+  };
+  if (choice) {
+    choice.parentElement.hidden = false;
+    choice.addEventListener("change", paint);
   }
 
   // Tables are sorted by what an entry stands for, and by its text where it stands for no number; baselines stay last.
@@ -50,7 +78,9 @@
       button.append(...header.firstElementChild.childNodes);
       header.firstElementChild.append(button);
       button.addEventListener("click", () => {
-        sort(sortable, header, header.getAttribute("aria-sort") === "ascending" ? -1 : 1);
+        const first = header.dataset.first === "descending" ? -1 : 1;
+        const now = { ascending: 1, descending: -1 }[header.getAttribute("aria-sort")];
+        sort(sortable, header, now ? -now : first);
         remember();
       });
     }
@@ -74,6 +104,7 @@
     for (const part of all("main > section:not(#notes)")) {
       part.hidden = asked.length > 0 && !all("tbody.row", part).some((body) => !body.hidden);
     }
+    one("#nothing").hidden = shown > 0 || words.size === 0;
     one("#shown").textContent = asked.length ? `${shown} of ${words.size} rows` : `${words.size} rows`;
     return asked;
   };

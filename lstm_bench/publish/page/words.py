@@ -1,14 +1,13 @@
-"""The sentences above the tables of a page: what was run, whether it agrees, what failed, and what is fastest."""
+"""The sentences above the tables of a page: whether the rows agree, what failed, and what was run where."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from lstm_bench.analysis.groups import Group, gpus_of_machines
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.models import processor_name
-from lstm_bench.reports.table import Section, Summary
+from lstm_bench.reports.table import Summary
 from lstm_bench.text import LONGEST_ENTRY, brief
 
 NAMED = 6
@@ -28,11 +27,9 @@ def headline(attempts: Sequence[Attempt]) -> str:
 
 
 def in_words(summary: Summary) -> list[str]:
-    """The sentences about all attempts."""
+    """The sentences about all attempts. Who is fastest is said in each section."""
     groups = [row.group for section in summary.sections for row in section.rows if row.group is not None]
-    said = [_extent(groups), _failures(groups), _agreement(groups)]
-    said += [_fastest(section) for section in summary.sections]
-    said.append(_machines(groups))
+    said = [_agreement(groups), _failures(groups), _extent(groups), _machines(groups)]
     return [sentence for sentence in said if sentence]
 
 
@@ -40,11 +37,9 @@ def _extent(groups: Sequence[Group]) -> str:
     backends = dict.fromkeys(group.first.configuration.backend_selector for group in groups)
     tasks = dict.fromkeys(group.first.configuration.task_selector for group in groups)
     attempts = sum(len(group.attempts) for group in groups)
-    statuses = Counter(" and ".join(sorted(set(group.statuses))) for group in groups)
-    ended = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
     return (
-        f"{_count(len(backends), 'backend')} on {_count(len(tasks), 'task')}: {_count(len(groups), 'row')} of "
-        f"{_count(attempts, 'attempt')}, each in a process of its own. Rows: {ended}."
+        f"{_count(len(backends), 'backend')} on {_count(len(tasks), 'task')}: {_count(len(groups), 'row')} from "
+        f"{_count(attempts, 'measurement')}, each in its own process."
     )
 
 
@@ -61,7 +56,7 @@ def _machines(groups: Sequence[Group]) -> str:
         return f"Measured on {told[0]}."
     more = f"; and {len(machines) - NAMED} others" if len(machines) > NAMED else ""
     listed = "; ".join(told) + more
-    return f"Measured on {len(machines)} machines, whose times are never compared with each other: {listed}."
+    return f"Measured on {len(machines)} machines. Times of different machines are never compared: {listed}."
 
 
 def _failures(groups: Sequence[Group]) -> str:
@@ -85,22 +80,10 @@ def _agreement(groups: Sequence[Group]) -> str:
     ]
     off = sum(bool(found.disagreements) for found in compared)
     if not compared:
-        return "None was compared with the float64 reference."
-    if not off:
-        return f"{_count(len(compared), 'row')} compared with the float64 reference before timing, and all agree."
-    return f"{_count(len(compared), 'row')} compared with the float64 reference before timing: {off} disagree."
-
-
-def _fastest(section: Section) -> str:
-    """The marked rows of each column."""
-    told = []
-    for at, column in enumerate(section.columns):
-        best = [row.texts[0] for row in section.rows if row.entries[at].best]
-        if best:
-            told.append(f"{column.title} {', '.join(dict.fromkeys(best))}")
-    if told:
-        return f"{brief(section.title, LONGEST_ENTRY)}: shown to be best: {'; '.join(told)}."
-    return ""
+        return "No row was compared with the float64 reference."
+    if not off and len(compared) == len(groups):
+        return f"All {_count(len(groups), 'row')} agree with the float64 reference."
+    return f"{len(compared) - off} of {_count(len(groups), 'row')} agree with the float64 reference."
 
 
 def _count(number: int, noun: str) -> str:
