@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lstm_bench import BackendInfo, Choice, Options, hookimpl, jax_environment, lazy
+from lstm_bench.version import pip_line
 
 
 def _environ(options: Options, threads: int, device: str) -> Mapping[str, str]:
@@ -28,7 +29,7 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
             "device_memory",
         ),
         requires=("jax", "optax"),
-        install='pip install "lstm-bench[jax]"',
+        install=pip_line("jax"),
         options={
             "impl": Choice(
                 default="scan",

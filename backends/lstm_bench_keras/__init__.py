@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lstm_bench import BackendInfo, Choice, Flag, Options, hookimpl, jax_environment, lazy
+from lstm_bench.version import pip_line
 
 
 def _environ(options: Options, threads: int, device: str) -> Mapping[str, str]:
@@ -42,7 +43,7 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
             "device_memory",
         ),
         requires=("keras",),
-        install='pip install "lstm-bench[keras]"',
+        install=pip_line("keras"),
         options={
             "engine": Choice(
                 default="tensorflow",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lstm_bench import BackendInfo, Choice, Flag, Options, hookimpl, lazy
+from lstm_bench.version import pip_line
 
 
 def _environ(options: Options, threads: int, device: str) -> Mapping[str, str]:
@@ -29,7 +30,7 @@ def lstm_bench_backends() -> Iterable[BackendInfo]:
             "device_memory",
         ),
         requires=("torch",),
-        install='pip install "lstm-bench[torch]"',
+        install=pip_line("torch"),
         options={
             "impl": Choice(
                 default="fused",

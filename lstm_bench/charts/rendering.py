@@ -17,6 +17,7 @@ from lstm_bench.charts.theme import DARK, LIGHT, VARIABLES, Theme, config
 from lstm_bench.errors import NotInstalled, UnknownName
 from lstm_bench.record import store
 from lstm_bench.text import brief
+from lstm_bench.version import pip_line
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 
@@ -41,7 +42,7 @@ def require() -> None:
         import vl_convert  # noqa: F401
     except ImportError as error:
         raise NotInstalled(
-            f'charts need {error.name or "altair"}, which is not installed: pip install "lstm-bench[report]"'
+            f"charts need {error.name or 'altair'}, which is not installed: {pip_line('report')}"
         ) from error
 
 

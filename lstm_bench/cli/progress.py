@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from lstm_bench.catalog.fetching import Watcher
+from lstm_bench.execute.estimate import in_words
 from lstm_bench.execute.progress import OnProgress, RunProgress
 from lstm_bench.plugin.task import DataFile
 from lstm_bench.text import brief, one_line
@@ -43,6 +44,7 @@ def display(*, quiet: bool = False, verbose: bool = False) -> Iterator[OnProgres
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[what]}"),
+        TextColumn("{task.fields[clock]}", style="dim"),
         console=console,
         auto_refresh=False,
         transient=True,
@@ -109,7 +111,8 @@ class _Lines:
 class _Live:
     def __init__(self, console: Console, progress: Progress) -> None:
         self._console, self._progress = console, progress
-        self._task = progress.add_task("", total=None, what="")
+        self._begun = monotonic()
+        self._task = progress.add_task("", total=None, what="", clock="")
 
     def __call__(self, progress: RunProgress) -> None:
         if progress.attempt is not None:
@@ -118,14 +121,22 @@ class _Live:
             self._enter(progress)
         else:
             far = f"{progress.phase} {progress.done:,}/{progress.of:,}  {brief(progress.note)}".rstrip()
-            self._progress.update(self._task, completed=progress.done, total=progress.of, what=escape(far))
+            self._progress.update(
+                self._task, completed=progress.done, total=progress.of, what=escape(far), clock=self._clock(progress)
+            )
             self._progress.refresh()
 
     def _enter(self, progress: RunProgress) -> None:
         what = {"start": "starting", "time": "timing (display paused)"}.get(progress.phase, progress.phase)
         self._progress.remove_task(self._task)  # rich can reset a task, but not to a total that is unknown
-        self._task = self._progress.add_task(escape(progress.name), total=None, what=what)
+        self._task = self._progress.add_task(escape(progress.name), total=None, what=what, clock=self._clock(progress))
         self._progress.refresh()
+
+    def _clock(self, progress: RunProgress) -> str:
+        """``2 min, about 4 min left``: time since the run began, and the time left if all turns take equally long."""
+        elapsed, ended = monotonic() - self._begun, progress.number - 1
+        left = f", about {in_words(elapsed / ended * (progress.total - ended))} left" if ended else ""
+        return f"{in_words(elapsed)}{left}"
 
 
 class _FetchedLines:

@@ -280,10 +280,11 @@ def _show_plan(configurations: Sequence[Configuration], plugins: Plugins, result
     known = len(configurations) - expected.unknown
     if not known:
         click.echo(
-            f"{len(configurations)} to run; how long is unknown: {results} has no attempt like these of this machine"
+            f"{len(configurations)} to run; how long is unknown, since {results} has no attempt like these of this "
+            "machine: run it once with --quick, and --dry-run estimates from that"
         )
         return
-    less = f" for {known} of them; of the others {results} has no attempt that is like them" if expected.unknown else ""
+    less = f" for {known} of them; {results} has no attempt like the others" if expected.unknown else ""
     click.echo(f"{len(configurations)} to run, about {in_words(expected.known)}{less}")
 
 

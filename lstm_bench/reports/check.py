@@ -14,6 +14,7 @@ from lstm_bench.conformance.cases import draw_case
 from lstm_bench.conformance.quantities import KINDS
 from lstm_bench.execute.check import Outcome
 from lstm_bench.reports.table import Column, Row, Section, Summary
+from lstm_bench.version import pip_line
 
 COLUMNS = (
     Column("quantity"),
@@ -116,7 +117,7 @@ def _failure(outcome: Outcome, seed: int, given: str | None) -> list[str]:
     what = "; ".join((*failing.faults, *([f"off in {', '.join(wrong)}"] if wrong else [])))
     notes = [f"{subject.name}: case {failing.number}: {what}"]
     if outcome.smallest is None and outcome.shrunk is not None:
-        notes.append('no smaller case was looked for: pip install "lstm-bench[check]"')
+        notes.append(f"no smaller case was looked for: {pip_line('check')}")
     return [*notes, f"again: {again}"]
 
 

@@ -39,7 +39,8 @@ seeds = 2
 
 
 def test_a_file_makes_the_grid_that_options_would(plan):
-    *configurations, total = plan(SWEEP)
+    shape, *configurations, total = plan(SWEEP)
+    assert shape == "flights:tutorial: 1 x 12 x 1 -> LSTM/GRU 1 x 16/32 -> 1, 929 to 4,449 parameters"
     assert len(configurations) == 8
     assert configurations[0].startswith("numpy on flights:tutorial (hidden 16, batch-norm true, cpu, float32)")
     assert configurations[-1].startswith(
@@ -50,7 +51,7 @@ def test_a_file_makes_the_grid_that_options_would(plan):
 
 
 def test_what_is_given_as_an_option_goes_first(plan):
-    *configurations, _ = plan(SWEEP, "--hidden", "5", "--rigorous", "--seeds", "1")
+    _, *configurations, _ = plan(SWEEP, "--hidden", "5", "--rigorous", "--seeds", "1")
     assert ["hidden 5" in line and "300 epochs" in line for line in configurations] == [True, True]
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from builders import ROUNDS, a_failure, some_run, times
 from lstm_bench.cli import main
 from lstm_bench.record.store import write_attempt
+from lstm_bench.version import pip_line
 
 pytestmark = pytest.mark.one_interpreter
 
@@ -119,9 +120,7 @@ main()
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ran.returncode == 2
-    assert ran.stderr == (
-        'lstm-bench: error: charts need altair, which is not installed: pip install "lstm-bench[report]"\n'
-    )
+    assert ran.stderr == (f"lstm-bench: error: charts need altair, which is not installed: {pip_line('report')}\n")
 
 
 def test_list_names_every_kind():

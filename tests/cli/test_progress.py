@@ -101,9 +101,9 @@ def test_a_reason_is_not_searched_for_emoji(capsys):
 
 
 def test_a_terminal_shows_the_configuration_and_its_phase_whatever_brackets_are_in_its_name(live, screen):
-    assert screen.news()[-1].rstrip() == f"{NAME} {BAR} starting"
+    assert screen.news()[-1].rstrip() == f"{NAME} {BAR} starting 0 s"
     live.hear(Entered("first step"))
-    assert screen.news()[-1].rstrip() == f"{NAME} {BAR} first step"
+    assert screen.news()[-1].rstrip() == f"{NAME} {BAR} first step 0 s"
 
 
 def test_a_terminal_shows_how_far_a_phase_is(live, screen):
@@ -117,7 +117,7 @@ def test_a_terminal_shows_how_far_a_phase_is(live, screen):
 def test_a_terminal_forgets_how_far_the_last_phase_was(live, screen):
     live.hear(Progress(6, 12))
     live.hear(Entered("evaluate"))
-    assert screen.news()[-1].rstrip() == f"{NAME} {BAR} evaluate"
+    assert screen.news()[-1].rstrip() == f"{NAME} {BAR} evaluate 0 s"
 
 
 def test_a_terminal_is_not_drawn_on_while_nothing_new_is_said(live, screen):
@@ -177,3 +177,25 @@ def test_a_terminal_is_left_alone_when_nothing_is_fetched(monkeypatch):
     with progress.fetching() as watching:
         pass
     assert watching._console.news() == [""]
+
+
+def test_a_terminal_shows_how_long_it_has_taken_and_about_how_long_it_will(monkeypatch, screen):
+    now = [1000.0]
+    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
+    with progress.display() as show:
+        Relay(RunProgress(1, 4, CONFIGURATION), show).hear(Entered("import"))
+        now[0] += 60
+        Relay(RunProgress(2, 4, CONFIGURATION), show).hear(Entered("train"))
+        console = show._console
+    assert "train 60 s, about 3 min left" in console.news()[-2] + console.news()[-1]
+
+
+def test_quiet_shows_nothing_and_verbose_every_phase(capsys):
+    messages = (Entered("import"), Entered("data"), Entered("check"), Entered("train"), Entered("time"))
+    for how, phases in (({"quiet": True}, []), ({"verbose": True}, ["import", "data", "check", "train", "time"])):
+        with progress.display(**how) as show:
+            watching = Relay(BEGUN, show)
+            for message in messages:
+                watching.hear(message)
+        told = [line.removeprefix(f"{NAME}: ") for line in capsys.readouterr().err.splitlines() if line != NAME]
+        assert told == phases

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lstm_bench.conformance.cases import draw_case
+from lstm_bench.version import pip_line
 
 pytestmark = pytest.mark.one_interpreter
 
@@ -161,7 +162,7 @@ def test_without_hypothesis_the_case_is_shown_as_it_is(tmp_path):
     (tmp_path / "dies.py").write_text(f"import sys\nsys.modules['hypothesis'] = None\n{DIES}")
     case = first(lambda model: model.cell == "rnn")
     done = check("--plugin", "dies.py", "-b", "dies", "--precision", "float32", "--case", case)
-    assert 'no smaller case was looked for: pip install "lstm-bench[check]"' in done.stdout
+    assert f"no smaller case was looked for: {pip_line('check')}" in done.stdout
     assert str(case) in done.stdout
 
 

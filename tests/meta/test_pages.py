@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +59,24 @@ def test_the_program_that_reads_results_finds_what_they_say(tmp_path, monkeypatc
     assert len(re.findall(r"\btorch\b.*\bok\b", printed)) == 3
     assert float(re.search(r"value=([\d.]+)", printed)[1]) == pytest.approx(0.5)
     assert printed.endswith("faster\n")
+
+
+def test_the_workflow_on_the_page_is_the_one_that_is_checked():
+    """Its own file is held against GitHub's schema."""
+    page = ROOT / "docs" / "tutorial" / "compare.md"
+    (shown,) = [text for language, text in blocks(page) if language == "yaml"]
+    assert shown == (ROOT / "docs" / "examples" / "gate.yml").read_text()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_its_completion(shell):
+    assert (
+        f"_LSTM_BENCH_COMPLETE={shell}_source lstm-bench"
+        in (ROOT / "docs" / "reference" / "command-line.md").read_text()
+    )
+    command = Path(sys.executable).with_name("lstm-bench")
+    done = subprocess.run(
+        [command], env=os.environ | {"_LSTM_BENCH_COMPLETE": f"{shell}_source"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "_LSTM_BENCH_COMPLETE" in done.stdout

@@ -26,7 +26,7 @@ from lstm_bench.reports.models import by_model
 from lstm_bench.reports.summary import summarise
 from lstm_bench.reports.table import Column, Row, Section
 from lstm_bench.text import LONGEST_ENTRY, LONGEST_LINE, brief, without_home
-from lstm_bench.version import __version__
+from lstm_bench.version import __version__, pip_line
 
 if TYPE_CHECKING:
     from lstm_bench.charts import Picture
@@ -94,9 +94,7 @@ def render(attempts: Sequence[Attempt]) -> str:
         import jinja2
         from markupsafe import Markup
     except ImportError as error:
-        raise NotInstalled(
-            '--format html needs jinja2, which is not installed: pip install "lstm-bench[report]"'
-        ) from error
+        raise NotInstalled(f"--format html needs jinja2, which is not installed: {pip_line('report')}") from error
 
     attempts = [_nobody(attempt) for attempt in attempts]
     summary = summarise(attempts)
