@@ -30,15 +30,22 @@ DARK = Theme(ink="#ececea", muted="#a3a7ac", grid="#33373c", paper="#16181b")
 VARIABLES: Mapping[str, str] = {"ink": "--ink", "muted": "--muted", "grid": "--grid", "paper": "--paper"}
 """CSS variable that gives an SVG within a page each colour of a theme."""
 
-FIXED: Mapping[str, str] = {"jax": "#0072b2", "keras": "#009e73", "numpy": "#b8699a", "torch": "#d55e00"}
-"""Colours of the built-in backends.
+FIXED: Mapping[str, str] = {
+    "jax": "#0072b2",
+    "keras": "#009e73",
+    "numpy": "#b8699a",
+    "torch": "#d55e00",
+    "keras[engine=jax]": "#8a6fd1",
+    "keras[engine=torch]": "#c17d00",
+}
+"""Colours of the built-in backends and engines, the same in every picture.
 
 From the palette of M. Okabe & K. Ito (Color Universal Design, 2008), which people with any colour vision can tell
 apart. Light colours are darkened, so that each has a contrast of at least 3 with the paper of both themes.
 """
 
-FREE = ("#8a6fd1", "#c17d00", "#3b8fc4", "#7a8450", "#a8585b", "#4f8f97", "#94795d")
-"""Colours of everything else; the second and third are of the same palette."""
+FREE = ("#3b8fc4", "#7a8450", "#a8585b", "#4f8f97", "#94795d")
+"""Colours of everything else."""
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 """Shapes of symbols, so that no two backends differ in colour alone."""
@@ -79,7 +86,7 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     found = {name: Look(colour, SHAPES[at]) for at, (name, colour) in enumerate(FIXED.items())}
     others = sorted(set(names) - FIXED.keys())
     for at, name in enumerate(others):
-        found[name] = Look(FREE[at % len(FREE)], SHAPES[(at + at // len(FREE)) % len(SHAPES)])
+        found[name] = Look(FREE[at % len(FREE)], SHAPES[(at % len(FREE) + at // len(FREE)) % len(SHAPES)])
     return found
 
 
