@@ -152,15 +152,34 @@ def read_folder(folder: Path) -> tuple[list[Attempt], list[str]]:
     return sorted(attempts, key=lambda attempt: attempt.id), sorted(problems)
 
 
+def _as_typed(attempt: Attempt) -> tuple[object, ...]:
+    """What a user types for the configuration of an attempt, without its seed, and the machine."""
+    configuration = attempt.configuration
+    return (
+        attempt.findings.machine,
+        configuration.task_selector,
+        tuple(sorted(configuration.changes.items())),
+        configuration.backend_selector,
+        configuration.device,
+        configuration.precision,
+        configuration.threads,
+        configuration.effort.name,
+        configuration.epochs,
+        configuration.steps,
+        configuration.require_kernel,
+    )
+
+
 def latest(attempts: Iterable[Attempt]) -> list[Attempt]:
     """Keep the attempts of the latest run of each configuration and machine.
 
-    The seeds of a run stay together: if one of them is the latest, all of them are kept.
+    Configurations are the same if users type the same, whatever options and rounds lstm-bench has added since. The
+    seeds of a run stay together: if one of them is the latest, all of them are kept.
 
     Returns:
         The attempts, sorted by task, backend, device and precision.
     """
-    rows = [(attempt, attempt.row) for attempt in sorted(attempts, key=lambda attempt: attempt.id)]
+    rows = [(attempt, _as_typed(attempt)) for attempt in sorted(attempts, key=lambda attempt: attempt.id)]
     newest = {(row, attempt.configuration.seed): attempt for attempt, row in rows}
     shown = {(attempt.run, row) for (row, _), attempt in newest.items() if attempt.run}
     kept = [

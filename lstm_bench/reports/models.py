@@ -24,6 +24,11 @@ class SameModel:
     name: str
     groups: tuple[Group, ...]
 
+    @property
+    def task(self) -> str:
+        """The name of the task and the model, without the machine."""
+        return model_name(self.groups[0].first.configuration)
+
 
 def by_data(groups: Sequence[Group]) -> list[list[Group]]:
     """Groups that learn from the same data, whatever their models: the same baselines hold for them."""

@@ -19,7 +19,7 @@ from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.models import SameModel, machine_name, recipe_name, several_machines
 from lstm_bench.reports.numbers import NO_BREAK, digits, mebibytes, percent, seconds, significant, with_interval
 from lstm_bench.reports.table import DETAIL, RELATIVE, Column, Entry, Row, Section
-from lstm_bench.reports.verdict import answers, day, version
+from lstm_bench.reports.verdict import answers, day, place, version
 
 
 def build_section(groups: Sequence[Group], models: Sequence[SameModel], best: Best) -> Section:
@@ -88,7 +88,7 @@ class _Builder:
         self._several_devices = len({configuration.device for configuration in configurations}) > 1
         self._published = dict.fromkeys(p for group in groups for a in group.attempts for p in a.findings.published)
         self._several_precisions = len({configuration.precision for configuration in configurations}) > 1
-        self._several_runs = len({(group.first.row, version(group)) for group in groups}) < len(groups)
+        self._several_runs = any(len(set(map(place, model.groups))) < len(model.groups) for model in models)
         self._several_seeds = any(len(group.trained) > 1 for group in groups)
         self._ends_early = self._judged and any(r.target is not None or r.patience is not None for r in recipes)
         self._compared = any(len(by_speed(model.groups, scope)) > 1 for scope in self._scopes[:1] for model in models)

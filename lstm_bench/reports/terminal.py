@@ -185,10 +185,11 @@ def _widths(section: Section, width: int) -> tuple[list[int | None], bool]:
     for gap in (2, 1):
         spare = width - sum(least) - gap * (len(least) - 1)
         if spare >= 0:
-            widths: list[int | None] = []
-            for low, high in zip(least, most, strict=True):
-                more = min(high - low, spare)
+            widths: list[int | None] = list(least)
+            # those that need least get it first, so that as few columns as possible have lines that wrap
+            for at in sorted(range(len(least)), key=lambda at: most[at] - least[at]):
+                more = min(most[at] - least[at], spare)
                 spare -= more
-                widths.append(low + more)
+                widths[at] = least[at] + more
             return widths, gap == 2
     return [None] * len(least), False

@@ -30,7 +30,7 @@ def answers(models: Sequence[SameModel]) -> tuple[str, ...]:
     Args:
         models: of one table.
     """
-    verdicts = [f"{scope}: {told}" for scope in SCOPES if (told := _verdict(models, scope))]
+    verdicts = [told for scope in SCOPES if (told := _verdict(models, scope))]
     groups = [group for model in models for group in model.groups]
     lines = [*verdicts[:1], "; ".join(verdicts[1:]), trust(groups)]
     return tuple(line for line in lines if line)
@@ -40,13 +40,13 @@ def _verdict(models: Sequence[SameModel], scope: Scope) -> str:
     timed = [found for model in models if (found := by_speed(model.groups, scope))]
     several = [groups for groups in timed if len(groups) > 1]
     if len(several) > 1:
-        return _in_many(several, scope)
+        return f"{scope}: {_in_many(several, scope)}"
     if several:
-        at = next(model.name for model in models if set(several[0]) <= set(model.groups))
-        return (f"{at}: " if len(models) > 1 else "") + verdict(several[0], scope, RIVALS)
+        name = next(model.name for model in models if set(several[0]) <= set(model.groups))
+        return f"{scope}{f' on {name}' if len(models) > 1 else ''}: {verdict(several[0], scope, RIVALS)}"
     if len(timed) == 1:
         ((only,),) = timed
-        return f"{label(only, [only])} is the only row to compare"
+        return f"{scope}: {label(only, [only])} is the only row to compare"
     return ""
 
 
@@ -135,7 +135,7 @@ def label(group: Group, among: Sequence[Group]) -> str:
         details.append(version(group))
     if len({(other.first.configuration.device, other.first.configuration.precision) for other in among}) > 1:
         details += [configuration.device, configuration.precision]
-    if any(_same_but_for_run(group, other) for other in alike):
+    if any(other is not group and place(other) == place(group) for other in alike):
         details.append(f"run of {day(group)}")
     return configuration.backend_selector + (f" ({', '.join(details)})" if details else "")
 
@@ -150,8 +150,10 @@ def day(group: Group) -> str:
     return group.first.created[:16].replace("T", " ")
 
 
-def _same_but_for_run(group: Group, other: Group) -> bool:
-    return other is not group and other.first.row == group.first.row and version(other) == version(group)
+def place(group: Group) -> tuple[str, str, str, str]:
+    """Backend, version, device and precision, which tell the groups of a model apart unless they are of two runs."""
+    configuration = group.first.configuration
+    return configuration.backend_selector, version(group), configuration.device, configuration.precision
 
 
 def _ratio(ours: Group, theirs: Group, scope: Scope) -> IntervalEstimate:

@@ -11,7 +11,7 @@ from lstm_bench.analysis.groups import Group, by_speed, ratio
 from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.reports.models import SameModel
 from lstm_bench.reports.numbers import significant
-from lstm_bench.reports.verdict import interval, label
+from lstm_bench.reports.verdict import interval, label, place
 
 HOTTEST = 4.0
 """The speed-up with the strongest colour. Most differences between frameworks are smaller."""
@@ -61,26 +61,36 @@ class Map:
 
 def heat_map(models: Sequence[SameModel]) -> Map | None:
     """Each model and scope by backend: the speed-up over the slowest; ``None`` if nothing can be compared."""
-    compared = [(m, s, timed) for m in models for s in SCOPES if len(timed := by_speed(m.groups, s)) > 1]
+    compared = [(m, s, timed) for m in models for s in SCOPES if len(timed := by_speed(_latest(m), s)) > 1]
     if not compared:
         return None
-    columns = sorted({_place(group) for _, _, timed in compared for group in timed})
-    several = len({place[1:] for place in columns}) > 1
-    names = tuple(f"{name} ({device}, {precision})" if several else name for name, device, precision in columns)
-    rows = tuple(
-        (f"{model.name}, {scope}", _fields(timed, scope, columns)) for model, scope, timed in compared[:MOST_ROWS]
-    )
-    return Map(names, rows, len(compared) - len(rows))
+    named = [(model, scope, {label(group, timed): group for group in timed}) for model, scope, timed in compared]
+    columns = sorted({name for _, _, groups in named for name in groups})
+    every = [group for _, _, groups in named for group in groups.values()]
+    parts = [part for part in (_device, _precision) if len(set(map(part, every))) > 1]
+    rows = []
+    for model, scope, groups in named[:MOST_ROWS]:
+        shared = [values.pop() for part in parts if len(values := set(map(part, groups.values()))) == 1]
+        on = f" on {', '.join(shared)}" if shared else ""
+        rows.append((f"{model.task}{on}, {scope}", _fields([groups.get(name) for name in columns], scope)))
+    return Map(tuple(columns), tuple(rows), len(compared) - len(rows))
 
 
-def _place(group: Group) -> tuple[str, str, str]:
-    configuration = group.first.configuration
-    return configuration.backend_selector, configuration.device, configuration.precision
+def _latest(model: SameModel) -> list[Group]:
+    """The groups of a model, of two runs of the same the later one."""
+    return list({place(group): group for group in sorted(model.groups, key=lambda group: group.first.id)}.values())
 
 
-def _fields(timed: Sequence[Group], scope: Scope, columns: Sequence[tuple[str, str, str]]) -> tuple[Field, ...]:
-    by_place = {_place(group): group for group in timed}
-    found = [by_place.get(place) for place in columns]
+def _device(group: Group) -> str:
+    return group.first.findings.device_name or group.first.configuration.device
+
+
+def _precision(group: Group) -> str:
+    return group.first.configuration.precision
+
+
+def _fields(found: Sequence[Group | None], scope: Scope) -> tuple[Field, ...]:
+    timed = by_speed([group for group in found if group is not None], scope)
     slowest = timed[-1]
     return tuple(
         Field("") if group is None else _field(group, slowest, scope, timed, _ties(group, found, scope))
