@@ -55,7 +55,7 @@
     return direction * ours.localeCompare(theirs, undefined, { numeric: true });
   };
   const isRow = (body) => body.classList.contains("row");
-  const tables = all("section > .scroll > table").map((table) => ({
+  const tables = all("section > .scroll > table:not(.map)").map((table) => ({
     table,
     name: table.closest("section").id.replace("part", "sort"),
     headers: [...table.tHead.rows[0].cells],
