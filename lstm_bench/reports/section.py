@@ -17,6 +17,7 @@ from lstm_bench.model.shape import shape_line
 from lstm_bench.model.spec import SCOPES, Scope
 from lstm_bench.record.attempt import Attempt
 from lstm_bench.reports.models import SameModel, machine_name, recipe_name, several_machines
+from lstm_bench.reports.notes import own_lengths
 from lstm_bench.reports.numbers import NO_BREAK, digits, mebibytes, percent, seconds, significant, with_interval
 from lstm_bench.reports.table import DETAIL, RELATIVE, Column, Entry, Row, Section
 from lstm_bench.reports.verdict import answers, day, place, version
@@ -49,7 +50,7 @@ def build_section(groups: Sequence[Group], models: Sequence[SameModel], best: Be
     changed = ", ".join(f"{name} {value}" for name, value in constant.items())
     return Section(
         title,
-        "; ".join(filter(None, (changed, metric))),
+        "; ".join(filter(None, (changed, metric, *own_lengths([a for group in groups for a in group.attempts])))),
         columns,
         tuple(rows),
         shape=_shape(groups),

@@ -44,7 +44,6 @@ def _section(attempts: Sequence[Attempt]) -> tuple[Section, Best]:
         *bounds(models),
         *soundness(groups),
         *beneath.failures(attempts),
-        *beneath.own_lengths(attempts),
         *beneath.parameter_counts(attempts),
     ]
     return replace(build_section(groups, models, best), notes=tuple(notes)), best

@@ -10,6 +10,7 @@ from lstm_bench.analysis import statistics
 from lstm_bench.analysis.groups import Group, by_speed, fastest, ratio
 from lstm_bench.analysis.statistics import IntervalEstimate
 from lstm_bench.model.spec import SCOPES, Scope
+from lstm_bench.record.attempt import SOUND, Attempt
 from lstm_bench.reports.models import SameModel
 from lstm_bench.reports.numbers import significant
 from lstm_bench.text import brief
@@ -31,8 +32,7 @@ def answers(models: Sequence[SameModel]) -> tuple[str, ...]:
         models: of one table.
     """
     verdicts = [told for scope in SCOPES if (told := _verdict(models, scope))]
-    groups = [group for model in models for group in model.groups]
-    lines = [*verdicts[:1], "; ".join(verdicts[1:]), trust(groups)]
+    lines = [*verdicts[:1], "; ".join(verdicts[1:]), trust(models)]
     return tuple(line for line in lines if line)
 
 
@@ -99,26 +99,44 @@ def _in_many(timed: Sequence[Sequence[Group]], scope: Scope) -> str:
     return ", ".join(told) + (f"; no clear winner in {open_ones}" if open_ones else "")
 
 
-def trust(groups: Sequence[Group]) -> str:
-    """How many rows agree with the float64 reference, and which rows are compared with nothing, and why."""
+def trust(models: Sequence[SameModel]) -> str:
+    """How many rows agree with the float64 reference, and which rows are compared with nothing, and why.
+
+    Args:
+        models: of one table.
+    """
+    groups = [group for model in models for group in model.groups]
     checked = [group for group in groups if any(attempt.findings.agreement for attempt in group.attempts)]
-    agree = sum(group.comparable for group in checked)
+    agree = sum(set(group.statuses) <= set(SOUND) for group in checked)
     rows = f"{len(groups)} row{'s' if len(groups) > 1 else ''}"
-    how_many = ("all " if agree > 1 else "") + rows if agree == len(groups) else f"{agree} of {rows}"
-    told = [f"{how_many} agree{'s' if agree == 1 else ''} with the float64 reference"]
-    left_out = [group for group in groups if not group.comparable]
-    told += [_why_not(group, groups) for group in left_out[:NAMED]]
-    if len(left_out) > NAMED:
-        told.append(f"{len(left_out) - NAMED} more are not ok")
+    if not agree:
+        told = ["no row agrees with the float64 reference"]
+    else:
+        how_many = ("all " if agree > 1 else "") + rows if agree == len(groups) else f"{agree} of {rows}"
+        told = [f"{how_many} agree{'s' if agree == 1 else ''} with the float64 reference"]
+    named = {group: _row_name(group, model, models) for model in models for group in model.groups}
+    disturbed = [name for group, name in named.items() if "disturbed" in group.statuses and not _failed(group)]
+    if disturbed:
+        near, far = nearest(disturbed)
+        names = join([*near, *([others_named(len(far))] if far else [])])
+        told.append(
+            f"{names} {'were' if len(disturbed) > 1 else 'was'} disturbed by other processes and "
+            f"{'are' if len(disturbed) > 1 else 'is'} compared with nothing"
+        )
+    failed = [(found, name) for group, name in named.items() if (found := _failed(group)) is not None]
+    told += [f"{name}: {attempt.status}: {brief(attempt.reason, LONGEST_REASON)}" for attempt, name in failed[:NAMED]]
+    if len(failed) > NAMED:
+        told.append(f"{len(failed) - NAMED} more are not ok")
     return "; ".join(told)
 
 
-def _why_not(group: Group, among: Sequence[Group]) -> str:
-    worst = next(attempt for attempt in group.final.values() if attempt.status != "ok")
-    name = label(group, among)
-    if worst.status == "disturbed":
-        return f"{name} was disturbed by other processes, so it is compared with nothing"
-    return f"{name}: {worst.status}: {brief(worst.reason, LONGEST_REASON)}"
+def _failed(group: Group) -> Attempt | None:
+    """The first attempt that counts and gave no sound result."""
+    return next((attempt for attempt in group.final.values() if attempt.status not in SOUND), None)
+
+
+def _row_name(group: Group, model: SameModel, models: Sequence[SameModel]) -> str:
+    return label(group, model.groups) + (f" on {model.name}" if len(models) > 1 else "")
 
 
 def label(group: Group, among: Sequence[Group]) -> str:

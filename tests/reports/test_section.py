@@ -100,7 +100,7 @@ def test_a_model_that_was_not_trained_as_the_recipe_says_is_marked(configuration
     section = summary.sections[0]
     at = [column.title for column in section.columns].index("rmse")
     assert [row.texts[at] for row in section.rows if not row.baseline] == marks
-    assert [note for note in summary.lines if "epochs" in note] == notes
+    assert [text for text in section.subtitle.split("; ") if "epochs" in text] == notes
 
 
 def test_memory_is_that_of_the_device_where_it_has_its_own():

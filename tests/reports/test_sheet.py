@@ -109,7 +109,9 @@ def test_json_holds_sections_with_their_columns_rows_answers_and_notes():
     assert [row["baseline"] for row in section["rows"]] == [False, False, False, True, True]
     for row in section["rows"]:
         assert list(row["entries"]) == [column["title"] for column in section["columns"]]
-    assert section["answers"][-1].startswith("2 of 3 rows agree with the float64 reference; torch: crashed: left in ph")
+    assert section["answers"][-1].startswith(
+        "2 of 3 rows agree with the float64 reference; torch on flights:tutorial: crashed: left"
+    )
     assert any("crashed: left in phase" in note for note in section["notes"])
 
 
