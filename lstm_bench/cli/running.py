@@ -215,7 +215,7 @@ def run(
     click.echo(render(done.attempts), nl=False)
     for line in done.problems:
         say(f"error: {line}")
-    if not quiet:
+    if not (quiet or done.problems):
         say(f"as a page: lstm-bench report {quote(str(results))} -o page.html")
     return 1 if done.problems else exit_code(done.attempts)
 

@@ -69,8 +69,8 @@ def _record(summary: Summary) -> dict[str, Any]:
             "shape": section.shape,
             "subtitle": section.subtitle,
             "columns": [
-                {"title": _without_unit(title, column), "name": column.chosen_by, "unit": column.unit}
-                for title, column in zip(_titles(section), section.columns, strict=True)
+                {"name": name, "title": _without_unit(column.title, column), "unit": column.unit}
+                for name, column in zip(_names(section), section.columns, strict=True)
             ],
             "rows": [_row_record(section, row) for row in section.rows],
             "answers": list(map(_plain, section.answers)),
@@ -83,22 +83,30 @@ def _record(summary: Summary) -> dict[str, Any]:
 
 def _row_record(section: Section, row: Row) -> dict[str, Any]:
     entries = {}
-    for title, column, entry in zip(_titles(section), section.columns, row.entries, strict=True):
+    for name, column, entry in zip(_names(section), section.columns, row.entries, strict=True):
         low, high = entry.interval or (None, None)
         value = _plain(entry.text) if entry.value is None and not column.unit else entry.value
-        entries[_without_unit(title, column)] = {"value": value, "low": low, "high": high, "best": entry.best}
+        entries[name] = {"value": value, "low": low, "high": high, "best": entry.best}
     return {"baseline": row.baseline, "entries": entries}
 
 
 def _titles(section: Section) -> list[str]:
-    """The titles of the columns, numbered where two are the same, as those of a metric and an option can be."""
-    titles: list[str] = []
-    for column in section.columns:
-        title, number = column.title, 2
-        while title in titles:
-            title, number = f"{column.title} {number}", number + 1
-        titles.append(title)
-    return titles
+    return _numbered([column.title for column in section.columns])
+
+
+def _names(section: Section) -> list[str]:
+    return _numbered([column.chosen_by for column in section.columns])
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The names, numbered where two are the same, as those of a metric and an option can be."""
+    found: list[str] = []
+    for name in names:
+        new, number = name, 2
+        while new in found:
+            new, number = f"{name} {number}", number + 1
+        found.append(new)
+    return found
 
 
 def _all_titles(tables: Iterable[Sequence[str]]) -> list[str]:

@@ -21,8 +21,8 @@ NAMED, RIVALS = 6, 3
 """How many other rows, or models, are named in a note, and how many rows in an answer. Of more rows only the nearest
 are named; more models are counted."""
 
-LONGEST_REASON = 90
-"""Characters of a failure's reason in an answer. The notes have the whole reason."""
+LONGEST_REASON, SHORTEST_REASON = 300, 90
+"""Characters of the reason of a single failure in an answer, and of each of many. The notes have the whole reasons."""
 
 
 def answers(models: Sequence[SameModel]) -> tuple[str, ...]:
@@ -124,7 +124,8 @@ def trust(models: Sequence[SameModel]) -> str:
             f"{'are' if len(disturbed) > 1 else 'is'} compared with nothing"
         )
     failed = [(found, name) for group, name in named.items() if (found := _failed(group)) is not None]
-    told += [f"{name}: {attempt.status}: {brief(attempt.reason, LONGEST_REASON)}" for attempt, name in failed[:NAMED]]
+    most = max(SHORTEST_REASON, LONGEST_REASON // max(1, len(failed)))
+    told += [f"{name}: {attempt.status}: {brief(attempt.reason, most)}" for attempt, name in failed[:NAMED]]
     if len(failed) > NAMED:
         told.append(f"{len(failed) - NAMED} more are not ok")
     return "; ".join(told)

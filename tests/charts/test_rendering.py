@@ -26,6 +26,7 @@ from builders import (
 from lstm_bench import Observed, charts
 from lstm_bench.charts import KINDS, rendering, theme
 from lstm_bench.errors import LSTMBenchError, UnknownName
+from lstm_bench.version import pip_line
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -308,7 +309,7 @@ def test_an_unknown_suffix_is_told_those_that_there_are(name, figure, tmp_path):
 
 def test_a_chart_without_the_extra_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "altair", None)
-    with pytest.raises(LSTMBenchError, match=r'charts need altair, .*: pip install "lstm-bench\[report\]"'):
+    with pytest.raises(LSTMBenchError, match=re.escape(pip_line("report"))):
         charts.pictures(some_run(1.0))
 
 

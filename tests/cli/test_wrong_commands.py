@@ -93,8 +93,8 @@ GIVE_ONE = "contradict each other: give one of them"
         ("run -b numpy -t speed[time=64] --length 128", f"speed[time=64] and --length 128 {GIVE_ONE}"),
         ("run -b numpy --quick --rigorous", f"--quick and --rigorous {GIVE_ONE}"),
         ("run -b numpy --momentum 0.9", "--momentum has no effect: it needs --optimizer sgd; leave --momentum out"),
-        ("run -b numpy -t speed --epochs 3", "--epochs has no effect: task 'speed:tiny' does not train; leave"),
-        ("run -b numpy -t speed --steps 3", "--steps has no effect: task 'speed:tiny' does not train; leave"),
+        ("run -b numpy -t speed --epochs 3", "--epochs has no effect: task 'speed:any' does not train; leave"),
+        ("run -b numpy -t speed --steps 3", "--steps has no effect: task 'speed:any' does not train; leave"),
         (
             "report empty -o report.md --format csv",
             "--output report.md and --format csv contradict each other: .md is a file of format md",

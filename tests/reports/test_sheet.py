@@ -104,11 +104,11 @@ def test_json_holds_sections_with_their_columns_rows_answers_and_notes():
     section = found["sections"][0]
     assert (section["title"], section["subtitle"]) == ("flights:tutorial", "rmse in passengers, lower is better")
     assert section["shape"] == "4 x time x 1 -> LSTM 1 x 100 -> 1, 40,901 parameters"
-    assert section["columns"][0] == {"title": "backend", "name": "backend", "unit": ""}
-    assert {"title": "train", "name": "train", "unit": "seq/s"} in section["columns"]
+    assert section["columns"][0] == {"name": "backend", "title": "backend", "unit": ""}
+    assert {"name": "train", "title": "train", "unit": "seq/s"} in section["columns"]
     assert [row["baseline"] for row in section["rows"]] == [False, False, False, True, True]
     for row in section["rows"]:
-        assert list(row["entries"]) == [column["title"] for column in section["columns"]]
+        assert list(row["entries"]) == [column["name"] for column in section["columns"]]
     assert section["answers"][-1].startswith(
         "2 of 3 rows agree with the float64 reference; torch on flights:tutorial: crashed: left"
     )
@@ -119,17 +119,17 @@ def test_every_entry_of_json_is_a_number_or_a_text_with_its_interval():
     first, *_, baseline = read_json(some_attempts())["sections"][0]["rows"]
     entries = first["entries"]
     assert entries["backend"] == {"value": "torch 2.9.1", "low": None, "high": None, "best": False}
-    assert {title: entries[title]["value"] for title in ("threads", "params", "rmse", "memory")} == {
+    assert {title: entries[title]["value"] for title in ("threads", "params", "metric", "memory")} == {
         "threads": 2,
         "params": 40_901,
-        "rmse": 50.25,
+        "metric": 50.25,
         "memory": 3 * 2**20,
     }
-    assert entries["first step"]["value"] == pytest.approx(0.1)
+    assert entries["first-step"]["value"] == pytest.approx(0.1)
     speed = entries["train"]
     assert speed["value"] == pytest.approx(4000, rel=1e-3)
     assert speed["low"] < speed["value"] < speed["high"]
-    assert baseline["entries"]["rmse"]["value"] == 60.75
+    assert baseline["entries"]["metric"]["value"] == 60.75
     assert baseline["entries"]["train"] == {"value": None, "low": None, "high": None, "best": False}
 
 
@@ -152,4 +152,4 @@ def test_columns_of_the_same_title_are_told_apart():
     assert row[head.index("memory [passengers]")] == "7.0"
     assert row[head.index("memory 2 [bytes]")] == str(3 * 2**20)
     entries = read_json([attempt])["sections"][0]["rows"][0]["entries"]
-    assert (entries["memory"]["value"], entries["memory 2"]["value"]) == (7.0, 3 * 2**20)
+    assert (entries["metric"]["value"], entries["memory"]["value"]) == (7.0, 3 * 2**20)
