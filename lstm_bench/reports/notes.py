@@ -87,12 +87,12 @@ def own_lengths(attempts: Sequence[Attempt]) -> list[str]:
 
 def _own_length(configuration: Configuration) -> str:
     limits = (
-        [f"{configuration.epochs} of the recipe's {configuration.recipe.epochs} epochs"]
+        [f"{configuration.epochs} of {configuration.recipe.epochs} epochs"]
         if configuration.epochs != configuration.recipe.epochs
         else []
     )
     limits += [f"at most {configuration.steps:,} steps"] if configuration.steps is not None else []
-    return f"* trained for {' and '.join(limits)}"
+    return f"* trained {' and '.join(limits)}"
 
 
 def parameter_counts(attempts: Sequence[Attempt]) -> list[str]:

@@ -183,6 +183,9 @@ def _widths(section: Section, width: int) -> tuple[list[int | None], bool]:
     least = [max(len(word) for text in column for word in text.split(" ")) for column in texts]
     most = [max(map(len, column)) for column in texts]
     for gap in (2, 1):
+        if sum(most) + gap * (len(most) - 1) <= width:
+            return list(most), gap == 2
+    for gap in (2, 1):
         spare = width - sum(least) - gap * (len(least) - 1)
         if spare >= 0:
             widths: list[int | None] = list(least)

@@ -32,6 +32,10 @@ def answers(models: Sequence[SameModel]) -> tuple[str, ...]:
         models: of one table.
     """
     verdicts = [told for scope in SCOPES if (told := _verdict(models, scope))]
+    timed = {found for model in models for scope in SCOPES for found in by_speed(model.groups, scope)}
+    if len(timed) == 1 and len(verdicts) > 1:
+        (only,) = timed
+        verdicts = [f"{label(only, [only])} is the only row to compare"]
     lines = [*verdicts[:1], "; ".join(verdicts[1:]), trust(models)]
     return tuple(line for line in lines if line)
 

@@ -79,7 +79,7 @@ def test_parameters_are_shown_once_where_the_framework_counts_the_same():
     ("configurations", "marks", "notes"),
     [
         ([a_configuration()], ["50.25"], []),
-        ([a_configuration(epochs=30)], ["50.25*"], ["* trained for 30 of the recipe's 300 epochs"]),
+        ([a_configuration(epochs=30)], ["50.25*"], ["* trained 30 of 300 epochs"]),
         (
             [
                 a_configuration(),
@@ -88,7 +88,7 @@ def test_parameters_are_shown_once_where_the_framework_counts_the_same():
                 a_configuration(epochs=1, seed=1),
             ],
             ["50.25", "50.25*", "50.25*"],
-            ["* trained for 1 of the recipe's 300 epochs", "* trained for 600 of the recipe's 300 epochs"],
+            ["* trained 1 of 300 epochs", "* trained 600 of 300 epochs"],
         ),
     ],
     ids=["in full", "shortened", "some"],
