@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "precisions",
     multiple=True,
     type=click.Choice(PRECISIONS),
-    help="What to compute in; repeatable.  [default: float32 and float64]",
+    help="Number format to compute in; repeatable.  [default: float32 and float64]",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option(
@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 2**31),
     default=0,
     show_default=True,
-    help="Of the cases; of a trajectory's weights, batch order and generated data.",
+    help="Seed of the cases, or of a trajectory's weights, batch order and generated data.",
 )
-@click.option("--cases", type=click.IntRange(1, 10**6), help="How many.  [default: 30; rigorous: 200]")
-@click.option("--rigorous", is_flag=True, help="200 cases.")
-@click.option("--case", metavar="JSON", help="This one case, as a failure names it.")
-@click.option("--trajectory", is_flag=True, help="No cases: train by a task's recipe, and show where loss curves part.")
+@click.option("--cases", type=click.IntRange(1, 10**6), help="Number of cases.  [default: 30; rigorous: 200]")
+@click.option("--rigorous", is_flag=True, help="Check 200 cases.")
+@click.option("--case", metavar="JSON", help="Check this one case, which a failure printed.")
+@click.option(
+    "--trajectory", is_flag=True, help="Train a task's recipe in place of cases, and show where the loss curves part."
+)
 @task_option("Task of --trajectory")
 @click.option("--steps", type=click.IntRange(1), help="Training steps of --trajectory.  [default: 1000]")
 @click.option("--format", "format_name", type=click.Choice(["table", "md", "json"]), default="table", show_default=True)
@@ -61,14 +63,13 @@ def check(
     timeout: float,
     plugin_files: tuple[Path, ...],
 ) -> int:
-    """Hold backends against the float64 reference: outputs, states, loss, every gradient, training.
+    """Compare backends with the float64 reference: outputs, states, loss, every gradient, training.
 
-    The cases are drawn from the seed: all cells, one to three layers, everything that a model can be. For a backend
-    that disagrees it says what would explain it, and the command that shows it again.
+    The seed draws the cases: all cells, one to three layers, every feature of a model. If a backend disagrees, the
+    output says which mistake would explain it, and prints the command that repeats the case.
 
-    With --trajectory every backend is trained by the recipe of a task instead, from the same weights over the same
-    batches, in float32 (or in the one --precision given) and in float64, and the steps are shown at which the losses
-    part.
+    With --trajectory, every backend trains a task's recipe, from the same weights over the same batches, in float32
+    (or the one --precision given) and in float64. The table shows the steps at which the losses part.
 
     Exit code 0 if all agree, 1 if one disagrees or nothing could be compared, 2 if the command was wrong.
     """

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """The files that tasks need: fetch them, list them, say where they lie.
+    """Fetch, list and find the files that tasks need.
 
-    They are looked for in the folder that LSTM_BENCH_DATA names, then in the cache, and are fetched into the cache if
-    they are in neither. LSTM_BENCH_CACHE names another place for the cache.
+    Tasks search the folder that LSTM_BENCH_DATA names, then the cache. Missing files are downloaded into the cache.
+    LSTM_BENCH_CACHE names another place for the cache.
     """
 
 
@@ -27,9 +27,9 @@ def data() -> None:
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
 @plugin_option
 def data_fetch(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
-    """Bring the files of tasks into the cache (default: of all), going on where an earlier try broke off.
+    """Download the files of tasks (default: of all) into the cache, and resume a download that broke off.
 
-    Exit code 0 if all are there, 1 if one cannot be had, 2 if the command was wrong.
+    Exit code 0 if all files are there, 1 if one is not available, 2 if the command was wrong.
     """
     from lstm_bench.catalog.data import user_folder, where_to_put
     from lstm_bench.catalog.fetching import Unavailable, bring
@@ -53,7 +53,7 @@ def data_fetch(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
 @plugin_option
 def data_list(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
-    """List the files of tasks (default: of all): how large they are, whether they are there and right, and where.
+    """List the files of tasks (default: of all): size, place, and whether each file is there and right.
 
     Exit code 1 if one is damaged.
     """
@@ -70,7 +70,7 @@ def data_list(tasks: tuple[str, ...], plugin_files: tuple[Path, ...]) -> int:
 @click.argument("task", required=False)
 @plugin_option
 def data_path(task: str | None, plugin_files: tuple[Path, ...]) -> None:
-    """Print the folders in which files are looked for (those of TASK), in that order; the last is the cache."""
+    """Print the folders that are searched for files (of TASK), in that order; the last one is the cache."""
     from lstm_bench.catalog.data import folders, user_folder
 
     places = folders(user_folder())

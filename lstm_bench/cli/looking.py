@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write the report to a file, whose suffix chooses the format: .md, .tex, .csv, .json, .html, ...",
 )
-@click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each configuration.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Show every attempt, not just the latest of each configuration."
+)
 @plugin_option
 def report(
     folder: Path,

@@ -18,17 +18,19 @@ from lstm_bench.cli.options import read_results, say
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Where to write it: .svg, .png or .json (Vega-Lite).",
+    help="File to write: .svg, .png or .json (Vega-Lite).",
 )
 @click.option(
     "--where",
     "wheres",
     multiple=True,
     metavar="KEY=VALUE[,...]",
-    help="Draw only these; repeatable, and what any of them names is drawn.",
+    help="Draw only these attempts; repeat it to draw more.",
 )
-@click.option("--all", "everything", is_flag=True, help="Every attempt, not just the latest of each configuration.")
-@click.option("--dark", is_flag=True, help="Light on dark.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Draw every attempt, not just the latest of each configuration."
+)
+@click.option("--dark", is_flag=True, help="Draw light text on a dark background.")
 def plot(kind: str, folder: Path, output: Path, wheres: tuple[str, ...], everything: bool, dark: bool) -> int:
     """Draw a chart of the attempts in FOLDER (default: results/local), or in one file.
 

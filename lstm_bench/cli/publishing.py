@@ -11,7 +11,7 @@ from lstm_bench.cli.options import load, plugin_option, say, warn_of
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file is not what it would be now.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file would change.")
 @plugin_option
 def publish(folder: Path, check: bool, plugin_files: tuple[Path, ...]) -> int:
     """Fill the tables and pictures of FOLDER/README.md, and make FOLDER/index.html of the same attempts.

@@ -98,13 +98,11 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     type=click.Choice(PRECISIONS),
     default=("float32",),
     show_default=True,
-    help="What to compute in; float32 is IEEE float32. Repeatable.",
+    help="Number format to compute in; float32 is IEEE float32. Repeatable.",
 )
 @click.option("--quick", is_flag=True, help="A glance: 1 round of 3 blocks, a tenth of the epochs.")
 @click.option("--rigorous", is_flag=True, help="For publishing: 10 rounds of 30 longer blocks.")
-@click.option(
-    "--epochs", type=click.IntRange(*EPOCHS), help="Train this many epochs, not the recipe's; the table says so."
-)
+@click.option("--epochs", type=click.IntRange(*EPOCHS), help="Train this many epochs in place of the recipe's number.")
 @click.option("--steps", type=click.IntRange(*STEPS), help="End training after this many optimizer steps.")
 @_axis_options
 @click.option("--length", "lengths", multiple=True, metavar="STEPS", help="Time steps of a sequence. Repeatable.")
@@ -116,20 +114,20 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     type=click.IntRange(*SEED),
     default=0,
     show_default=True,
-    help="Of weights, batch order and generated data.",
+    help="Seed of weights, batch order and generated data.",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
-    help="Repeat with as many seeds, from --seed on; the table shows median and range.",
+    help="Run this many seeds, starting with --seed; the table shows median and range.",
 )
 @click.option(
     "--require-kernel",
     default="",
     metavar="NAME",
-    help="A mismatch unless this computed inference and training: onednn, or onednn|cudnn for either.",
+    help="Make every other kernel a mismatch: onednn, or onednn|cudnn to allow two.",
 )
 @timeout_option(900.0)
 @click.option(
@@ -137,7 +135,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     type=click.Path(path_type=Path),
     default=Path("results/local"),
     show_default=True,
-    help="Folder for the results, one file for each attempt.",
+    help="Folder for the results; each attempt is a file.",
 )
 @click.option(
     "--config",
@@ -146,12 +144,10 @@ def _read_config(context: click.Context, parameter: click.Parameter, file: Path 
     is_eager=True,
     callback=_read_config,
     expose_value=False,
-    help="Take options from a file: hidden = [64, 128]. Those given here go first.",
+    help="Read options from a file, such as hidden = [64, 128]. The command line overrides it.",
 )
-@click.option(
-    "--resume", is_flag=True, help="Run only what has no attempt yet that is ok and made by the same software here."
-)
-@click.option("--dry-run", is_flag=True, help="Print the plan, and how long it will take by earlier attempts.")
+@click.option("--resume", is_flag=True, help="Run only what has no ok attempt yet, made here by the same software.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, and estimate its time from earlier attempts.")
 @table_options
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the table and errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every phase of every worker.")
@@ -174,7 +170,7 @@ def run(
     plugin_files: tuple[Path, ...],
     **asked: Any,
 ) -> int:
-    """Run tasks on backends, each configuration in a process of its own, and print the table.
+    """Run tasks on backends, each configuration in its own process, and print the table.
 
     Repeat an option to sweep it: every combination becomes a row.
 

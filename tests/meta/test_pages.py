@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -80,3 +81,11 @@ def test_a_shell_gets_its_completion(shell):
     )
     assert done.returncode == 0
     assert "_LSTM_BENCH_COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "<!-- code " in page.read_text()], ids=name_of)
+def test_the_code_on_a_page_is_that_of_its_file(page):
+    assert runpy.run_path(str(ROOT / "docs" / "code.py"))["filled"](page) == page.read_text(), (
+        "run: python docs/code.py"
+    )
+    assert page.read_text().count("```python") >= page.read_text().count("<!-- code ") > 0

@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tutorial")
     for file in EXAMPLES.glob("*.py"):
         shutil.copy(file, folder)
-    (line,) = [text for language, text in blocks(BACKEND) if language == "python"]
+    (line,) = [text for language, text in blocks(BACKEND) if language == "python" and text.startswith("ORDER = ")]
     source, changed = re.subn(r"^ORDER = .*\n", line, (EXAMPLES / "pergate.py").read_text(), flags=re.MULTILINE)
     assert changed == 1
     (folder / "swapped.py").write_text(source)
