@@ -35,7 +35,7 @@ def find_best(models: Sequence[Sequence[Group]]) -> Best:
 
 
 def most_able(groups: Sequence[Group]) -> Group | None:
-    """The best group by its metric, if its lead over each other group is larger than seeds explain.
+    """The best group by its metric, if its lead over each other group is larger than the spread between seeds.
 
     The p-values are corrected for their number, as in the notes beneath the table. With few seeds no p-value is
     surprising. A group with a failed seed is not the best, however good its other seeds are.

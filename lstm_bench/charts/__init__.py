@@ -53,14 +53,14 @@ KINDS: Mapping[str, ChartKind] = {
         ),
         ChartKind(
             name="start",
-            summary="time until each step of training, and when a slow start is made up for",
+            summary="time until each training step, and when a slow start pays off",
             needs="two backends that trained the same model",
             draw=lazy("lstm_bench.charts.speeds:draw_start"),
         ),
         ChartKind(
             name="ceiling",
-            summary="share of what the process can at most compute",
-            needs="one attempt with a ceiling, which only some backends can tell",
+            summary="share of the fastest matrix multiply",
+            needs="one attempt of a backend that can time a matrix multiply",
             draw=lazy("lstm_bench.charts.speeds:draw_ceiling"),
         ),
         ChartKind(
@@ -72,12 +72,12 @@ KINDS: Mapping[str, ChartKind] = {
         ChartKind(
             name="accuracy",
             summary="the metric by step and by second, and when a level was reached",
-            needs="one attempt whose recipe looks at the metric on the way",
+            needs="one attempt whose recipe evaluates the metric during training",
             draw=lazy("lstm_bench.charts.accuracy:draw_accuracy"),
         ),
         ChartKind(
             name="recall",
-            summary="the metric over a number that a grid varied, such as a delay",
+            summary="the metric over a number that a sweep varied, such as a delay",
             needs="attempts that were trained and differ in a number, as those of run -t copy[delay=10,20]",
             draw=lazy("lstm_bench.charts.recall:draw_recall"),
         ),

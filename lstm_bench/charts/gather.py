@@ -269,9 +269,9 @@ def fate(groups: Sequence[Group]) -> list[str]:
     notes = []
     if failed:
         kinds = ", ".join(f"{count} {status}" for status, count in failed.items())
-        notes.append(f"Not drawn, since they failed: {_attempts(sum(failed.values()))} ({kinds}).")
+        notes.append(f"Not drawn: {_attempts(sum(failed.values()))} that failed ({kinds}).")
     if disturbed := statuses["disturbed"]:
-        notes.append(f"Drawn, although the machine was busy otherwise: {_attempts(disturbed)} (disturbed).")
+        notes.append(f"Drawn, but disturbed by other processes: {_attempts(disturbed)}.")
     return notes
 
 

@@ -140,8 +140,7 @@ def draw_ceiling(attempts: Sequence[Attempt]) -> Figure | None:
         return None
     chart, notes = _in_rows(gathered, found, _share_columns, bars=True, ceiling=100.0)
     told = [
-        "Beside the bars: billions of operations of the products in a second (GFLOP/s). The line at 100% is the "
-        "fastest product of two square matrices in the same process, backend by backend.",
+        "Beside the bars: matrix-multiply GFLOP/s. The line at 100% is each backend's fastest matrix multiply.",
         *notes,
         *gather.fate(gathered.groups),
     ]
@@ -237,8 +236,8 @@ def draw_start(attempts: Sequence[Attempt]) -> Figure | None:
         notes += left_out
         late += told
     words = [
-        "Building the model, the first step, in which whatever compiles, compiles, and all steps after it; without the "
-        "import of the framework. A circle is where a later start has been made up for, with the steps until then.",
+        "Time of building the model, the first step with JIT compilation, and all later steps, without the framework's "
+        "import. A circle marks the step at which a slower start has paid off.",
         *_late(late),
     ]
     return Figure(stack(drawn), "Time until a step of training", (*words, *notes, *gather.fate(gathered.groups)))

@@ -75,7 +75,7 @@ def test_failures_are_counted_by_how_they_ended(kind):
         a_failure(8, configuration=a_configuration(backend="numpy"), status="timeout"),
     ]
     figure, _ = drawn(kind, attempts)
-    assert "Not drawn, since they failed: 2 attempts (1 crashed, 1 timeout)." in figure.notes
+    assert "Not drawn: 2 attempts that failed (1 crashed, 1 timeout)." in figure.notes
 
 
 def test_what_was_disturbed_is_drawn_and_told():
