@@ -132,9 +132,7 @@ def show(summary: Summary, *, details: bool = True, all_columns: bool = True) ->
 
 def _narrowed(section: Section, width: int) -> Section:
     """The section without details, and without the columns of the highest ranks if all do not fit."""
-    used = [
-        at for at, column in enumerate(section.columns) if not column.rank or any(r.texts[at] for r in section.rows)
-    ]
+    used = [at for at in range(len(section.columns)) if any(row.texts[at] for row in section.rows)]
     section = _with(section, used)
     ranks = sorted({column.rank for column in section.columns if column.rank < DETAIL}, reverse=True)
     for most in ranks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
@@ -96,8 +96,13 @@ class Prepared:
             seed=self.configuration.seed,
         )
 
-    def build_reference(self, parameters: Parameters | None = None, spec: ModelSpec | None = None) -> Model[Any]:
-        """Build the same model of the reference, in float64.
+    def build_reference(
+        self,
+        parameters: Parameters | None = None,
+        spec: ModelSpec | None = None,
+        precision: Literal["float64", "float32"] = "float64",
+    ) -> Model[Any]:
+        """Build the same model of the reference, usually in float64.
 
         Raises:
             Unsupported: if the reference refuses this model.
@@ -109,7 +114,7 @@ class Prepared:
                 spec or self.recipe.model,
                 self.recipe.train,
                 parameters or self.parameters,
-                Setting("float64", "cpu", info.read({})),
+                Setting(precision, "cpu", info.read({})),
                 seed=self.configuration.seed,
             )
         except Unsupported as error:

@@ -15,7 +15,7 @@ from lstm_bench.conformance.lasting import make_lasting
 from lstm_bench.record.attempt import Agreement, Extent, Findings
 from lstm_bench.worker.blocks import Segment
 from lstm_bench.worker.ending import Mismatch
-from lstm_bench.worker.replay import by_reference
+from lstm_bench.worker.replay import by_reference, losses_tolerance
 
 if TYPE_CHECKING:
     from lstm_bench.model.parameters import Parameters
@@ -98,7 +98,7 @@ def verify_recipe_losses(prepared: Prepared, training: Training, before: Agreeme
     found = msgspec.structs.replace(
         before,
         errors=before.errors | {"losses of the recipe": again.losses},
-        tolerances=before.tolerances | {"losses of the recipe": prepared.bands["update"]},
+        tolerances=before.tolerances | {"losses of the recipe": losses_tolerance(prepared, recipe, again)},
     )
     _require_agreement(found, session)
     return found

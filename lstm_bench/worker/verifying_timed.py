@@ -158,7 +158,7 @@ def _verify_training(
             prepared.build_reference(), spec, (prepared.x, prepared.y), segment, precision, seconds / len(chosen)
         )
         if again is not None:
-            found.add("timed losses", again.losses, prepared.bands["update"])
+            found.add("timed losses", again.losses, replay.losses_tolerance(prepared, segment, again))
         portion = prepared.configuration.effort.block_steps
         if len(segment.orders[-1]) <= portion:
             portion = 1

@@ -3,93 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from builders import a_configuration, a_failure, a_machine, an_attempt, some_findings
-from lstm_bench.publish.page import render
-from lstm_bench.record.store import latest, read_folder
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-
-RESULTS = Path(__file__).parents[2] / "results"
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
-
-ROWS = "tbody.row:not([hidden])"
-
-HOSTILE = "<script>document.title = 'hacked'</script>\"'><img src=x onerror=\"document.title = 'hacked'\">"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has to have Chromium: apt-get install chromium")
-        pytest.skip("there is no Chromium here")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """The page of everything that is published here."""
-    path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_text(render(latest(read_folder(RESULTS)[0])))
-    return path
-
-
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory):
-    """The page of attempts with names that would like to be more than names."""
-    configuration = a_configuration(backend=HOSTILE, task=HOSTILE, device=HOSTILE)
-    findings = some_findings(kernel_path=HOSTILE, versions={HOSTILE: HOSTILE}, machine=a_machine(processor=HOSTILE))
-    attempts = [
-        an_attempt(configuration=configuration, findings=findings),
-        a_failure(2, configuration=configuration, reason=HOSTILE, output_tail=HOSTILE),
-    ]
-    path = tmp_path_factory.mktemp("hostile") / "index.html"
-    path.write_text(render(attempts))
-    return path
-
-
-@pytest.fixture
-def visit(browser):
-    """Opens a page; in the end nothing must have been logged, raised or asked for."""
-    contexts, complaints, requests = [], [], []
-
-    def go(path, address="", **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        context.on("request", lambda request: requests.append(request.url))
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(path.as_uri() + address)
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+from browsing import HOSTILE, PHONE, RESULTS, ROWS
+from lstm_bench.record.store import read_folder
 
 
 def rows(page):
@@ -389,66 +308,3 @@ def test_every_control_has_a_name_and_every_id_is_there_once(visit, published):
           .filter((id) => !document.getElementById(id))"""
     )
     assert dangling == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 390])
-def test_axe_finds_no_barrier(visit, published, scheme, width):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-    page = visit(published, viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.locator(".more summary").first.click()
-    page.locator(".opener").first.click()
-    found = axe.run(page).response["violations"]
-    assert [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in found] == []
-
-
-def heat(page):
-    """The fields of the heat map's first row: text, strength of the colour, and whether it is hatched."""
-    return page.evaluate(
-        """[...document.querySelectorAll('#heat tbody tr:first-child td')].map(
-            (field) => [field.textContent, field.style.getPropertyValue('--heat'), field.classList.contains('tie')])"""
-    )
-
-
-def test_the_heat_map_is_compared_with_whom_one_chooses(visit, published):
-    page = visit(published)
-    before = heat(page)
-    names = page.locator("#heat thead th").all_text_contents()[1:]
-    torch, slowest = names.index("torch"), names.index("keras[engine=torch]")
-    assert before[slowest][0] == "1.0x"
-    page.locator("#heat-choice").select_option(label="torch")
-    after = heat(page)
-    assert after[torch] == ["1.0x", "0%", False]
-    assert float(after[slowest][0].removesuffix("x")) < 1
-    assert page.locator("#heat-base").text_content() == "torch"
-    page.locator("#heat-choice").select_option(index=0)
-    assert [text for text, _, _ in heat(page)] == [text for text, _, _ in before]
-
-
-def test_a_click_anywhere_on_a_row_opens_it(visit, published):
-    page = visit(published)
-    row = page.locator(ROWS).first
-    opener, panel = row.locator(".opener"), row.locator(".panel")
-    row.locator("td").nth(2).click()
-    assert panel.is_visible()
-    assert opener.get_attribute("aria-expanded") == "true"
-    opener.click()
-    assert not panel.is_visible()
-
-
-def test_the_first_click_on_a_speed_sorts_the_fastest_first(visit, published):
-    page = visit(published)
-    for title, order in (("train seq/s", "descending"), ("vs fastest", "ascending"), ("memory", "ascending")):
-        header = page.locator("#part-1 thead th", has_text=title).first
-        header.locator("button").click()
-        assert header.get_attribute("aria-sort") == order
-
-
-def test_where_no_row_matches_that_is_said(visit, published):
-    page = visit(published)
-    nothing = page.locator("#nothing")
-    assert not nothing.is_visible()
-    page.locator("[name=q]").fill("no row has this word")
-    assert nothing.is_visible()
-    page.locator("button[type=reset]").click()
-    nothing.wait_for(state="hidden")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -153,3 +154,21 @@ def test_the_movement_of_all_parameters_counts_together(name):
     off = moved | {name: moved[name] + 0.5}
     sizes = sum(array.size for array in INITIAL.values())
     assert replay.movement_error(off, moved, INITIAL) == pytest.approx(0.5 * np.sqrt(INITIAL[name].size / sizes))
+
+
+def by_rounding(segment, steps, spec=SPEC, train=TRAIN):
+    def build_reference(parameters, precision="float64"):
+        return NumpyBackend().build(spec, train, parameters, Setting(precision), seed=0)
+
+    return replay.by_rounding(build_reference, spec, (X, Y), segment, "float32", INITIAL, steps)
+
+
+def test_where_training_keeps_roundings_small_no_more_is_allowed():
+    assert 0 < by_rounding(a_segment(), 76) < 1e-4
+
+
+def test_where_training_makes_roundings_grow_as_much_is_allowed_and_no_more_than_between_models():
+    restless = msgspec.structs.replace(TRAIN, learning_rate=0.5)
+    segment = a_segment(calls=10)
+    few, many = by_rounding(segment, 10, train=restless), by_rounding(segment, 200, train=restless)
+    assert few < many <= replay.SAME["float32"]
