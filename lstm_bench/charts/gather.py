@@ -269,7 +269,7 @@ def fate(groups: Sequence[Group]) -> list[str]:
     notes = []
     if failed:
         kinds = ", ".join(f"{count} {status}" for status, count in failed.items())
-        notes.append(f"Not drawn: {_attempts(sum(failed.values()))} that failed ({kinds}).")
+        notes.append(f"Not drawn: {_attempts(sum(failed.values()))} ({kinds}).")
     if disturbed := statuses["disturbed"]:
         notes.append(f"Drawn, but disturbed by other processes: {_attempts(disturbed)}.")
     return notes

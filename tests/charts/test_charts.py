@@ -75,7 +75,7 @@ def test_failures_are_counted_by_how_they_ended(kind):
         a_failure(8, configuration=a_configuration(backend="numpy"), status="timeout"),
     ]
     figure, _ = drawn(kind, attempts)
-    assert "Not drawn: 2 attempts that failed (1 crashed, 1 timeout)." in figure.notes
+    assert "Not drawn: 2 attempts (1 crashed, 1 timeout)." in figure.notes
 
 
 def test_what_was_disturbed_is_drawn_and_told():
@@ -84,7 +84,7 @@ def test_what_was_disturbed_is_drawn_and_told():
     attempts = [replace(attempt, status="disturbed") for attempt in some_run(*ROUNDS)]
     figure, spec = drawn("throughput", attempts)
     assert len(of_type(spec, "point")) == 1
-    assert any("3 attempts (disturbed)" in note for note in figure.notes)
+    assert any("disturbed by other processes: 3 attempts" in note for note in figure.notes)
 
 
 def test_a_large_grid_is_cut_and_says_what_is_left_out():
@@ -99,7 +99,7 @@ def test_a_large_grid_is_cut_and_says_what_is_left_out():
         (
             "ceiling",
             two_backends(),
-            "needs one attempt with a ceiling.*; these attempts do for throughput, start, loss",
+            "needs one attempt of a backend that can time a matrix multiply.*; these attempts do for throughput, start, loss",
         ),
         ("throughput", [], "needs one attempt whose steps were timed; these attempts do for no other chart"),
         ("loss", [a_failure()], "needs one attempt that was trained; these attempts do for no other chart"),
