@@ -70,7 +70,7 @@ def test_where_chooses_what_is_drawn(wheres, names, folder, tmp_path):
         (("throughput", "{folder}", "-o", "nowhere/a.svg"), "cannot write nowhere/a.svg: there is no folder nowhere"),
         (("throughput", "{folder}/nowhere", "-o", "a.svg"), "there is no folder "),
         (("throughput", "{folder}", "-o", "a.svg", "--where", "backend=nobody"), "no attempt has backend=nobody"),
-        (("ceiling", "{folder}", "-o", "a.svg"), "nothing to draw for ceiling: it needs one attempt with a ceiling"),
+        (("ceiling", "{folder}", "-o", "a.svg"), "nothing to draw for ceiling: it needs one attempt of a backend"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments, complaint, folder, tmp_path, monkeypatch):
