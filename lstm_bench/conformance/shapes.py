@@ -12,7 +12,7 @@ import numpy as np
 
 from lstm_bench.model.flops import operations
 from lstm_bench.model.parameters import named_generator
-from lstm_bench.model.spec import CellKind, Loss, ModelSpec, Optimizer, Readout, TrainSpec
+from lstm_bench.model.spec import CellKind, ModelSpec, TrainSpec
 
 MODELS = 18
 """Number of different models in a set. In this many models almost every pair of choices occurs (seldom is more than one
@@ -106,67 +106,33 @@ class Shape(NamedTuple):
 
 
 class _Draft(NamedTuple):
-    """The choices of a shape. Twelve thousand are drawn for a set, and checked specifications are made of 18 only."""
+    """The arguments of a shape's specifications. Thousands are drawn, and checked specifications are made of few."""
 
-    cell: CellKind
-    input_size: int
-    hidden_sizes: tuple[int, ...]
-    output_size: int
-    bidirectional: bool
-    bias: bool
-    batch_norm: bool
-    readout: Readout
-    loss: Loss
-    optimizer: Optimizer
-    momentum: float
-    learning_rate: float
-    batch_size: int
-    clip_norm: float | None
+    model: dict[str, Any]
+    train: dict[str, Any]
     time: int
     remembers: bool = False
 
     @property
     def loops(self) -> int:
         """Number of loops over time, which decides the compile time."""
-        return len(self.hidden_sizes) * (2 if self.bidirectional else 1)
+        return len(self.model["hidden_sizes"]) * (2 if self.model["bidirectional"] else 1)
 
     def pairs(self) -> set[tuple[Any, Any]]:
         """Every pair of choices that occurs in this shape."""
+        model, train = self.model, self.train
         choices = {
-            "cell": self.cell,
-            "layers": len(self.hidden_sizes),
-            "bidirectional": self.bidirectional,
-            "bias": self.bias,
-            "batch norm": self.batch_norm,
-            "readout": self.readout,
-            "loss": self.loss,
-            "optimizer": (self.optimizer, self.momentum),
-            "learning rate": self.learning_rate,
-            "clipped at": self.clip_norm,
+            **{name: model[name] for name in ("cell", "bidirectional", "bias", "batch_norm", "readout")},
+            **{name: train[name] for name in ("loss", "learning_rate", "clip_norm")},
+            "layers": len(model["hidden_sizes"]),
+            "optimizer": (train["optimizer"], train["momentum"]),
             "from zeros": self.time % 2 == 0,
         }
         return set(combinations(choices.items(), 2))
 
     def shape(self) -> Shape:
-        model = ModelSpec(
-            cell=self.cell,
-            input_size=self.input_size,
-            hidden_sizes=self.hidden_sizes,
-            output_size=self.output_size,
-            bidirectional=self.bidirectional,
-            bias=self.bias,
-            batch_norm=self.batch_norm,
-            readout=self.readout,
-        )
-        train = TrainSpec(
-            loss=self.loss,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            momentum=self.momentum,
-            clip_norm=self.clip_norm,
-        )
-        return Shape(model, train, self.time, self.remembers)
+        """The shape, with checked specifications."""
+        return Shape(ModelSpec(**self.model), TrainSpec(**self.train), self.time, self.remembers)
 
 
 @lru_cache
@@ -204,24 +170,26 @@ def _plain(generator: np.random.Generator, cell: CellKind) -> _Draft:
     def size(most: int) -> int:
         return int(generator.integers(1, most + 1))
 
-    input_size, hidden_size, output_size = size(FEATURES[-1]), size(6), size(OUTPUTS[-1])
-    return _Draft(
-        cell=cell,
-        input_size=input_size,
-        hidden_sizes=(hidden_size,),
-        output_size=output_size,
-        bidirectional=False,
-        bias=True,
-        batch_norm=False,
-        readout="last",
-        loss="mse",
-        optimizer="adam",
-        momentum=0.0,
-        learning_rate=float(generator.choice([1e-3, 1e-2])),
-        batch_size=size(8),
-        clip_norm=None,
-        time=size(8),
-    )
+    model = {
+        "cell": cell,
+        "input_size": size(FEATURES[-1]),
+        "hidden_sizes": (size(6),),
+        "output_size": size(OUTPUTS[-1]),
+        "bidirectional": False,
+        "bias": True,
+        "batch_norm": False,
+        "readout": "last",
+    }
+    rate = float(generator.choice([1e-3, 1e-2]))
+    train = {
+        "loss": "mse",
+        "optimizer": "adam",
+        "momentum": 0.0,
+        "learning_rate": rate,
+        "batch_size": size(8),
+        "clip_norm": None,
+    }
+    return _Draft(model, train, size(8))
 
 
 def _affordable(generator: np.random.Generator, cell: CellKind, sizes: _Sizes) -> _Draft:
@@ -252,8 +220,8 @@ def _any(generator: np.random.Generator, cell: CellKind, sizes: _Sizes) -> _Draf
     batch_norm = not sizes.remembers and pick(False, False, True)
     few, many = (NARROWEST, FEWEST) if batch_norm else (1, 1)
     loss = pick("mse", "cross_entropy")
-    # arguments are evaluated in the order in which they are written, which decides what is drawn
-    draft: dict[str, Any] = {
+    # The order of these lines decides what the generator draws.
+    model = {
         "cell": cell,
         "input_size": size(FEATURES, few),
         "hidden_sizes": tuple([size(sizes.hidden, few) for _ in range(pick(*LAYERS))]),
@@ -262,16 +230,14 @@ def _any(generator: np.random.Generator, cell: CellKind, sizes: _Sizes) -> _Draf
         "bias": sizes.remembers or pick(True, True, False),
         "batch_norm": batch_norm,
         "readout": pick("last", "all"),
-        "loss": loss,
     }
     optimizer, momentum = pick(("sgd", 0.0), ("sgd", 0.9), ("rmsprop", 0.0), ("adam", 0.0))
-    return _Draft(
-        **draft,
-        optimizer=optimizer,
-        momentum=momentum,
-        learning_rate=pick(*sizes.rates),
-        batch_size=size(sizes.batch, many),
-        clip_norm=pick(None, 0.05, 1e3),
-        time=size(sizes.time, 1),
-        remembers=sizes.remembers,
-    )
+    train = {
+        "loss": loss,
+        "optimizer": optimizer,
+        "momentum": momentum,
+        "learning_rate": pick(*sizes.rates),
+        "batch_size": size(sizes.batch, many),
+        "clip_norm": pick(None, 0.05, 1e3),
+    }
+    return _Draft(model, train, size(sizes.time, 1), sizes.remembers)

@@ -30,8 +30,8 @@ def render_csv(attempts: Sequence[Attempt]) -> str:
     writer.writerow(harmless(_plain(title)) for title in ("task", "shape", *titles))
     for section, rows in zip(sections, tables, strict=True):
         for row in rows:
-            numbers = (row.get(title, "") for title in titles)
-            writer.writerow([harmless(_plain(str(each))) for each in (section.title, section.shape, *numbers)])
+            values = (section.title, section.shape, *(row.get(title, "") for title in titles))
+            writer.writerow([harmless(_plain(value)) if isinstance(value, str) else value for value in values])
     return printable(output.getvalue())
 
 

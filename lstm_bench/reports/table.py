@@ -20,7 +20,7 @@ class Column:
     Attributes:
         title: above the column.
         numeric: whether the column holds numbers, which are aligned at their right.
-        name: by which users choose the column; the title if empty.
+        name: the column's name for ``--columns``; the title if empty.
         rank: 0 for a column that every table shows. On a narrow terminal, columns of the highest rank are left out
             first. Columns of rank ``DETAIL`` are shown only with all details.
         unit: of the entries' values, which may differ from the units in their texts; empty for texts and pure numbers.
@@ -34,7 +34,7 @@ class Column:
 
     @property
     def chosen_by(self) -> str:
-        """The name by which users choose the column."""
+        """The column's name for ``--columns``."""
         return self.name or self.title
 
 

@@ -33,7 +33,7 @@ def answers(models: Sequence[SameModel]) -> tuple[str, ...]:
     """
     verdicts = [told for scope in SCOPES if (told := _verdict(models, scope))]
     timed = {found for model in models for scope in SCOPES for found in by_speed(model.groups, scope)}
-    if len(timed) == 1 and len(verdicts) > 1:
+    if len(timed) == 1:
         (only,) = timed
         verdicts = [f"{label(only, [only])} is the only row to compare"]
     lines = [*verdicts[:1], "; ".join(verdicts[1:]), trust(models)]
@@ -41,16 +41,13 @@ def answers(models: Sequence[SameModel]) -> tuple[str, ...]:
 
 
 def _verdict(models: Sequence[SameModel], scope: Scope) -> str:
-    timed = [found for model in models if (found := by_speed(model.groups, scope))]
-    several = [groups for groups in timed if len(groups) > 1]
+    """The verdict on the models that several rows compute; empty if there are none."""
+    several = [groups for model in models if len(groups := by_speed(model.groups, scope)) > 1]
     if len(several) > 1:
         return f"{scope}: {_in_many(several, scope)}"
     if several:
         name = next(model.name for model in models if set(several[0]) <= set(model.groups))
         return f"{scope}{f' on {name}' if len(models) > 1 else ''}: {verdict(several[0], scope, RIVALS)}"
-    if len(timed) == 1:
-        ((only,),) = timed
-        return f"{scope}: {label(only, [only])} is the only row to compare"
     return ""
 
 
@@ -77,7 +74,9 @@ def verdict(groups: Sequence[Group], scope: Scope, named: int = NAMED) -> str:
     ratios = [_ratio(other, best, scope) for other in far]
     behind = [found.value for found in ratios if statistics.verdict(found) != "no difference shown"]
     if behind:
-        (slower or unsure or slower).append(f"{reach(behind)}x faster than {others_named(len(behind))}")
+        (unsure if unsure and not slower else slower).append(
+            f"{reach(behind)}x faster than {others_named(len(behind))}"
+        )
     if len(behind) < len(ratios):
         equal.append(others_named(len(ratios) - len(behind)))
     who = label(best, groups)

@@ -105,7 +105,7 @@ def test_every_gradient_is_that_of_central_differences(cell, sizes, bidirectiona
     gradients |= {"x": model.input_gradient(x, y)}
     generator = np.random.default_rng(3)
     for name, gradient in gradients.items():
-        # along random directions, in which a wrong element shows as well as by itself
+        # Compare along random directions: a wrong element changes each of them.
         ways = generator.standard_normal((DIRECTIONS, *gradient.shape))
         ways /= np.linalg.norm(ways.reshape(DIRECTIONS, -1), axis=1).reshape(-1, *[1] * gradient.ndim)
         numeric = np.empty(DIRECTIONS)

@@ -98,6 +98,12 @@ def test_under_a_unit_stand_numbers_alone():
     assert not any("±" in text for row in rows for text in row)
 
 
+def test_a_number_below_zero_stays_a_number():
+    attempt = an_attempt(findings=some_findings(judgement=a_judgement(-0.5)))
+    head, row, *_ = read_csv([attempt])
+    assert row[head.index("rmse [passengers]")] == "-0.5"
+
+
 def test_json_holds_sections_with_their_columns_rows_answers_and_notes():
     found = read_json(some_attempts())
     assert list(found) == ["sections", "notes"]

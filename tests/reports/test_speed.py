@@ -111,8 +111,9 @@ def test_a_row_that_is_not_ok_is_compared_with_nothing(status):
 
 
 def test_if_one_row_alone_can_be_compared_that_is_said():
-    lines = summarise([*ended(a_row("jax", 0.5), status="disturbed", reason="why"), *a_row("torch", 1.0)]).lines
-    assert said(lines, "train: ") == "torch is the only row to compare"
+    attempts = [*ended(a_row("jax", 0.5), status="disturbed", reason="why"), *a_row("torch", 1.0)]
+    (section,) = summarise(attempts).sections
+    assert section.answers[0] == "torch is the only row to compare"
 
 
 def test_device_and_precision_are_named_where_they_differ():
