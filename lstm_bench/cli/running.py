@@ -299,7 +299,7 @@ def shape_lines(configurations: Sequence[Configuration], plugins: Plugins) -> li
         line = shape_line(
             [recipe.model for recipe in recipes],
             [recipe.train.batch_size for recipe in recipes],
-            [info.time(recipe, options) if info.time else None for recipe in recipes],
+            [info.time_steps(recipe, options) for recipe in recipes],
         )
         own = [name for name in options if options[name] is None and name.replace("_", "-") not in found[0].changes]
         given = len(own) < len(options)

@@ -107,8 +107,8 @@ class Product:
         """Detect whether the activations are rounded to a coarse format.
 
         Args:
-            of_weights: the coarsest format to which the model rounds a weight matrix. Only coarser formats are looked
-                for, because that matrix may hide finer ones.
+            of_weights: the coarsest format to which the model rounds a weight matrix. The test detects only coarser
+                formats, because that matrix may hide finer ones.
 
         Returns:
             The format; ``None`` if there is none, or if the logits do not depend on these activations.

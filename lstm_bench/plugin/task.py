@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from lstm_bench.errors import InvalidSpec, UnknownName
-from lstm_bench.model.spec import Recipe, is_name
+from lstm_bench.model.spec import Recipe, is_name, is_size
 from lstm_bench.plugin.backend import Unsupported
 from lstm_bench.plugin.options import Option, Options, read_options, require_names
 from lstm_bench.record.published import Observed, Published
@@ -222,6 +222,17 @@ class TaskInfo:
             LSTMBenchError: for an option or a value that the task does not have.
         """
         return read_options(self.options, given, f"task {self.name!r}")
+
+    def time_steps(self, recipe: Recipe, options: Options) -> int | None:
+        """The number of time steps of a recipe's sequences; ``None`` if only loading the data tells.
+
+        Raises:
+            InvalidSpec: if the task gives no number of steps.
+        """
+        found = None if self.time is None else self.time(recipe, options)
+        if found is not None and not is_size(found):
+            raise InvalidSpec(f"TaskInfo.time of task {self.name!r} must give a number of time steps; got {found!r}")
+        return found
 
     def recipe(self, name: str | None, options: Options) -> Recipe:
         """Return the recipe of this name, or the default for ``None``, with the options applied.

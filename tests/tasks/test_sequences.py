@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from builders import a_task_info
+from lstm_bench import InvalidSpec
 from lstm_bench.catalog.choosing import choose_tasks
 from lstm_bench.catalog.data import user_folder
 from lstm_bench.catalog.loading import load_plugins
@@ -47,3 +49,10 @@ def test_a_task_says_how_many_sequences_it_loads(selector):
 def test_a_batch_of_another_size_is_taken_into_account(selector):
     told, loaded = learnt_from(selector, batch=7)
     assert told == loaded
+
+
+@pytest.mark.parametrize("steps", ["ten", 0, 1.5])
+def test_a_task_that_gives_no_number_of_time_steps_is_refused(steps):
+    info = a_task_info("odd", time=lambda recipe, options: steps)
+    with pytest.raises(InvalidSpec, match="TaskInfo.time of task 'odd' must give a number of time steps; got "):
+        info.time_steps(info.recipes[0], info.read({}))

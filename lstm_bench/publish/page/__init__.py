@@ -18,7 +18,7 @@ import msgspec
 from lstm_bench.analysis.groups import Group
 from lstm_bench.errors import NotInstalled
 from lstm_bench.model.spec import SCOPES
-from lstm_bench.publish.page.heat import Map, heat_map, pairs
+from lstm_bench.publish.page.heat import HOTTEST, Map, heat_map, pairs
 from lstm_bench.publish.page.panel import RowPanel, open_up
 from lstm_bench.publish.page.words import headline, in_words
 from lstm_bench.record.attempt import Attempt
@@ -118,6 +118,7 @@ def render(attempts: Sequence[Attempt]) -> str:
         words=in_words(summary),
         parts=parts,
         heat=heat_map([model for section in summary.sections for model in by_model(_groups(section))]),
+        hottest=HOTTEST,
         notes=summary.notes,
         filters=_choices(parts),
         style=Markup(_read("page.css")),

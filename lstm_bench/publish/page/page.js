@@ -20,6 +20,8 @@
   const choice = one("#heat-choice");
   const heatRows = choice ? all("#heat tbody tr").map((row) => [...row.cells].slice(1)) : [];
   const digits = (value) => value.toPrecision(Math.max(2, Math.ceil(Math.log10(value) + 1e-9)));
+  const hottest = choice && Number(one("#heat").dataset.hottest);
+  const heatOf = (speedUp) => Math.round(100 * Math.min(1, Math.max(0, Math.log2(speedUp) / Math.log2(hottest))));
   const paint = () => {
     one("#heat-base").textContent = choice.selectedIndex ? choice.selectedOptions[0].textContent : "the slowest";
     for (const fields of heatRows) {
@@ -32,7 +34,7 @@
         field.removeAttribute("title");
         field.textContent = speedUp ? `${digits(speedUp)}x` : "";
         field.classList.toggle("tie", Boolean(speedUp) && at !== base && ties.includes(base));
-        field.style.setProperty("--heat", `${speedUp ? Math.round(100 * Math.min(1, Math.max(0, Math.log2(speedUp) / 2))) : 0}%`);
+        field.style.setProperty("--heat", `${speedUp ? heatOf(speedUp) : 0}%`);
       });
     }
   };
