@@ -54,5 +54,5 @@ def test_a_batch_of_another_size_is_taken_into_account(selector):
 @pytest.mark.parametrize("steps", ["ten", 0, 1.5])
 def test_a_task_that_gives_no_number_of_time_steps_is_refused(steps):
     info = a_task_info("odd", time=lambda recipe, options: steps)
-    with pytest.raises(InvalidSpec, match="TaskInfo.time of task 'odd' must give a number of time steps; got "):
+    with pytest.raises(InvalidSpec, match=r"TaskInfo.time of task 'odd' must give a number of time steps; got "):
         info.time_steps(info.recipes[0], info.read({}))
